@@ -1,0 +1,1 @@
+"""From records to figures: tables out of MLflow, statistics on them, and pictures."""

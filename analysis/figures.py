@@ -1,0 +1,90 @@
+"""How do results look? Results in, axes out; the one place that draws, one look, one name for each metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+import pandas as pd  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+LABELS = {
+    "epoch": "epoch",
+    "generalization/test_accuracy": "test accuracy",
+    "frequency/within_class": "within-class frequency\n(high-frequency share)",
+    "frequency/between_class": "between-class frequency\n(high-frequency share)",
+}
+LOOK: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "specbias",  # the same figure gives the same file
+}
+MARKERS = "osDv^PX<>phd"
+
+
+def interventions_figure(table: pd.DataFrame) -> Figure:
+    """Draw function frequency against test accuracy at each trial's last epoch (above), and by epoch (below).
+
+    `table` has a row per trial and epoch with the columns trial_id, intervention, epoch and the metrics of LABELS.
+    Colours are interventions, the same in all four panels; left within-class, right between-class.
+    """
+    kinds = ("frequency/within_class", "frequency/between_class")
+    with plt.rc_context(LOOK):
+        figure, panels = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
+        colours = _colours(table["intervention"])
+        last = table.sort_values("epoch").groupby("trial_id").tail(1)
+        for column, kind in enumerate(kinds):
+            scatter(panels[0, column], last, x="generalization/test_accuracy", y=kind, colours=colours)
+            curves(panels[1, column], table, y=kind, colours=colours)
+        handles, names = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside right upper", title="intervention")
+    return figure
+
+
+def scatter(axes: Axes, last: pd.DataFrame, *, x: str, y: str, colours: dict[str, tuple]) -> Axes:
+    """Draw a point per row, with a colour and a marker per intervention."""
+    for name, (colour, marker) in colours.items():
+        rows = last[last["intervention"] == name]
+        axes.scatter(rows[x], rows[y], color=colour, marker=marker, s=36, label=name, zorder=3)
+    axes.set(xlabel=LABELS[x], ylabel=LABELS[y])
+    return axes
+
+
+def curves(axes: Axes, table: pd.DataFrame, *, y: str, colours: dict[str, tuple]) -> Axes:
+    """Draw a line per trial over epochs, on an axis that is linear up to epoch 1 and logarithmic beyond."""
+    for _, rows in table.sort_values("epoch").groupby("trial_id", sort=False):
+        colour, marker = colours[rows["intervention"].iloc[0]]
+        axes.plot(rows["epoch"], rows[y], color=colour, marker=marker, markersize=3, linewidth=1, alpha=0.8)
+    axes.set_xscale("symlog", linthresh=1)
+    ticks = sorted(table["epoch"].unique())
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set(xlabel=LABELS["epoch"], ylabel=LABELS[y])
+    return axes
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write the figure as PNG and SVG and return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+    plt.close(figure)
+    return paths
+
+
+def _colours(names: pd.Series) -> dict[str, tuple]:
+    """Return intervention -> (colour, marker); the baseline is first and black."""
+    others = sorted(set(names) - {"baseline"})
+    palette = plt.get_cmap("tab10" if len(others) <= 10 else "tab20")
+    styles = {name: (palette(i % palette.N), MARKERS[i % len(MARKERS)]) for i, name in enumerate(others)}
+    return ({"baseline": ("black", "*")} if "baseline" in set(names) else {}) | styles

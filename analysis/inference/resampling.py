@@ -1,0 +1,26 @@
+"""How uncertain is a statistic? Percentile bootstrap over the rows of a table, each row one trial."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float], *columns: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the percentile interval of statistic(*columns) when whole rows (n,) are drawn again with replacement.
+
+    Resamples in which the statistic is undefined (a constant column) are left out; if all are, the ends are NaN.
+    scipy.stats.bootstrap returns NaN as soon as one resample is undefined, which small n makes likely.
+    """
+    generator = np.random.default_rng(seed)
+    count = len(columns[0])
+    values = np.empty(resamples)
+    for i in range(resamples):
+        rows = generator.integers(count, size=count)
+        values[i] = statistic(*(column[rows] for column in columns))
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

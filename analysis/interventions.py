@@ -1,0 +1,136 @@
+"""Does what raises test accuracy raise the frequency between classes and lower it within them?
+
+Claim 2 of "Spectral Bias in Practice" (NeurIPS 2022), for the trials of one sweep: rank correlations of test accuracy
+with within-class and between-class function frequency, over all trials and per intervention, and the figure.
+
+  python analysis/interventions.py --experiment cifar-quick
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import tyro
+
+from analysis.inference import Association, kendall_tau, spearman
+
+ACCURACY = "generalization/test_accuracy"
+KINDS = ("frequency/within_class", "frequency/between_class")
+FEWEST = 5  # trials: below that a rank correlation says nothing
+
+
+@dataclass(frozen=True)
+class Options:
+    experiment: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """MLflow experiment whose finished trials are analysed."""
+    tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
+    """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    """Folder for interventions.png, .svg and .json; default figures/EXPERIMENT."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The associations of one group of trials; None where the group is too small."""
+
+    trials: str
+    n: int
+    spearman: dict[str, Association] | None
+    kendall: dict[str, Association] | None
+
+
+def associations(last: pd.DataFrame) -> list[Row]:
+    """Return a Row for all trials and one per intervention, that intervention's trials with the baseline's.
+
+    `last` has a row per trial (its last epoch) with the columns trial_id, intervention and the three metrics. The
+    resampling unit is the trial. Fewer than 5 distinct trials get no coefficient.
+    """
+    groups = {"all": last}
+    baseline = last["intervention"] == "baseline"
+    for name in sorted(set(last["intervention"]) - {"baseline"}):
+        groups[name] = last[(last["intervention"] == name) | baseline]
+    rows = []
+    for name, group in groups.items():
+        n = group["trial_id"].nunique()
+        if n < FEWEST:
+            rows.append(Row(name, n, None, None))
+            continue
+        found = [
+            {kind: measure(group[ACCURACY].to_numpy(), group[kind].to_numpy()) for kind in KINDS}
+            for measure in (spearman, kendall_tau)
+        ]
+        rows.append(Row(name, n, *found))
+    return rows
+
+
+def as_text(rows: list[Row]) -> str:
+    """Return the rows as a table for people: coefficient and 95% interval."""
+    lines = [
+        f"{'':24} {'':>6}  {'within-class frequency':^47}  {'between-class frequency':^47}".rstrip(),
+        f"{'trials':24} {'n':>6}" + f"  {'Spearman':^23} {'Kendall tau-b':^23}" * 2,
+    ]
+    for row in rows:
+        if row.spearman is None or row.kendall is None:
+            lines.append(f"{row.trials:24} {row.n:6}  too few")
+            continue
+        cells = (said for kind in KINDS for said in (_said(row.spearman[kind]), _said(row.kendall[kind])))
+        lines.append(f"{row.trials:24} {row.n:6}  " + " ".join(f"{cell:^23}" for cell in cells))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _said(found: Association) -> str:
+    low, high = found.interval
+    return f"{found.statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def main() -> None:
+    """Print the table, save the figure and its numbers, and attach them to the sweep's parent run."""
+    options = tyro.cli(Options, description=__doc__)
+    from analysis.figures import interventions_figure, save  # matplotlib and mlflow only past --help
+    from analysis.records import RecordError, attach, load_records
+
+    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    try:
+        records = load_records(options.experiment, tracking_uri=uri)
+    except RecordError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    last = records.table.sort_values("epoch").groupby("trial_id").tail(1)
+    rows = associations(last)
+    print(f"{options.experiment}: test accuracy with function frequency, {len(last)} trials at their last epoch;")
+    print("95% bootstrap intervals over trials; an intervention's trials are taken with the baseline's")
+    if records.left_out:
+        print("left out: " + ", ".join(f"{count} {outcome}" for outcome, count in records.left_out.items()))
+    print("\n" + as_text(rows) + "\n")
+
+    folder = options.out or Path("figures") / options.experiment
+    paths = save(interventions_figure(records.table), folder, "interventions")
+    paths.append(folder / "interventions.json")
+    paths[-1].write_text(json.dumps(_as_json(rows, last, records.left_out), indent=1))
+    attach(records.parent_run_id, paths, tracking_uri=uri)
+    print("saved, and attached to the parent run:\n" + "\n".join(f"  {path}" for path in paths))
+
+
+def _as_json(rows: list[Row], last: pd.DataFrame, left_out: dict[str, int]) -> dict:
+    named = [
+        {"trials": row.trials, "n": row.n}
+        | {
+            f"{method}/{kind}": {"statistic": found[kind].statistic, "interval": found[kind].interval}
+            for method, found in (("spearman", row.spearman), ("kendall_tau_b", row.kendall))
+            if found is not None
+            for kind in KINDS
+        }
+        for row in rows
+    ]
+    columns = ["trial_id", "label", "intervention", "epoch", ACCURACY, *KINDS]
+    return {"associations": named, "trials": last[columns].to_dict("records"), "left_out": left_out}
+
+
+if __name__ == "__main__":
+    main()

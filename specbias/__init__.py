@@ -1,0 +1,1 @@
+"""specbias: train classifiers under interventions and measure the frequency of the functions they learn."""

@@ -1,0 +1,32 @@
+"""Can a trial with these settings run at all? Answered from the registries alone: no torch, no data."""
+
+from specbias.config import SettingError, TrialConfig
+from specbias.data import DATASETS
+from specbias.models import MODELS
+from specbias.registry import look_up
+
+
+def training_images(config: TrialConfig) -> int:
+    """Return the number of training images the trial will see."""
+    train, validation, _ = look_up(DATASETS, config.dataset, "data set").sizes
+    return config.train_size or train + (validation if config.legacy_split else 0)
+
+
+def check_config(config: TrialConfig) -> None:
+    """Raise SettingError, one line, if the settings name something unknown or do not fit the data set."""
+    look_up(MODELS, config.model, "model")
+    facts = look_up(DATASETS, config.dataset, "data set")
+    available = facts.sizes[0] + (facts.sizes[1] if config.legacy_split else 0)
+    size = training_images(config)
+    if size > available:
+        raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
+    if config.batch_size > size:
+        raise SettingError(f"batch_size={config.batch_size}: more than the {size} training images")
+    if 2 * config.probe_pairs > facts.probe_supply:
+        raise SettingError(
+            f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {facts.probe_supply} probe images "
+            f"of a class of {config.dataset}, so at most {facts.probe_supply // 2}"
+        )
+    for name in ("flip_crop", "cutout"):
+        if getattr(config, name) > facts.image_size:
+            raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")

@@ -1,0 +1,39 @@
+"""What must survive a stop? The state of a training, as weights in torch's safe format beside a readable JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from specbias.config import SettingError, TrialConfig
+
+
+@dataclass
+class TrainState:
+    """A training after `epoch` epochs. No generator is in it: every epoch derives its streams from the seed."""
+
+    config: TrialConfig
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights.pt (model and optimiser) and state.json (epoch, settings) into `folder`."""
+        weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save(weights, Path(folder) / "weights.pt")
+        record = {"epoch": self.epoch, "trial_id": self.config.trial_id, "settings": self.config.to_dict()}
+        (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
+
+    def restore(self, folder: str | Path) -> None:
+        """Take over what `save` wrote; SettingError if that was a trial with other settings."""
+        record = json.loads((Path(folder) / "state.json").read_text())
+        if record["trial_id"] != self.config.trial_id:
+            raise SettingError(f"{folder} is of trial {record['trial_id']}, this is trial {self.config.trial_id}")
+        weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)
+        self.model.load_state_dict(weights["model"])
+        self.optimizer.load_state_dict(weights["optimizer"])
+        self.epoch = record["epoch"]

@@ -1,0 +1,89 @@
+"""Which images does a trial see? Data(train, validation, test): three disjoint splits, each one uint8 tensor."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from specbias.registry import load, look_up
+from specbias.seeds import derive_seed
+
+if TYPE_CHECKING:
+    import torch
+
+    from specbias.config import TrialConfig
+
+
+class Dataset(NamedTuple):
+    """What can be said of a data set without opening it; `sizes` are the images of train, validation and test."""
+
+    loader: str  # "module:function", called with the data directory -> Data
+    sizes: tuple[int, int, int]
+    probe_supply: int  # test images of the smallest class that supply probes: half of them (specbias.measure.paths)
+    num_classes: int
+    image_size: int
+
+
+DATASETS = {
+    "cifar10": Dataset("specbias.data.cifar10:load_cifar10", (45_000, 5_000, 10_000), 500, 10, 32),
+    "digits": Dataset("specbias.data.digits:load_digits", (992, 203, 602), 29, 10, 32),
+}
+
+
+class Split(NamedTuple):
+    """Images (N, 3, H, W) in uint8 and their labels (N,) in int64, on one device."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Data:
+    """The splits of one data set; `mean` and `std` (3,) are the channel constants of its normalised space."""
+
+    train: Split
+    validation: Split
+    test: Split
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    num_classes: int
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (images / 255 - mean) / std in float32, for images (B, 3, H, W) with values from 0 to 255."""
+        images = images.float().div(255)
+        mean, std = (images.new_tensor(constants).view(1, 3, 1, 1) for constants in (self.mean, self.std))
+        return images.sub(mean).div(std)
+
+
+def load_data(config: TrialConfig) -> Data:
+    """Return the data of a trial on its device, the training split cut to `train_size` images.
+
+    The subset is the beginning of an order drawn by `seed`: a smaller set lies inside a larger one, and another seed
+    draws other images. With `legacy_split` the validation images join the training split (empty validation split).
+    """
+    import torch
+
+    facts = look_up(DATASETS, config.dataset, "data set")
+    data = load(facts.loader)(data_directory())
+    train, validation = data.train, data.validation
+    if config.legacy_split:
+        train = Split(*(torch.cat(parts) for parts in zip(train, validation, strict=True)))
+        validation = Split(*(part[:0] for part in validation))
+    if config.train_size is not None:
+        generator = torch.Generator().manual_seed(derive_seed(config.seed, "training subset"))
+        chosen = torch.randperm(len(train.labels), generator=generator)[: config.train_size].sort().values
+        train = Split(*(part[chosen] for part in train))
+    splits = {"train": train, "validation": validation, "test": data.test}
+    return replace(data, **{name: Split(*(p.to(config.device) for p in split)) for name, split in splits.items()})
+
+
+def prepare_data(name: str) -> None:
+    """Make sure that a data set can be read here, fetching it if it must be; SettingError says how to get it."""
+    load(look_up(DATASETS, name, "data set").loader)(data_directory())
+
+
+def data_directory() -> Path:
+    """Return where data sets are looked for: SPECBIAS_DATA_DIR, or ~/.cache/specbias."""
+    return Path(os.environ.get("SPECBIAS_DATA_DIR") or "~/.cache/specbias").expanduser()

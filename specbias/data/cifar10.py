@@ -1,0 +1,58 @@
+"""CIFAR-10 (Krizhevsky 2009) in torchvision's files, with 5,000 of the training images set aside for validation."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.datasets import CIFAR10
+
+from specbias.config import SettingError
+from specbias.data import Data, Split
+
+# "Spectral Bias in Practice", released code: channel constants of the training images, to their last digit.
+MEAN = (0.49139968, 0.48215841, 0.44653091)
+STD = (0.24703223, 0.24348513, 0.26158784)
+VALIDATION_PER_CLASS = 500
+
+
+@lru_cache(maxsize=1)
+def load_cifar10(directory: Path) -> Data:
+    """Return CIFAR-10: 45,000 training, 5,000 validation and 10,000 test images, downloaded if they are not there.
+
+    Validation is the last 500 training images of each class in file order (which is random). The files are checked
+    against torchvision's md5 sums; SettingError says what was looked for, where, and how to get it.
+    """
+    train, test = (_read(directory, train=part) for part in (True, False))
+    held_out = torch.zeros(len(train.labels), dtype=torch.bool)
+    for label in range(10):
+        held_out[(train.labels == label).nonzero().flatten()[-VALIDATION_PER_CLASS:]] = True
+    return Data(
+        train=Split(train.images[~held_out], train.labels[~held_out]),
+        validation=Split(train.images[held_out], train.labels[held_out]),
+        test=test,
+        mean=MEAN,
+        std=STD,
+        num_classes=10,
+    )
+
+
+def _read(directory: Path, *, train: bool) -> Split:
+    try:
+        files = CIFAR10(str(directory), train=train, download=False)
+    except RuntimeError:  # absent, or not the published bytes
+        files = _download(directory, train=train)
+    images = torch.from_numpy(np.ascontiguousarray(files.data.transpose(0, 3, 1, 2)))
+    return Split(images, torch.tensor(files.targets))
+
+
+def _download(directory: Path, *, train: bool) -> CIFAR10:
+    try:
+        return CIFAR10(str(directory), train=train, download=True)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SettingError(
+            f"CIFAR-10 is not there: looked for whole files in {directory / CIFAR10.base_folder}, and downloading "
+            f"failed ({reason}); fetch {CIFAR10.url} on a connected machine, unpack it in a folder and name that "
+            "folder with --data-dir or SPECBIAS_DATA_DIR"
+        ) from None

@@ -1,0 +1,79 @@
+"""How is a network trained? SGD, a cosine schedule, batches changed by the interventions: the loop, on one screen.
+
+Recipe of "Spectral Bias in Practice" (section 6): Nesterov momentum 0.9, learning rate per step
+lr/2 (1 + cos(pi i / steps)) for i = 1..steps, weight decay on all parameters. It differs in not clipping gradients.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from specbias.checkpoint import TrainState
+from specbias.config import TrialConfig
+from specbias.data import Data
+from specbias.interventions import build_interventions
+from specbias.seeds import derive_seed
+
+MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+class Diverged(ArithmeticError):
+    """A loss or an output stopped being a finite number."""
+
+
+def new_state(model: nn.Module, config: TrialConfig) -> TrainState:
+    """Return an untrained state: the model on its device in its memory format, with a fresh optimiser."""
+    model.to(config.device).to(memory_format=MEMORY_FORMATS[config.memory_format])
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
+    )
+    return TrainState(config, model, optimizer)
+
+
+def train(state: TrainState, data: Data) -> Iterator[TrainState]:
+    """Train from `state.epoch` to the last epoch and yield the same, updated state after each epoch.
+
+    Raises Diverged with the first bad step (counted from 1 over the whole training) at the end of its epoch: looking
+    after every step would make a GPU wait.
+    """
+    config, model, optimizer = state.config, state.model, state.optimizer
+    steps = len(data.train.labels) // config.batch_size  # per epoch
+    interventions = build_interventions(config)
+
+    for epoch in range(state.epoch + 1, config.epochs + 1):
+        streams = {name: _generator(config, name, epoch) for name in ("order", *interventions)}
+        order = torch.randperm(len(data.train.labels), generator=streams["order"]).to(config.device)
+        losses = []
+        model.train()
+        for step, rows in enumerate(order.split(config.batch_size)[:steps], start=(epoch - 1) * steps + 1):
+            images = data.normalise(data.train.images[rows])
+            targets = one_hot(data.train.labels[rows], data.num_classes).float()
+            for name, intervene in interventions.items():
+                images, targets = intervene(images, targets, streams[name])
+
+            optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))
+            with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+                logits = model(images)
+            loss = cross_entropy(logits.float(), targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+
+        finite = torch.stack(losses).isfinite()
+        if not finite.all():
+            first_bad = (epoch - 1) * steps + int(finite.int().argmin()) + 1
+            raise Diverged(f"the loss is not finite from step {first_bad} on (epoch {epoch})")
+        state.epoch = epoch
+        yield state
+
+
+def _generator(config: TrialConfig, purpose: str, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(config.seed, purpose, epoch))
+
+
+def _cosine(initial: float, progress: float) -> float:
+    return 0.5 * initial * (1 + math.cos(math.pi * progress))

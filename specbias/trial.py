@@ -1,0 +1,50 @@
+"""The life of one trial, on one screen: data, probes, model, then train and measure in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from specbias.check import check_config
+from specbias.checkpoint import TrainState
+from specbias.config import TrialConfig
+from specbias.data import load_data
+from specbias.measure import Measurement, measure
+from specbias.measure.paths import choose_probes
+from specbias.models import build_model
+from specbias.seeds import derive_seed
+from specbias.train import Diverged, new_state, train
+
+
+def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iterator[tuple[TrainState, Measurement]]:
+    """Yield (state, measurement) at each epoch to measure; epoch 0, before any training, is one of them by default.
+
+    With `checkpoint`, a folder that a yielded state was saved to, it goes on after that epoch: what then comes is
+    what an uninterrupted trial would have given, bit for bit on a CPU. Stopping, saving and reporting are up to the
+    caller. Sets torch's number of threads. Raises SettingError before anything else, Diverged in training or measuring.
+    """
+    check_config(config)
+    torch.set_num_threads(config.threads)
+    data = load_data(config)
+    probes = choose_probes(data, pairs=config.probe_pairs, seed=config.probe_seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(config.seed, "model"))
+        image_size = data.train.images.shape[-1]
+        model = build_model(config.model, num_classes=data.num_classes, image_size=image_size, width=config.width)
+    state = new_state(model, config)
+    if checkpoint is not None:
+        state.restore(checkpoint)
+
+    def measured() -> tuple[TrainState, Measurement]:
+        try:
+            return state, measure(state.model, data, probes, config=config, epoch=state.epoch)
+        except FloatingPointError as error:
+            raise Diverged(f"{error} after epoch {state.epoch}") from None
+
+    if checkpoint is None and 0 in config.epochs_to_measure:
+        yield measured()
+    for _ in train(state, data):
+        if state.epoch in config.epochs_to_measure:
+            yield measured()

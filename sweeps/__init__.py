@@ -1,0 +1,1 @@
+"""Many trials: each script here answers one question; sweeps.service runs its trials on Ray and records them."""

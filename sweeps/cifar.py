@@ -1,0 +1,135 @@
+"""Do interventions that raise test accuracy change the frequency of the learned function?
+
+The question of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022), on CIFAR-10: train one network under
+one intervention at a time, and measure within-class and between-class function frequency during training. The paper
+finds that what generalises better has a higher frequency between classes and a lower one within them.
+
+  python sweeps/cifar.py --quick       15 small trials on scikit-learn's digits, under 3 minutes on 2 cores
+  python sweeps/cifar.py               CIFAR-10: ResNet-18 where there is a GPU, else 12 small trials, about an hour
+  python analysis/interventions.py --experiment cifar-quick      the figure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from specbias.check import check_config, training_images
+from specbias.config import TrialConfig
+from specbias.data import DATASETS
+from specbias.models import MODELS
+from specbias.registry import look_up
+from sweeps.service.study import Preset, Study
+
+
+def interventions(base: TrialConfig) -> dict[str, list]:
+    """What a trial changes, one setting at a time: setting -> levels, weakest effect last where there is an order."""
+    size = training_images(base)
+    width = base.width or look_up(MODELS, base.model, "model").width
+    return {
+        "epochs": [max(1, base.epochs // 5), max(2, base.epochs // 2)],
+        "train_size": [size // 8, size // 3],
+        "width": [width // 2, width * 2],
+        "weight_decay": [0.0],
+        "flip_crop": [0],
+        "cutout": [16],
+        "mixup": [0.4],
+        "label_smoothing": [0.1],
+    }
+
+
+def more_interventions(base: TrialConfig) -> dict[str, list]:
+    """The levels for a GPU: what the paper varies, more finely."""
+    size = training_images(base)
+    return interventions(base) | {
+        "epochs": [max(1, base.epochs // n) for n in (20, 8, 4, 2)],
+        "train_size": [size // n for n in (32, 8, 4, 2)],
+        "weight_decay": [0.0, 1e-4, 2e-3],
+        "cutout": [8, 16],
+        "mixup": [0.1, 0.4, 1.0],
+        "label_smoothing": [0.05, 0.1, 0.2],
+    }
+
+
+def quick_interventions(base: TrialConfig) -> dict[str, list]:
+    """Enough levels of two interventions for a rank correlation each, and one of the others."""
+    return interventions(base) | {
+        "epochs": [4, 7, 10, 14],
+        "train_size": [100, 200, 400, 700],
+        "width": [16],
+    }
+
+
+PRESETS = {
+    "paper": Preset({"model": "resnet18", "epochs": 100, "probe_pairs": 200}, more_interventions),
+    "laptop": Preset({"model": "small_cnn", "epochs": 15, "probe_pairs": 10}, interventions),
+    "quick": Preset(
+        {
+            "dataset": "digits",
+            "model": "small_cnn",
+            "width": 8,
+            "epochs": 20,
+            "batch_size": 50,
+            "flip_crop": 2,
+            "probe_pairs": 4,
+        },
+        quick_interventions,
+    ),
+}
+
+# Sustained FLOP/s of a training step, measured on one core of an AMD EPYC 9004 and guessed for a GPU.
+FLOPS = {("cpu", "float32"): 6e10, ("cpu", "bf16"): 1.0e11, ("cuda", "float32"): 1.5e13, ("cuda", "bf16"): 4e13}
+PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
+
+
+def seconds(config: TrialConfig) -> float:
+    """Guess a trial's time from the floating-point operations of its network."""
+    model, facts = MODELS[config.model], DATASETS[config.dataset]
+    pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
+    trained = 3 * config.epochs * training_images(config)
+    measured = len(config.epochs_to_measure) * (training_images(config) + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
+    flop = 1e6 * model.megaflops * ((config.width or model.width) / model.width) ** 2
+    return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * config.threads)
+
+
+def run(config: TrialConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
+    from specbias.trial import run_trial
+
+    return run_trial(config, checkpoint)
+
+
+def prepare(config: TrialConfig) -> None:
+    from specbias.data import prepare_data
+
+    prepare_data(config.dataset)
+
+
+def calibrate(config: TrialConfig) -> dict[str, Any]:
+    from specbias.calibrate import fastest_execution
+
+    return fastest_execution(config)
+
+
+STUDY = Study(
+    name="cifar",
+    question=__doc__,
+    config_class=TrialConfig,
+    run=run,
+    check=check_config,
+    prepare=prepare,
+    presets=PRESETS,
+    choose_preset=lambda gpus: "paper" if gpus else "laptop",
+    analysis="analysis/interventions.py",
+    columns={
+        "generalization/test_accuracy": "accuracy",
+        "frequency/within_class": "within",
+        "frequency/between_class": "between",
+    },
+    seconds=seconds,
+    calibrate=calibrate,
+)
+
+if __name__ == "__main__":
+    from sweeps.service.command_line import main
+
+    main(STUDY)

@@ -1,0 +1,96 @@
+"""What did the user ask for? The flags all sweeps share, and the way from them to an exit status."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from specbias.config import SettingError
+from sweeps.service.plan import make_plan
+from sweeps.service.preflight import local_gpus
+from sweeps.service.study import Study
+
+arg = tyro.conf.arg
+Name = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
+Count = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]
+Whole = Annotated[int, arg(metavar="N")]
+Share = Annotated[float | None, arg(metavar="N", help_behavior_hint="")]
+Place = Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")]
+Flag = Annotated[bool, arg(help_behavior_hint="")]
+Values = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=VALUE")]
+Grids = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=V1,V2")]
+
+
+@dataclass(frozen=True)
+class Options:
+    preset: Name = None
+    """A named budget; the default depends on whether there is a GPU."""
+    quick: Flag = False
+    """Short for --preset quick: minutes on a laptop, with data that need no download."""
+    dataset: Name = None
+    """Data set, instead of the preset's."""
+    model: Name = None
+    """Architecture, instead of the preset's."""
+    epochs: Count = None
+    """Passes over the training images, instead of the preset's."""
+    interventions: Annotated[str | None, arg(metavar="A,B", help_behavior_hint="")] = None
+    """Which of the preset's interventions to try: the names of the settings they change."""
+    set: Values = ()
+    """Give a setting of the baseline another value."""
+    grid: Grids = ()
+    """Try all combinations of these values instead of the preset's interventions."""
+    search: Annotated[str, arg(metavar="grid|random")] = "grid"
+    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels."""
+    num_samples: Count = None
+    """How many distinct combinations --search random draws; default 12."""
+    sweep_seed: Whole = 0
+    """Seed of what --search random draws."""
+    seeds: Whole = 1
+    """Repeats of every trial, each with a seed of its own."""
+    max_concurrent: Count = None
+    """Trials at the same time; default as many as CPUs and GPUs allow."""
+    cpus_per_trial: Whole = 1
+    """CPUs, and threads of torch, that a trial gets."""
+    gpus_per_trial: Share = None
+    """GPUs a trial reserves, may be a fraction; default 1 where Ray sees GPUs, else 0."""
+    calibrate: Flag = False
+    """Time precisions and memory layouts once, before any trial, and use the fastest."""
+    data_dir: Place = None
+    """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
+    storage_path: Place = None
+    """Where Ray Tune keeps checkpoints; default ray_results here."""
+    tracking_uri: Annotated[str | None, arg(metavar="URI", help_behavior_hint="")] = None
+    """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
+    experiment: Name = None
+    """MLflow experiment, by default named after study and preset; trials finished in it are reused."""
+    fresh: Flag = False
+    """Run every trial anew, under a new parent run."""
+    dry_run: Flag = False
+    """Say how many trials there would be and about how long they take; start nothing."""
+
+
+def main(study: Study) -> None:
+    """Run the study as the command line says and exit: 0 all well, 1 a trial failed, 2 bad input, 130 interrupted."""
+    options = tyro.cli(Options, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        plan = make_plan(study, options, gpus=local_gpus())
+        if options.dry_run:
+            print(plan.description)
+            sys.exit(0)
+        from sweeps.service.tuner import run_sweep  # ray, mlflow and torch: only now
+
+        sys.exit(run_sweep(study, options))
+    except SettingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _description(study: Study) -> str:
+    settings = ", ".join(study.config_class().to_dict())
+    return f"{study.question}\nPresets: {', '.join(study.presets)}.\nSettings for --set and --grid: {settings}."

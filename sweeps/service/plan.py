@@ -1,0 +1,186 @@
+"""Which trials make up the sweep? A list, before it is a job: options and study -> Plan, without Ray or torch."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import os
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from specbias.config import SettingError
+from specbias.registry import look_up
+from specbias.seeds import derive_seed
+from sweeps.service.preflight import execution_settings
+from sweeps.service.study import Settings, Study
+
+if TYPE_CHECKING:
+    from sweeps.service.command_line import Options
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of a sweep: distinct configs in the order they start, all near `base`."""
+
+    study: Study
+    preset: str
+    base: Any
+    trials: tuple[Any, ...]
+    experiment: str
+    cpus_per_trial: int
+    gpus_per_trial: float
+    concurrent: int  # trials at a time on this machine; a cluster may allow more
+
+    @property
+    def sweep_id(self) -> str:
+        """The identity of the sweep: a hash of its trials' identities."""
+        return hashlib.sha256("/".join(sorted(t.trial_id for t in self.trials)).encode()).hexdigest()[:12]
+
+    def varied(self, config: Any) -> Settings:
+        """Return the settings in which `config` differs from the baseline, its seed aside."""
+        base = self.base.to_dict()
+        return {k: v for k, v in config.to_dict().items() if v != base[k] and k != "seed"}
+
+    def label(self, config: Any) -> str:
+        """Return a short name for people: what is varied, or baseline, and the seed where seeds are repeated."""
+        text = " ".join(f"{k}={v}" for k, v in self.varied(config).items()) or "baseline"
+        return text + (f" seed={config.seed}" if len({t.seed for t in self.trials}) > 1 else "")
+
+    @property
+    def description(self) -> str:
+        """What --dry-run says: trials, time, baseline and every trial."""
+        lines = [
+            f"{self.study.name}, preset {self.preset}: {len(self.trials)} trials, {about(self.seconds(self.trials))}"
+            f" with {self.concurrent} at a time (a rough guess)",
+            "baseline: " + " ".join(f"{k}={v}" for k, v in self.base.to_dict().items()),
+            f"experiment: {self.experiment}, sweep {self.sweep_id}",
+        ]
+        return "\n".join(lines + [f"  {config.trial_id}  {self.label(config)}" for config in self.trials])
+
+    def seconds(self, trials: tuple[Any, ...] | list[Any]) -> float:
+        """Guess how long `trials` take: their work shared out, but not less than the longest."""
+        each = [self.study.seconds(config) for config in trials]
+        return max(sum(each) / self.concurrent, *each) if each else 0.0
+
+
+def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None = None) -> Plan:
+    """Return the plan for a machine or cluster with so many GPUs and CPUs; SettingError says what cannot be."""
+    cpus = cpus or os.cpu_count() or 1
+    preset_name = _preset_name(study, options, gpus)
+    preset = look_up(study.presets, preset_name, "preset")
+    if options.cpus_per_trial < 1:
+        raise SettingError(f"--cpus-per-trial {options.cpus_per_trial}: must be at least 1")
+    gpus_per_trial = (1.0 if gpus else 0.0) if options.gpus_per_trial is None else options.gpus_per_trial
+    base = _base(study, options, preset.settings, gpus_per_trial)
+    trials = _trials(base, _search(study, options, base, preset.interventions), options.seeds)
+    for config in trials:
+        study.check(config)
+    if options.max_concurrent is not None and options.max_concurrent < 1:
+        raise SettingError(f"--max-concurrent {options.max_concurrent}: must be at least 1")
+    slots = [cpus / options.cpus_per_trial, options.max_concurrent or math.inf, len(trials)]
+    slots += [gpus / gpus_per_trial] if gpus_per_trial > 0 else []
+    return Plan(
+        study=study,
+        preset=preset_name,
+        base=base,
+        trials=trials,
+        experiment=options.experiment or f"{study.name}-{preset_name}",
+        cpus_per_trial=options.cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        concurrent=max(1, int(min(slots))),
+    )
+
+
+def _preset_name(study: Study, options: Options, gpus: float) -> str:
+    if options.quick and options.preset not in (None, "quick"):
+        raise SettingError(f"--quick is --preset quick; --preset {options.preset} is another: choose one")
+    return "quick" if options.quick else options.preset or study.choose_preset(gpus)
+
+
+def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) -> Any:
+    settings = dict(preset)
+    settings |= {k: v for k in ("dataset", "model", "epochs") if (v := getattr(options, k)) is not None}
+    chosen = {}
+    for text in options.set:
+        name, value = _split(text, "--set")
+        chosen[name] = study.config_class.parse(name, value)
+    device = chosen.get("device", "cuda" if gpus_per_trial > 0 else "cpu")
+    settings |= execution_settings(device, threads=options.cpus_per_trial) | chosen
+    return study.config_class.from_dict(settings)
+
+
+def _search(study: Study, options: Options, base: Any, interventions: Any) -> list[Settings]:
+    """Return the distinct changes to the baseline that the sweep tries, as dicts."""
+    if options.search not in ("grid", "random"):
+        raise SettingError(f"unknown search {options.search!r}; known: grid, random")
+    if options.num_samples is not None and options.search != "random":
+        raise SettingError("--num-samples belongs to --search random; --seeds repeats the trials of a grid")
+    if options.grid and options.interventions:
+        raise SettingError("--grid takes the place of the preset's interventions: give one of --grid, --interventions")
+    levels = _grid(study, options) if options.grid else _levels(options, interventions(base))
+    if options.search == "random":
+        axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
+        return _draw(axes, 12 if options.num_samples is None else options.num_samples, options.sweep_seed)
+    if options.grid:
+        return [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
+    return [{}, *({name: value} for name, values in levels.items() for value in values)]
+
+
+def _grid(study: Study, options: Options) -> dict[str, list]:
+    axes: dict[str, list] = {}
+    for text in options.grid:
+        name, values = _split(text, "--grid")
+        study.config_class.check_name(name)
+        if name == "seed":
+            raise SettingError(f"--grid {text}: seeds are repeats, ask for them with --seeds N")
+        if name in axes:
+            raise SettingError(f"--grid {name} is given twice: name all its values in one, {name}=V1,V2")
+        axes[name] = list(dict.fromkeys(study.config_class.parse(name, v) for v in values.split(",") if v))
+        if not axes[name]:
+            raise SettingError(f"--grid {text}: no values; expected {name}=V1,V2")
+    return axes
+
+
+def _levels(options: Options, levels: Any) -> dict[str, list]:
+    names = levels if options.interventions is None else [n for n in options.interventions.split(",") if n]
+    if not names:
+        raise SettingError(f"--interventions: none named; known: {', '.join(levels)}")
+    return {name: look_up(levels, name, "intervention") for name in names}
+
+
+def _draw(axes: dict[str, list], count: int, seed: int) -> list[Settings]:
+    """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws."""
+    possible = math.prod(len(values) for values in axes.values())
+    if not 1 <= count <= possible:
+        raise SettingError(f"--num-samples {count}: must be from 1 to {possible}, the number of combinations")
+    streams = {name: random.Random(derive_seed(seed, name)) for name in axes}
+    drawn: dict[tuple, Settings] = {}
+    while len(drawn) < count:
+        point = {name: streams[name].choice(values) for name, values in axes.items()}
+        drawn.setdefault(tuple(point.values()), point)
+    return list(drawn.values())
+
+
+def _trials(base: Any, changes: list[Settings], seeds: int) -> tuple[Any, ...]:
+    """Return the distinct configs, all of one seed before the next, so that an early stop leaves whole repeats."""
+    if seeds < 1:
+        raise SettingError(f"--seeds {seeds}: must be at least 1")
+    configs = [replace(base, **change, seed=base.seed + i) for i in range(seeds) for change in changes]
+    return tuple({config.trial_id: config for config in configs}.values())
+
+
+def about(seconds: float) -> str:
+    """Return a duration as a person says it."""
+    for size, unit, digits in ((86_400, "days", 1), (3600, "h", 1), (60, "min", 0)):
+        if seconds >= 1.5 * size:
+            return f"about {seconds / size:.{digits}f} {unit}"
+    return f"about {seconds:.0f} s"
+
+
+def _split(text: str, flag: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SettingError(f"{flag} {text}: expected NAME=VALUE")
+    return name, value

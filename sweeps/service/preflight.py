@@ -1,0 +1,100 @@
+"""Can this sweep run here, and on what? Asked before any trial; every refusal is one line with the mend."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from specbias.config import SettingError
+from sweeps.service.study import Settings
+
+
+def local_gpus() -> float:
+    """Count this machine's NVIDIA GPUs without a driver library: as many as CUDA_VISIBLE_DEVICES lets through."""
+    found = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return float(found)
+    return float(min(found, len([v for v in visible.split(",") if v.strip() not in ("", "-1")])))
+
+
+def execution_settings(device: str, *, threads: int) -> Settings:
+    """Return how trials compute on a type of device: the same for every machine of that type, so never timed.
+
+    bf16 where the hardware has it (GPUs; CPUs that say so), channels last everywhere.
+    """
+    bf16 = device == "cuda" or _cpu_has_bf16()
+    return {
+        "device": device,
+        "precision": "bf16" if bf16 else "float32",
+        "memory_format": "channels_last",
+        "threads": threads,
+        "measure_batch": 2048 if device == "cuda" else 256,
+    }
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return bool(re.search(r"^(flags|Features)\s*:.*\b(avx512_bf16|amx_bf16|bf16)\b", text, re.MULTILINE))
+
+
+def check_resources(plan: Any, *, cpus: float, gpus: float) -> None:
+    """Refuse more CPUs or GPUs per trial than there are, and a share of GPUs that Ray cannot give."""
+    asked = plan.gpus_per_trial
+    if asked < 0 or (asked > 1 and asked != int(asked)):
+        raise SettingError(f"--gpus-per-trial {asked:g}: must be a whole number, or a fraction between 0 and 1")
+    if asked > gpus:
+        raise SettingError(f"--gpus-per-trial {asked:g}: there are {gpus:g} GPUs; ask for fewer")
+    if plan.cpus_per_trial > cpus:
+        raise SettingError(f"--cpus-per-trial {plan.cpus_per_trial}: there are {cpus:g} CPUs; ask for fewer")
+    if any(config.device == "cuda" for config in plan.trials) and not asked:
+        raise SettingError("device=cuda needs a GPU: give --gpus-per-trial, or --set device=cpu")
+
+
+def check_tracking(uri: str) -> None:
+    """Refuse a tracking server that does not answer a connection; a data base is opened, and so checked, later."""
+    parts = urlparse(uri)
+    if parts.scheme not in ("http", "https"):
+        return
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=10).close()
+    except OSError as error:
+        raise SettingError(f"--tracking-uri {uri}: no server answers ({error}); start one, or name another") from None
+
+
+def check_cuda() -> None:
+    """Refuse a reserved GPU that torch cannot use; runs on a worker that holds it."""
+    import torch
+
+    try:
+        torch.ones(8, device="cuda").sum().item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingError(
+            f"Ray reserves a GPU but torch {torch.__version__} cannot use it ({reason}); install a torch build for "
+            "this GPU, or give --gpus-per-trial 0"
+        ) from None
+
+
+def absolute_storage_path(path: str | None) -> str:
+    """Return where Tune keeps checkpoints, as an absolute path or a URI; default ray_results, here."""
+    return path if path and "://" in path else str(Path(path or "ray_results").expanduser().resolve())
+
+
+def absolute_tracking_uri(uri: str | None) -> str:
+    """Return the tracking URI with an absolute path: workers run in other directories. Default sqlite, here."""
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    scheme, separator, path = uri.partition(":///")
+    if scheme == "sqlite" and separator and not path.startswith("/"):
+        return f"sqlite:///{Path(path).resolve()}"
+    if "://" not in uri:
+        raise SettingError(f"--tracking-uri {uri}: expected sqlite:///FILE or http://HOST:PORT")
+    return uri

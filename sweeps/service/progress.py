@@ -1,0 +1,63 @@
+"""What does a person want to see, and what must be closed, while trials run? One row per report; every final state."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ray import tune
+
+from sweeps.service.plan import Plan, about
+from sweeps.service.tracking import Tracking
+
+
+class Progress(tune.Callback):
+    """Prints a row for each measurement and gives each trial's MLflow run its final state, from the driver."""
+
+    def __init__(self, plan: Plan, tracking: Tracking, missing: list[Any]) -> None:
+        self.plan, self.tracking, self.missing = plan, tracking, missing
+        self.outcomes: dict[str, str] = {}  # by trial_id
+        self.failures: dict[str, str] = {}  # by trial_id
+        self.started = time.monotonic()
+        self.width = max(len(plan.label(config)) for config in plan.trials)
+        self.header_printed = False
+
+    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+        config = self._config(trial)
+        if not self.header_printed:
+            titles = "  ".join(f"{title:>8}" for title in self.plan.study.columns.values())
+            print(f"{'trial':<{self.width}}  {'epoch':>7}  {titles}  time left")
+            self.header_printed = True
+        numbers = "  ".join(f"{result.get(key, float('nan')):8.4f}" for key in self.plan.study.columns)
+        epoch = f"{result['epoch']}/{config.epochs}"
+        print(f"{self.plan.label(config):<{self.width}}  {epoch:>7}  {numbers}  {result['time_left']}", flush=True)
+
+    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        config = self._config(trial)
+        whole = (trial.last_result or {}).get("epoch") == config.epochs
+        self._end(config, "finished" if whole else "stopped early")
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self._end(self._config(trial), "failed")
+
+    def close(self, *, interrupted: bool) -> None:
+        """Give the trials that are still open their final state: the sweep is over."""
+        for config in self.missing:
+            if config.trial_id not in self.outcomes and self.tracking.find_trial(config.trial_id):
+                self._end(config, "interrupted" if interrupted else "failed")
+
+    def _config(self, trial: Any) -> Any:
+        return self.plan.study.config_class.from_dict(trial.config)
+
+    def _end(self, config: Any, outcome: str) -> None:
+        label = self.plan.label(config)
+        run_id = self.tracking.start_trial(config, label=label, tags={})  # it may have died before it made one
+        self.tracking.end(run_id, outcome)
+        self.outcomes[config.trial_id] = outcome
+        failure = self.tracking.failure(run_id) if outcome == "failed" else ""
+        if failure:
+            self.failures[config.trial_id] = failure
+        done, total = len(self.outcomes), len(self.missing)
+        left = (time.monotonic() - self.started) / done * (total - done)
+        rest = f"; {about(left)} left" if done < total else ""
+        print(f"{label}: {outcome}{': ' if failure else ''}{failure} ({done} of {total}{rest})", flush=True)

@@ -1,0 +1,36 @@
+"""What does a study hand to the service? Its config class, its trial as a generator, and its presets."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Settings = dict[str, Any]
+
+
+class Preset(NamedTuple):
+    """One budget: the settings of its baseline, and from a baseline the levels of each intervention."""
+
+    settings: Mapping[str, Any]
+    interventions: Callable[[Any], Mapping[str, list]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question. Nothing in it may import torch, ray or mlflow before it is called: `--help` answers at once.
+
+    A config is frozen and has to_dict, from_dict, parse, check_name, trial_id, a `seed` and `epochs`, the last epoch.
+    run(config, checkpoint) yields (state, measurement): state.save(folder), measurement.{epoch, metrics, arrays}.
+    """
+
+    name: str
+    question: str  # the script's docstring, shown by --help
+    config_class: Any
+    run: Callable[[Any, str | None], Iterator[tuple[Any, Any]]]
+    check: Callable[[Any], None]  # raises SettingError if a trial with this config cannot run
+    prepare: Callable[[Any], None]  # fetches what a trial with this config reads; raises SettingError
+    presets: Mapping[str, Preset]
+    choose_preset: Callable[[float], str]  # number of GPUs -> the preset when none is named
+    analysis: str  # the script that draws the result
+    columns: Mapping[str, str]  # metric key -> column title, for the progress table
+    seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
+    calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings

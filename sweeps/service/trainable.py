@@ -1,0 +1,57 @@
+"""How does a study's trial run inside Ray Tune? An adapter: settings in; each measurement to MLflow, then to Tune."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray import tune
+
+from sweeps.service.plan import Plan, about
+from sweeps.service.tracking import Tracking
+
+
+def run_in_tune(settings: dict[str, Any], *, plan: Plan, tracking: Tracking, environment: Mapping[str, str]) -> None:
+    """Run the trial with these settings; it decides nothing but to report all it measures.
+
+    Arrays and metrics are in MLflow before Tune hears of an epoch. Whatever ends the trial is raised, and its first
+    line is the tag `specbias.failure`; the final state of the run is for the driver to set.
+    """
+    os.environ.update(environment)
+    config = plan.study.config_class.from_dict(settings)
+    run_id = tracking.start_trial(config, label=plan.label(config), tags=_tags(plan, config))
+    try:
+        _report_all(config, run_id, plan, tracking)
+    except Exception as error:
+        tracking.set_tag(run_id, "specbias.failure", f"{type(error).__name__}: {error}".splitlines()[0])
+        raise
+
+
+def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> None:
+    started, first_epoch = time.monotonic(), None
+    checkpoint = tune.get_checkpoint()
+    for state, measurement in plan.study.run(config, checkpoint.path if checkpoint else None):
+        tracking.log(run_id, measurement)
+        if first_epoch is None:
+            started, first_epoch = time.monotonic(), measurement.epoch
+        done, left = measurement.epoch - first_epoch, config.epochs - measurement.epoch
+        time_left = about((time.monotonic() - started) / done * left) if done else ""
+        with tempfile.TemporaryDirectory() as folder:
+            state.save(folder)
+            tune.report(
+                {"epoch": measurement.epoch, "time_left": time_left, **measurement.metrics},
+                checkpoint=tune.Checkpoint.from_directory(folder),
+            )
+
+
+def _tags(plan: Plan, config: Any) -> dict[str, str]:
+    return {
+        "specbias.study": plan.study.name,
+        "specbias.intervention": ",".join(plan.varied(config)) or "baseline",
+        "hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())),
+        "hardware.node": ray.util.get_node_ip_address(),
+    }

@@ -1,0 +1,164 @@
+"""How does a plan become finished trials? Preflight, Ray Tune, and a summary: the life of one sweep."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Ray reads these when it starts: Ctrl-C is handled here, not in Tune; no banner, no table of its own.
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.search.basic_variant import BasicVariantGenerator  # noqa: E402
+
+from specbias.config import SettingError  # noqa: E402
+from sweeps.service import preflight  # noqa: E402
+from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
+from sweeps.service.progress import Progress  # noqa: E402
+from sweeps.service.study import Study  # noqa: E402
+from sweeps.service.tracking import Tracking, open_sweep  # noqa: E402
+from sweeps.service.trainable import run_in_tune  # noqa: E402
+
+if TYPE_CHECKING:
+    from sweeps.service.command_line import Options
+
+
+def run_sweep(study: Study, options: Options) -> int:
+    """Run the trials that are missing, each measurement into MLflow; return the exit status (0, 1 or 130).
+
+    Raises SettingError, with nothing written, if the sweep cannot run here. Ray is started unless it already runs in
+    this process (then it is left running); where RAY_ADDRESS names a cluster, that is joined.
+    """
+    uri = preflight.absolute_tracking_uri(options.tracking_uri)
+    preflight.check_tracking(uri)
+    environment = {}
+    if options.data_dir is not None:
+        environment["SPECBIAS_DATA_DIR"] = str(Path(options.data_dir).expanduser().resolve())
+        os.environ.update(environment)
+    for config in make_plan(study, options, gpus=preflight.local_gpus()).trials:
+        study.prepare(config)
+
+    started_ray = not ray.is_initialized()
+    if started_ray:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+    try:
+        there = ray.cluster_resources()
+        machine = {"cpus": there.get("CPU", 0.0), "gpus": there.get("GPU", 0.0)}
+        plan = make_plan(study, options, **machine)
+        preflight.check_resources(plan, **machine)
+        if any(config.device == "cuda" for config in plan.trials):
+            _with_trial_resources(plan, preflight.check_cuda)
+        if options.calibrate:
+            found = _with_trial_resources(plan, study.calibrate, plan.base)
+            print("calibrated: " + " ".join(f"{name}={value}" for name, value in found.items()))
+            settings = tuple(f"{name}={value}" for name, value in found.items())
+            plan = make_plan(study, replace(options, set=(*settings, *options.set)), **machine)
+        return _run(plan, options, uri, environment)
+    finally:
+        if started_ray:
+            ray.shutdown()
+
+
+def _with_trial_resources(plan: Plan, function: Callable, *arguments: Any) -> Any:
+    """Call a function on a worker that holds what a trial will hold; what it refuses is refused here."""
+    try:
+        task = ray.remote(num_cpus=plan.cpus_per_trial, num_gpus=plan.gpus_per_trial, max_calls=1)(function)
+        return ray.get(task.remote(*arguments))
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause if isinstance(error.cause, SettingError) else error from None
+
+
+def _run(plan: Plan, options: Options, uri: str, environment: dict[str, str]) -> int:
+    tracking, reused = open_sweep(plan, uri=uri, search=options.search, fresh=options.fresh)
+    missing = [config for config in plan.trials if config.trial_id not in reused]
+    print(f"{plan.study.name}, preset {plan.preset}: {len(plan.trials)} trials in experiment {plan.experiment}")
+    if reused:
+        print(f"{len(reused)} of them are finished already and reused; --fresh would run them again")
+    progress = Progress(plan, tracking, missing)
+    polite_kill = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
+    interrupted = False
+    try:
+        if missing:
+            print(f"{len(missing)} to run, {plan.concurrent} at a time: {about(plan.seconds(missing))} (a rough guess)")
+            _tuner(plan, missing, options, tracking, progress, environment).fit()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        signal.signal(signal.SIGTERM, polite_kill)
+        progress.close(interrupted=interrupted)
+    return _summarise(plan, tracking, progress, reused=reused, interrupted=interrupted)
+
+
+def _summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dict[str, str], interrupted: bool) -> int:
+    """Write sweep.json and the final state onto the parent run, print the summary and return the exit status."""
+    outcomes = {config.trial_id: progress.outcomes.get(config.trial_id, "not started") for config in plan.trials}
+    outcomes |= dict.fromkeys(reused, "reused")
+    counts = Counter(outcomes.values())
+    trials = [
+        {"trial_id": config.trial_id, "label": plan.label(config), "outcome": outcomes[config.trial_id]}
+        | ({"run_id": reused[config.trial_id]} if config.trial_id in reused else {})
+        | ({"failure": failure} if (failure := progress.failures.get(config.trial_id)) else {})
+        for config in plan.trials
+    ]
+    tracking.log_json("sweep.json", {"sweep_id": plan.sweep_id, "counts": counts, "trials": trials})
+    tracking.end(tracking.parent_id, "interrupted" if interrupted else "failed" if counts["failed"] else "finished")
+
+    print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    for trial in trials:
+        if "failure" in trial:
+            print(f"  failed: {trial['label']}: {trial['failure']}")
+    if interrupted:
+        print(f"To run what is missing, the same command again:\n  {shlex.join(['python', *sys.argv])}")
+        return 130
+    print(f"Next:\n  python {plan.study.analysis} --experiment {shlex.quote(plan.experiment)}", end="")
+    print(f" --tracking-uri {shlex.quote(tracking.uri)}")
+    print(f"  mlflow ui --backend-store-uri {shlex.quote(tracking.uri)}" if "://" in tracking.uri else "")
+    return 1 if counts["failed"] else 0
+
+
+def _tuner(
+    plan: Plan,
+    missing: list[Any],
+    options: Options,
+    tracking: Tracking,
+    progress: Progress,
+    environment: dict[str, str],
+) -> tune.Tuner:
+    """Return a Tuner whose trials are exactly `missing`, in this order, under the settings' own names."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by Progress, in a line
+    points = [config.to_dict() for config in missing]
+    varying = {name for name in points[0] if any(point[name] != points[0][name] for point in points)}
+    values = {name: [point[name] for point in points] for name in varying}
+    run = tune.with_parameters(run_in_tune, plan=plan, tracking=tracking, environment=environment)
+    return tune.Tuner(
+        tune.with_resources(run, {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}),
+        param_space={name: tune.choice(values[name]) if name in varying else points[0][name] for name in points[0]},
+        tune_config=tune.TuneConfig(
+            search_alg=BasicVariantGenerator(
+                points_to_evaluate=[{name: point[name] for name in varying} for point in points]
+            ),
+            num_samples=len(points),
+            max_concurrent_trials=options.max_concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: plan.study.config_class.from_dict(trial.config).trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name=f"{plan.sweep_id}-{time.strftime('%Y%m%d-%H%M%S')}",
+            storage_path=preflight.absolute_storage_path(options.storage_path),
+            callbacks=[progress],
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            verbose=0,
+        ),
+    )
