@@ -47,9 +47,12 @@ def _read(directory: Path, *, train: bool) -> Split:
 
 
 def _download(directory: Path, *, train: bool) -> CIFAR10:
+    new = not directory.exists()
     try:
         return CIFAR10(str(directory), train=train, download=True)
     except (OSError, RuntimeError) as error:
+        if new and directory.exists() and not any(directory.iterdir()):
+            directory.rmdir()  # torchvision made it before it failed
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SettingError(
             f"CIFAR-10 is not there: looked for whole files in {directory / CIFAR10.base_folder}, and downloading "

@@ -8,7 +8,7 @@ class SmallCNN(nn.Module):
     """Three stages of two 3x3 convolutions, `width`, 2 and 4 times `width` channels, halving the image in between.
 
     Each convolution is followed by batch norm and ReLU; global average pooling and one linear layer end it.
-    Width 16, ten classes: 72,458 parameters.
+    Width 16, ten classes: 72,954 parameters.
     """
 
     def __init__(self, *, num_classes: int, width: int) -> None:

@@ -35,10 +35,11 @@ class Progress(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)
         whole = (trial.last_result or {}).get("epoch") == config.epochs
-        self._end(config, "finished" if whole else "stopped early")
+        self._tell(config, self._end(config, "finished" if whole else "stopped early"))
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self._end(self._config(trial), "failed")
+        config = self._config(trial)
+        self._tell(config, self._end(config, "failed"))
 
     def close(self, *, interrupted: bool) -> None:
         """Give the trials that are still open their final state: the sweep is over."""
@@ -49,15 +50,17 @@ class Progress(tune.Callback):
     def _config(self, trial: Any) -> Any:
         return self.plan.study.config_class.from_dict(trial.config)
 
-    def _end(self, config: Any, outcome: str) -> None:
-        label = self.plan.label(config)
-        run_id = self.tracking.start_trial(config, label=label, tags={})  # it may have died before it made one
+    def _end(self, config: Any, outcome: str) -> str:
+        run_id = self.tracking.start_trial(config, label=self.plan.label(config), tags={})  # it may have none yet
         self.tracking.end(run_id, outcome)
         self.outcomes[config.trial_id] = outcome
-        failure = self.tracking.failure(run_id) if outcome == "failed" else ""
-        if failure:
-            self.failures[config.trial_id] = failure
+        if outcome != "failed":
+            return outcome
+        self.failures[config.trial_id] = self.tracking.failure(run_id)
+        return f"failed: {self.failures[config.trial_id]}"
+
+    def _tell(self, config: Any, ending: str) -> None:
         done, total = len(self.outcomes), len(self.missing)
         left = (time.monotonic() - self.started) / done * (total - done)
-        rest = f"; {about(left)} left" if done < total else ""
-        print(f"{label}: {outcome}{': ' if failure else ''}{failure} ({done} of {total}{rest})", flush=True)
+        rest = f", {about(left)} left" if done < total else ""
+        print(f"{self.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)

@@ -1,0 +1,60 @@
+"""What the tests share: small configs, real data where it is, and one Ray for all sweeps."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from specbias.config import TrialConfig
+
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+@pytest.fixture
+def small():
+    """Return a function that makes a config of seconds: the digits, a narrow network."""
+
+    def make(**settings) -> TrialConfig:
+        defaults = {
+            "dataset": "digits",
+            "model": "small_cnn",
+            "width": 4,
+            "epochs": 2,
+            "train_size": 100,
+            "batch_size": 25,
+            "flip_crop": 2,
+            "probe_pairs": 1,
+        }
+        return TrialConfig(**defaults | settings)
+
+    return make
+
+
+@pytest.fixture
+def cifar_directory() -> Path:
+    """The folder with CIFAR-10 in torchvision's format, by SPECBIAS_DATA_DIR."""
+    folder = os.environ.get("SPECBIAS_DATA_DIR")
+    if not folder or not (Path(folder) / "cifar-10-batches-py").is_dir():
+        pytest.skip("no CIFAR-10: set SPECBIAS_DATA_DIR to a folder that holds cifar-10-batches-py")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Give back torch's number of threads: a trial sets it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def ray_with_two_gpus():
+    """A Ray of two CPUs and two GPUs that it is told are there."""
+    import logging
+
+    import ray
+
+    ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    yield
+    ray.shutdown()

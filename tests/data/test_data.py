@@ -1,0 +1,100 @@
+"""The data sets against their facts, and splits against the laws of splitting."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from specbias.config import SettingError, TrialConfig
+from specbias.data import DATASETS, data_directory, load_data
+
+
+def keys(split):
+    return {image.numpy().tobytes() for image in split.images}
+
+
+@pytest.fixture(params=list(DATASETS))
+def dataset(request, monkeypatch):
+    if request.param == "cifar10":
+        monkeypatch.setenv("SPECBIAS_DATA_DIR", str(request.getfixturevalue("cifar_directory")))
+    return request.param
+
+
+def test_a_data_set_is_what_its_facts_say(dataset):
+    facts, data = DATASETS[dataset], load_data(TrialConfig(dataset=dataset))
+    splits = (data.train, data.validation, data.test)
+    assert tuple(len(split.labels) for split in splits) == facts.sizes
+    assert all(split.images.dtype == torch.uint8 for split in splits)
+    assert data.train.images.shape[1:] == (3, facts.image_size, facts.image_size)
+    assert data.num_classes == facts.num_classes == len(data.train.labels.unique())
+    assert torch.bincount(data.test.labels).min() // 2 == facts.probe_supply
+
+
+def test_the_three_splits_share_no_image(dataset):
+    data = load_data(TrialConfig(dataset=dataset))
+    train, validation, test = (keys(split) for split in (data.train, data.validation, data.test))
+    assert not train & validation and not train & test and not validation & test
+
+
+def test_the_normalised_training_split_has_mean_0_and_deviation_1(dataset):
+    data = load_data(TrialConfig(dataset=dataset))
+    values = data.normalise(data.train.images[:20_000]).double()
+    assert values.mean(dim=(0, 2, 3)).abs().max() < 0.02
+    assert (values.std(dim=(0, 2, 3)) - 1).abs().max() < 0.02
+
+
+def test_cifar10_is_the_published_data_in_order(cifar_directory, monkeypatch):
+    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(cifar_directory))
+    data = load_data(TrialConfig())
+    assert torch.bincount(data.validation.labels).tolist() == [500] * 10
+    assert data.test.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]  # cat, ship, ship, plane, ...
+    assert data.test.images[0, :, 0, 0].tolist() == [158, 112, 49]
+    # spec of the paper's space: norms of normalised test images have mean 53.49 and deviation 14.25
+    norms = data.normalise(data.test.images).flatten(1).norm(dim=1)
+    assert norms.mean().item() == pytest.approx(53.49, abs=0.01)
+    assert norms.std().item() == pytest.approx(14.25, abs=0.01)
+
+
+def test_the_digits_are_scikit_learns():
+    data = load_data(TrialConfig(dataset="digits", batch_size=2))
+    first = load_digits().images[0]
+    small = data.test.images[0, 0].double().view(8, 4, 8, 4).mean(dim=(1, 3)) * 16 / 255
+    assert data.test.labels[0] == 0
+    assert np.corrcoef(small.flatten(), first.flatten())[0, 1] > 0.97
+
+
+def test_a_smaller_training_set_lies_inside_a_larger_and_another_seed_draws_others(small):
+    sets = [keys(load_data(small(train_size=size, seed=seed)).train) for size, seed in ((50, 0), (200, 0), (50, 1))]
+    assert sets[0] < sets[1]
+    assert len(sets[0] & sets[2]) < 15
+
+
+def test_the_legacy_split_adds_validation_to_training(small):
+    plain, legacy = (load_data(small(train_size=None, legacy_split=legacy)) for legacy in (False, True))
+    assert keys(legacy.train) == keys(plain.train) | keys(plain.validation)
+    assert len(legacy.validation.labels) == 0
+
+
+def test_absent_data_without_a_network_says_what_where_and_how(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    with pytest.raises(SettingError, match=f"looked for .*{tmp_path}.*downloading failed.*--data-dir") as error:
+        load_data(TrialConfig())
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "none").exists()
+
+
+def test_damaged_files_are_not_read(tmp_path, monkeypatch):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"not these")
+    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    with pytest.raises(SettingError, match="whole files"):
+        load_data(TrialConfig())
+
+
+def test_the_data_directory_comes_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path))
+    assert data_directory() == tmp_path
+    monkeypatch.delenv("SPECBIAS_DATA_DIR")
+    assert str(data_directory()).endswith(".cache/specbias")

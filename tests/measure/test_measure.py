@@ -1,0 +1,120 @@
+"""A whole measurement: what it reports, that it changes nothing, and that its memory has a bound."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from specbias.data import load_data
+from specbias.measure import measure
+from specbias.measure.paths import choose_probes
+from specbias.models import build_model
+
+
+def parts(config):
+    data = load_data(config)
+    torch.manual_seed(0)
+    model = build_model(config.model, num_classes=10, image_size=32, width=config.width)
+    return model, data, choose_probes(data, pairs=config.probe_pairs, seed=config.probe_seed)
+
+
+def measured(model, config):
+    _, data, probes = parts(config)
+    return measure(model, data, probes, config=config, epoch=3)
+
+
+class Constant(nn.Module):
+    """Says class 3 with the same confidence for every image."""
+
+    def forward(self, images):
+        return torch.eye(10)[3].repeat(len(images), 1) * 2
+
+
+def test_a_constant_model_measures_zero_frequency_and_chance_accuracy(small):
+    config = small()
+    found = measured(Constant(), config).metrics
+    assert abs(found["frequency/within_class"]) < 1e-12 and abs(found["frequency/between_class"]) < 1e-12
+    labels = load_data(config).test.labels
+    assert found["generalization/test_accuracy"] == pytest.approx((labels == 3).double().mean().item())
+
+
+def test_measuring_leaves_weights_buffers_modes_and_random_streams_as_they_were(small):
+    config = small()
+    model, data, probes = parts(config)
+    model.train()
+    model.features[1].eval()  # a frozen layer keeps its own mode
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    random, numpy_random = torch.get_rng_state(), np.random.get_state()[1].copy()
+    measure(model, data, probes, config=config, epoch=0)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), random) and np.array_equal(np.random.get_state()[1], numpy_random)
+
+
+def test_accuracy_loss_and_gap_equal_a_twin(small):
+    config = small()
+    model, data, probes = parts(config)
+    found = measure(model, data, probes, config=config, epoch=0).metrics
+    model.eval()
+    for name, split in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        with torch.inference_mode():
+            logits = model(data.normalise(split.images)).double()
+        right = logits.argmax(1) == split.labels
+        losses = -logits.log_softmax(1)[range(len(right)), split.labels]
+        assert found[f"generalization/{name}_accuracy"] == pytest.approx(right.double().mean().item())
+        assert found[f"generalization/{name}_loss"] == pytest.approx(losses.mean().item(), rel=1e-5)
+    assert found["generalization/test_accuracy/no_probe"] == pytest.approx(right[~probes.supply].double().mean().item())
+    gap = found["generalization/train_accuracy"] - found["generalization/test_accuracy"]
+    assert found["generalization/gap"] == pytest.approx(gap)
+
+
+def test_frequencies_are_the_means_of_the_paths_in_the_arrays(small):
+    config = small(probe_pairs=2)
+    found = measured(parts(config)[0], config)
+    for kind, paths in (("within_class", 20), ("between_class", 90)):
+        shares = found.arrays[f"frequency/{kind}/share"]
+        assert shares.shape == (paths,) and np.all((shares >= 0) & (shares <= 1))
+        assert found.metrics[f"frequency/{kind}"] == pytest.approx(shares.mean())
+        assert found.arrays[f"frequency/{kind}/spectrum"][0] == pytest.approx(0.1, abs=1e-4)  # probabilities sum to 1
+    assert found.epoch == 3
+    assert len(found.metrics) <= 24
+
+
+def test_the_measuring_batch_changes_nothing_but_rounding(small):
+    first, second = (measured(parts(small())[0], small(measure_batch=size)).metrics for size in (11, 500))
+    assert first == pytest.approx(second, abs=1e-6)
+
+
+def test_an_output_that_is_not_finite_is_said(small):
+    class Broken(nn.Module):
+        def forward(self, images):
+            return torch.full((len(images), 10), float("nan"))
+
+    with pytest.raises(FloatingPointError, match="output is not finite"):
+        measured(Broken(), small())
+
+
+def test_a_legacy_split_reports_no_validation(small):
+    found = measured(Constant(), small(legacy_split=True)).metrics
+    assert not [key for key in found if "validation" in key]
+
+
+def test_memory_does_not_grow_with_the_number_of_pairs():
+    """Peak memory with 14 times the pairs; all their images at once would be 500 MB more."""
+    code = (
+        "import resource, sys, torch\n"
+        "from specbias.config import TrialConfig\n"
+        "from specbias.trial import run_trial\n"
+        "config = TrialConfig(dataset='digits', model='small_cnn', width=2, probe_pairs=int(sys.argv[1]), batch_size=2)\n"
+        "next(run_trial(config))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    peaks = [
+        float(subprocess.run([sys.executable, "-c", code, pairs], check=True, capture_output=True, text=True).stdout)
+        for pairs in ("1", "14")
+    ]
+    assert peaks[1] < peaks[0] + 40, peaks

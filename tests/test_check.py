@@ -1,0 +1,29 @@
+"""What the registries say of a config, before torch or data are touched."""
+
+import pytest
+
+from specbias.check import check_config, training_images
+from specbias.config import SettingError, TrialConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, digits"),
+        ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
+        ({"train_size": 45_001}, "train_size=45001: cifar10 has 45000 training images"),
+        ({"train_size": 100}, "batch_size=128: more than the 100 training images"),
+        ({"dataset": "digits", "probe_pairs": 15}, "probe_pairs=15: .* so at most 14"),
+        ({"cutout": 33}, "cutout=33: more than the image's 32 pixels"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(settings, said):
+    with pytest.raises(SettingError, match=said) as error:
+        check_config(TrialConfig(**settings))
+    assert "\n" not in str(error.value)
+
+
+def test_the_legacy_split_has_all_50_000_images():
+    config = TrialConfig(legacy_split=True, train_size=50_000)
+    check_config(config)
+    assert training_images(config) == 50_000 == training_images(TrialConfig(legacy_split=True))

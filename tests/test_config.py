@@ -1,0 +1,99 @@
+"""TrialConfig against its laws: round trip, identity, and one line for every value that cannot be."""
+
+import dataclasses
+
+import pytest
+
+from specbias.config import SettingError, TrialConfig
+
+
+def test_from_dict_undoes_to_dict():
+    config = TrialConfig(width=8, mixup=0.5, measurement_epochs=(0, 3), train_size=10)
+    assert TrialConfig.from_dict(config.to_dict()) == config
+
+
+def test_unknown_setting_lists_the_known_ones():
+    with pytest.raises(SettingError, match=r"unknown setting 'widht'; known: dataset, .*width"):
+        TrialConfig.from_dict({"widht": 3})
+
+
+def test_equal_settings_have_one_identity_however_they_are_written():
+    assert TrialConfig(mixup=1).trial_id == TrialConfig(mixup=1.0).trial_id
+    assert TrialConfig(measurement_epochs=[3, 1]).trial_id == TrialConfig(measurement_epochs=(1, 3)).trial_id
+    assert TrialConfig(width=8).trial_id != TrialConfig(width=9).trial_id
+
+
+def test_every_setting_is_part_of_the_identity():
+    other = {"dataset": "digits", "model": "small_cnn", "device": "cuda", "precision": "bf16"}
+    other |= {"memory_format": "contiguous", "measurement_epochs": (1,), "legacy_split": True, "label_smoothing": 0.5}
+    for field in dataclasses.fields(TrialConfig):
+        value = other[field.name] if field.name in other else (field.default or 0) + 1
+        assert TrialConfig(**{field.name: value}).trial_id != TrialConfig().trial_id, field.name
+
+
+def test_a_new_field_at_its_default_keeps_the_old_identities():
+    @dataclasses.dataclass(frozen=True)
+    class Later(TrialConfig):
+        sharpness: float = 0.0
+
+    assert Later(width=8).trial_id == TrialConfig(width=8).trial_id
+    assert Later(width=8, sharpness=1.0).trial_id != TrialConfig(width=8).trial_id
+
+
+def test_identities_are_those_of_the_first_release():
+    assert TrialConfig().trial_id == "44136fa355b3"  # SHA-256 of {}
+    assert TrialConfig(width=8, epochs=3).trial_id == "a02a3683e40a"  # of {"epochs": 3, "width": 8}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"epochs": 0}, "epochs=0: must be at least 1"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan: must be above 0"),
+        ({"label_smoothing": 1.5}, "label_smoothing=1.5: must be between 0 and 1"),
+        ({"epochs": 2.5}, "epochs=2.5: not a whole number"),
+        ({"epochs": True}, "epochs=True: not a whole number"),
+        ({"width": "wide"}, "width='wide': not a whole number or none"),
+        ({"measurement_epochs": (0, 99)}, r"measurement_epochs=\(0, 99\): must be from 0 to 30"),
+        ({"precision": "fp8"}, "precision=fp8: must be float32 or bf16"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_one_line(settings, said):
+    with pytest.raises(SettingError, match=said) as error:
+        TrialConfig(**settings)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("epochs", "12", 12),
+        ("mixup", "0.5", 0.5),
+        ("width", "none", None),
+        ("legacy_split", "true", True),
+        ("model", "resnet18", "resnet18"),
+        ("measurement_epochs", "0,1,5", (0, 1, 5)),
+    ],
+)
+def test_command_line_text_becomes_the_fields_type(name, text, value):
+    assert TrialConfig.parse(name, text) == value
+
+
+@pytest.mark.parametrize(("name", "text"), [("epochs", "x"), ("legacy_split", "maybe"), ("epochs", "none")])
+def test_command_line_text_of_another_type_is_refused(name, text):
+    with pytest.raises(SettingError, match=f"{name}={text}: not"):
+        TrialConfig.parse(name, text)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asked", "measured"),
+    [
+        (1, (), (0, 1)),
+        (20, (), (0, 1, 2, 5, 10, 20)),
+        (30, (), (0, 1, 2, 5, 10, 20, 30)),
+        (200, (), (0, 1, 2, 5, 10, 20, 50, 100, 200)),
+        (30, (3, 4), (3, 4, 30)),
+    ],
+)
+def test_measured_epochs_are_about_logarithmic_and_end_with_the_last(epochs, asked, measured):
+    assert TrialConfig(epochs=epochs, measurement_epochs=asked).epochs_to_measure == measured

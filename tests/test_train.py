@@ -1,0 +1,93 @@
+"""The loop against a plain twin; divergence; and streams that do not touch each other."""
+
+import math
+
+import pytest
+import torch
+
+from specbias.data import load_data
+from specbias.models import build_model
+from specbias.seeds import derive_seed
+from specbias.train import Diverged, new_state, train
+
+
+def fresh(config):
+    torch.manual_seed(7)
+    return build_model(config.model, num_classes=10, image_size=32, width=config.width)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.state_dict().values() if p.is_floating_point()])
+
+
+def test_the_loop_equals_a_plain_twin(small):
+    config = small(flip_crop=0, epochs=3, memory_format="contiguous")
+    data = load_data(config)
+    for state in train(new_state(fresh(config), config), data):
+        found = weights(state.model)
+
+    model = fresh(config).train()
+    velocity = [torch.zeros_like(p) for p in model.parameters()]
+    images = (data.train.images / 255 - data.mean[0]) / data.std[0]
+    step, steps = 0, 3 * 4
+    for epoch in (1, 2, 3):
+        generator = torch.Generator().manual_seed(derive_seed(0, "order", epoch))
+        order = torch.randperm(100, generator=generator)
+        for start in range(0, 100, 25):
+            rows = order[start : start + 25]
+            step += 1
+            rate = 0.1 / 2 * (1 + math.cos(math.pi * step / steps))
+            loss = -model(images[rows]).log_softmax(1)[range(25), data.train.labels[rows]].mean()
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for p, v, g in zip(model.parameters(), velocity, gradients, strict=True):
+                    g = g + 5e-4 * p
+                    v.mul_(0.9).add_(g)
+                    p.sub_(rate * (g + 0.9 * v))
+    assert torch.allclose(found, weights(model), rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(found, weights(fresh(config)), rtol=1e-3, atol=1e-2)
+
+
+def test_one_yield_per_epoch_of_the_same_state(small):
+    config = small(epochs=3)
+    state = new_state(fresh(config), config)
+    seen = [(found is state, found.epoch) for found in train(state, load_data(config))]
+    assert seen == [(True, 1), (True, 2), (True, 3)]
+
+
+def test_a_diverging_training_names_its_first_bad_step(small):
+    config = small(learning_rate=1e30, epochs=2)
+    with pytest.raises(Diverged, match=r"the loss is not finite from step [23] on \(epoch 1\)"):
+        list(train(new_state(fresh(config), config), load_data(config)))
+
+
+def test_an_intervention_leaves_the_streams_of_others_alone(small, monkeypatch):
+    seen = {}
+
+    def spy(name):
+        def intervene(images, targets, generator):
+            seen.setdefault(name, []).append(torch.rand((), generator=generator).item())
+            return images, targets
+
+        return intervene
+
+    def run(names):
+        seen.clear()
+        monkeypatch.setattr("specbias.train.build_interventions", lambda config: {name: spy(name) for name in names})
+        config = small(epochs=1)
+        list(train(new_state(fresh(config), config), load_data(config)))
+        return dict(seen)
+
+    assert run(["cutout"])["cutout"] == run(["mixup", "cutout", "later"])["cutout"]
+    assert len(set(run(["a", "b"])["a"] + run(["a", "b"])["b"])) == 8
+
+
+@pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"memory_format": "contiguous"}, {"mixup": 1.0}])
+def test_every_way_of_computing_learns(small, settings):
+    config = small(train_size=400, width=8, epochs=5, flip_crop=0, **settings)
+    data = load_data(config)
+    for state in train(new_state(fresh(config), config), data):
+        model = state.model.eval()
+    with torch.inference_mode():
+        predicted = model(data.normalise(data.train.images)).argmax(1)
+    assert (predicted == data.train.labels).float().mean() > 0.5

@@ -1,0 +1,106 @@
+"""The life of a trial: repeatable, resumable, and measured without being changed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from specbias.checkpoint import TrainState
+from specbias.config import SettingError
+from specbias.train import Diverged
+from specbias.trial import run_trial
+
+EVERYTHING = {"mixup": 0.3, "cutout": 8, "label_smoothing": 0.1, "epochs": 5, "measurement_epochs": (0, 1, 2, 4)}
+
+
+def measured(config, checkpoint=None):
+    return [measurement for _, measurement in run_trial(config, checkpoint)]
+
+
+def same(first, second):
+    assert first.epoch == second.epoch and first.metrics == second.metrics
+    assert first.arrays.keys() == second.arrays.keys()
+    assert all(np.array_equal(first.arrays[key], second.arrays[key]) for key in first.arrays)
+
+
+def test_the_same_config_gives_the_same_measurements_bit_for_bit(small):
+    config = small(**EVERYTHING)
+    first = measured(config)
+    torch.manual_seed(99)  # nothing global is looked at
+    for one, other in zip(first, measured(config), strict=True):
+        same(one, other)
+    assert [m.epoch for m in first] == [0, 1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_stop_and_resume_equals_the_uninterrupted_trial_bit_for_bit(small, tmp_path, precision):
+    config = small(**EVERYTHING, precision=precision)
+    uninterrupted = list(run_trial(config))
+    final = {k: v.clone() for k, v in uninterrupted[-1][0].model.state_dict().items()}
+    for stop in range(4):
+        stopped = run_trial(config)
+        for _ in range(stop + 1):
+            state, _ = next(stopped)
+        folder = tmp_path / str(stop)
+        folder.mkdir()
+        state.save(folder)
+        stopped.close()
+        rest = list(run_trial(config, folder))
+        assert len(rest) == 4 - stop
+        for (_, one), (_, other) in zip(rest, uninterrupted[stop + 1 :], strict=True):
+            same(one, other)
+        assert all(torch.equal(v, final[k]) for k, v in rest[-1][0].model.state_dict().items())
+
+
+def test_measuring_more_often_does_not_change_training(small):
+    often = measured(small(epochs=4, measurement_epochs=(0, 1, 2, 3, 4)))[-1]
+    once = measured(small(epochs=4, measurement_epochs=(4,)))[-1]
+    same(often, once)
+
+
+def test_a_seed_changes_everything_but_the_probes(small):
+    first, second = (measured(small(seed=seed, epochs=1))[-1] for seed in (0, 1))
+    assert first.metrics["generalization/train_loss"] != second.metrics["generalization/train_loss"]
+    key = "frequency/between_class/first_image"
+    assert np.array_equal(first.arrays[key], second.arrays[key])
+    other = measured(small(probe_seed=1, epochs=1))[-1]
+    assert not np.array_equal(first.arrays[key], other.arrays[key])
+
+
+def test_a_checkpoint_of_another_trial_is_refused(small, tmp_path):
+    state, _ = next(run_trial(small()))
+    state.save(tmp_path)
+    with pytest.raises(SettingError, match="is of trial"):
+        next(run_trial(small(width=5), tmp_path))
+
+
+def test_a_checkpoint_is_readable_and_holds_no_code(small, tmp_path):
+    config = small()
+    state, _ = next(run_trial(config))
+    state.save(tmp_path)
+    assert '"epoch": 0' in (tmp_path / "state.json").read_text()
+    loaded = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert set(loaded) == {"model", "optimizer"}
+    assert {field.name for field in dataclasses.fields(TrainState)} == {"config", "model", "optimizer", "epoch"}
+
+
+def test_a_config_that_cannot_run_is_refused_before_anything(small):
+    with pytest.raises(SettingError, match="unknown model"):
+        next(run_trial(small(model="vgg")))
+
+
+def test_weights_that_overflow_in_the_last_step_are_found_when_measured(small, monkeypatch):
+    def poison(state, data):
+        state.epoch = 1
+        next(state.model.parameters()).data.fill_(float("nan"))
+        yield state
+
+    monkeypatch.setattr("specbias.trial.train", poison)
+    with pytest.raises(Diverged, match="the network's output is not finite after epoch 1"):
+        list(run_trial(small(epochs=1)))
+
+
+def test_a_trial_sets_the_threads_of_its_config(small):
+    next(run_trial(small(threads=2)))
+    assert torch.get_num_threads() == 2
