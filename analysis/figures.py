@@ -61,13 +61,15 @@ def scatter(axes: Axes, last: pd.DataFrame, *, x: str, y: str, colours: dict[str
 
 
 def curves(axes: Axes, table: pd.DataFrame, *, y: str, colours: dict[str, tuple]) -> Axes:
-    """Draw a line per trial over epochs, on an axis that is linear up to epoch 1 and logarithmic beyond."""
+    """Draw a line per trial over epochs; the axis is linear up to epoch 1 and logarithmic beyond."""
     for _, rows in table.sort_values("epoch").groupby("trial_id", sort=False):
         colour, marker = colours[rows["intervention"].iloc[0]]
         axes.plot(rows["epoch"], rows[y], color=colour, marker=marker, markersize=3, linewidth=1, alpha=0.8)
-    axes.set_xscale("symlog", linthresh=1)
-    ticks = sorted(table["epoch"].unique())
+    axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+    last = int(table["epoch"].max())
+    ticks = [0, *(n * 10**p for p in range(len(str(last))) for n in (1, 2, 5) if n * 10**p <= last)]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
     axes.set(xlabel=LABELS["epoch"], ylabel=LABELS[y])
     return axes
 
@@ -76,8 +78,9 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write the figure as PNG and SVG and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
-    for path in paths:
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+    with plt.rc_context(LOOK):
+        for path in paths:
+            figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
     return paths
 

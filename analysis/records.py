@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is not there is said at once
 import pandas as pd  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Run  # noqa: E402
@@ -38,6 +39,9 @@ def load_records(experiment: str, *, tracking_uri: str) -> Records:
     Trials that failed, were stopped or still run are left out and counted. Raises RecordError, naming the experiments
     there are, if this one is not there or holds no finished trial.
     """
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    if tracking_uri.startswith("sqlite:///") and not path.exists():  # MLflow would make an empty one
+        raise RecordError(f"there is no MLflow store at {path.resolve()}: run a sweep, or give --tracking-uri")
     client = MlflowClient(tracking_uri=tracking_uri)
     runs = _runs(client, experiment, tracking_uri)
     parents = {run.info.run_id: run for run in runs if "specbias.sweep_id" in run.data.tags}
@@ -76,9 +80,6 @@ def attach(run_id: str, files: list[Path], *, tracking_uri: str) -> None:
 
 def _runs(client: MlflowClient, experiment: str, tracking_uri: str) -> list[Run]:
     """Return all runs of the experiment, newest first."""
-    path = tracking_uri.removeprefix("sqlite:///")
-    if tracking_uri.startswith("sqlite:///") and not Path(path).exists():
-        raise RecordError(f"there is no MLflow store at {Path(path).resolve()}: run a sweep, or give --tracking-uri")
     try:
         found = client.get_experiment_by_name(experiment)
         if found is None:

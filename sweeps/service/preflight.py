@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -82,6 +83,18 @@ def check_cuda() -> None:
             f"Ray reserves a GPU but torch {torch.__version__} cannot use it ({reason}); install a torch build for "
             "this GPU, or give --gpus-per-trial 0"
         ) from None
+
+
+def check_places(*, storage_path: str, tracking_uri: str) -> None:
+    """Refuse local storage or a local data base in a folder that is not, and cannot become, one to write in."""
+    places = {} if "://" in storage_path else {f"--storage-path {storage_path}": Path(storage_path)}
+    if tracking_uri.startswith("sqlite:///"):
+        places[f"--tracking-uri {tracking_uri}"] = Path(tracking_uri.removeprefix("sqlite:///")).parent
+    for said, folder in places.items():
+        try:
+            tempfile.TemporaryFile(dir=next(p for p in (folder, *folder.parents) if p.exists())).close()
+        except OSError as error:
+            raise SettingError(f"{said}: cannot be written ({error}); name another place") from None
 
 
 def absolute_storage_path(path: str | None) -> str:

@@ -42,7 +42,9 @@ def run_sweep(study: Study, options: Options) -> int:
     this process (then it is left running); where RAY_ADDRESS names a cluster, that is joined.
     """
     uri = preflight.absolute_tracking_uri(options.tracking_uri)
+    storage_path = preflight.absolute_storage_path(options.storage_path)
     preflight.check_tracking(uri)
+    preflight.check_places(storage_path=storage_path, tracking_uri=uri)
     environment = {}
     if options.data_dir is not None:
         environment["SPECBIAS_DATA_DIR"] = str(Path(options.data_dir).expanduser().resolve())
@@ -65,7 +67,7 @@ def run_sweep(study: Study, options: Options) -> int:
             print("calibrated: " + " ".join(f"{name}={value}" for name, value in found.items()))
             settings = tuple(f"{name}={value}" for name, value in found.items())
             plan = make_plan(study, replace(options, set=(*settings, *options.set)), **machine)
-        return _run(plan, options, uri, environment)
+        return _run(plan, options, uri, storage_path, environment)
     finally:
         if started_ray:
             ray.shutdown()
@@ -80,7 +82,7 @@ def _with_trial_resources(plan: Plan, function: Callable, *arguments: Any) -> An
         raise error.cause if isinstance(error.cause, SettingError) else error from None
 
 
-def _run(plan: Plan, options: Options, uri: str, environment: dict[str, str]) -> int:
+def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment: dict[str, str]) -> int:
     tracking, reused = open_sweep(plan, uri=uri, search=options.search, fresh=options.fresh)
     missing = [config for config in plan.trials if config.trial_id not in reused]
     print(f"{plan.study.name}, preset {plan.preset}: {len(plan.trials)} trials in experiment {plan.experiment}")
@@ -92,7 +94,8 @@ def _run(plan: Plan, options: Options, uri: str, environment: dict[str, str]) ->
     try:
         if missing:
             print(f"{len(missing)} to run, {plan.concurrent} at a time: {about(plan.seconds(missing))} (a rough guess)")
-            _tuner(plan, missing, options, tracking, progress, environment).fit()
+            run = tune.with_parameters(run_in_tune, plan=plan, tracking=tracking, environment=environment)
+            _tuner(run, plan, missing, progress, max_concurrent=options.max_concurrent, storage_path=storage_path).fit()
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -129,19 +132,13 @@ def _summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: di
 
 
 def _tuner(
-    plan: Plan,
-    missing: list[Any],
-    options: Options,
-    tracking: Tracking,
-    progress: Progress,
-    environment: dict[str, str],
+    run: Callable, plan: Plan, missing: list[Any], progress: Progress, *, max_concurrent: int | None, storage_path: str
 ) -> tune.Tuner:
     """Return a Tuner whose trials are exactly `missing`, in this order, under the settings' own names."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by Progress, in a line
     points = [config.to_dict() for config in missing]
     varying = {name for name in points[0] if any(point[name] != points[0][name] for point in points)}
     values = {name: [point[name] for point in points] for name in varying}
-    run = tune.with_parameters(run_in_tune, plan=plan, tracking=tracking, environment=environment)
     return tune.Tuner(
         tune.with_resources(run, {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}),
         param_space={name: tune.choice(values[name]) if name in varying else points[0][name] for name in points[0]},
@@ -150,13 +147,13 @@ def _tuner(
                 points_to_evaluate=[{name: point[name] for name in varying} for point in points]
             ),
             num_samples=len(points),
-            max_concurrent_trials=options.max_concurrent,
+            max_concurrent_trials=max_concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: plan.study.config_class.from_dict(trial.config).trial_id,
         ),
         run_config=tune.RunConfig(
             name=f"{plan.sweep_id}-{time.strftime('%Y%m%d-%H%M%S')}",
-            storage_path=preflight.absolute_storage_path(options.storage_path),
+            storage_path=storage_path,
             callbacks=[progress],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             verbose=0,

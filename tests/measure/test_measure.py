@@ -48,11 +48,12 @@ def test_measuring_leaves_weights_buffers_modes_and_random_streams_as_they_were(
     model.features[1].eval()  # a frozen layer keeps its own mode
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    random, numpy_random = torch.get_rng_state(), np.random.get_state()[1].copy()
+    random, numpy_random = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     measure(model, data, probes, config=config, epoch=0)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert [module.training for module in model.modules()] == modes
-    assert torch.equal(torch.get_rng_state(), random) and np.array_equal(np.random.get_state()[1], numpy_random)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert np.array_equal(np.random.get_state()[1], numpy_random)  # noqa: NPY002
 
 
 def test_accuracy_loss_and_gap_equal_a_twin(small):
@@ -109,8 +110,8 @@ def test_memory_does_not_grow_with_the_number_of_pairs():
         "import resource, sys, torch\n"
         "from specbias.config import TrialConfig\n"
         "from specbias.trial import run_trial\n"
-        "config = TrialConfig(dataset='digits', model='small_cnn', width=2, probe_pairs=int(sys.argv[1]), batch_size=2)\n"
-        "next(run_trial(config))\n"
+        "settings = dict(dataset='digits', model='small_cnn', width=2, batch_size=2)\n"
+        "next(run_trial(TrialConfig(**settings, probe_pairs=int(sys.argv[1]))))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
     )
     peaks = [

@@ -101,7 +101,7 @@ def test_identical_images_are_left_out_and_counted(data):
 
 
 def test_the_papers_distances_on_cifar10(cifar_directory, monkeypatch):
-    """Mean lengths over many random pairs: 72.6 within and 75.8 between classes (the paper's pairs, all test images)."""
+    """The paper's 11,000 paths have mean lengths 72.6 within and 75.8 between classes; random pairs come close."""
     monkeypatch.setenv("SPECBIAS_DATA_DIR", str(cifar_directory))
     probes = choose_probes(load_data(TrialConfig()), pairs=200, seed=0)
     assert len(probes.within_class.distance) == 2000 and len(probes.between_class.distance) == 9000

@@ -1,0 +1,142 @@
+"""The first analysis: its groups, its refusals, its figure's numbers, and the whole script on a store."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from analysis.figures import LABELS, interventions_figure, save
+from analysis.interventions import ACCURACY, KINDS, as_text, associations
+
+SCRIPT = Path(__file__).parents[2] / "analysis" / "interventions.py"
+WITHIN, BETWEEN = KINDS
+
+
+def trial(number, intervention, accuracy, epochs=(0, 1, 5)):
+    """The rows of one trial: within falls and between rises with accuracy, at the last epoch exactly."""
+    return [
+        {
+            "trial_id": f"t{number}",
+            "label": f"{intervention} {number}",
+            "intervention": intervention,
+            "epoch": epoch,
+            ACCURACY: accuracy * epoch / epochs[-1],
+            WITHIN: (1 - accuracy) * epoch / epochs[-1],
+            BETWEEN: accuracy**2 * epoch / epochs[-1],
+        }
+        for epoch in epochs
+    ]
+
+
+@pytest.fixture
+def table():
+    plan = [("baseline", 0.5)] + [("epochs", a) for a in (0.2, 0.3, 0.4, 0.6)] + [("mixup", a) for a in (0.7, 0.8)]
+    return pd.DataFrame([row for i, (name, accuracy) in enumerate(plan) for row in trial(i, name, accuracy)])
+
+
+def last_of(table):
+    return table[table["epoch"] == 5]
+
+
+def test_associations_have_the_planted_signs_over_all_and_per_intervention(table):
+    found = {row.trials: row for row in associations(last_of(table))}
+    assert {name: row.n for name, row in found.items()} == {"all": 7, "epochs": 5, "mixup": 3}
+    for name in ("all", "epochs"):
+        assert found[name].spearman[WITHIN].statistic == pytest.approx(-1)
+        assert found[name].kendall[BETWEEN].statistic == pytest.approx(1)
+
+
+def test_fewer_than_five_trials_are_too_few_whatever_their_number_of_rows(table):
+    few = last_of(table).head(4)
+    repeated = pd.concat([few] * 3)
+    for group in (few, repeated):
+        (first, *_) = associations(group)
+        assert first.n == 4 and first.spearman is None and first.kendall is None
+    text = as_text(associations(few))
+    assert "too few" in text and "+" not in text.replace("baseline+", "")
+    assert not [line for line in text.splitlines()[2:] if "too few" not in line]
+
+
+def test_the_table_says_coefficient_interval_and_n(table):
+    lines = as_text(associations(last_of(table))).splitlines()
+    assert lines[2].split()[:2] == ["all", "7"]
+    assert "-1.00 [-1.00, -1.00]" in lines[2] and "+1.00 [+1.00, +1.00]" in lines[2]
+
+
+def test_the_figure_shows_every_trial_at_its_last_epoch_and_every_epoch_of_every_trial(table):
+    figure = interventions_figure(table)
+    above, below = figure.axes[:2], figure.axes[2:4]
+    for axes, kind in zip(above, KINDS, strict=True):
+        points = np.concatenate([np.asarray(c.get_offsets()) for c in axes.collections])
+        assert sorted(map(tuple, points)) == sorted(map(tuple, last_of(table)[[ACCURACY, kind]].to_numpy()))
+        assert axes.get_xlabel() == LABELS[ACCURACY] and axes.get_ylabel() == LABELS[kind]
+    for axes, kind in zip(below, KINDS, strict=True):
+        drawn = sorted(tuple(map(tuple, line.get_xydata())) for line in axes.lines)
+        asked = sorted(tuple(map(tuple, rows[["epoch", kind]].to_numpy())) for _, rows in table.groupby("trial_id"))
+        assert drawn == asked
+        assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == LABELS[kind]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "epochs", "mixup"]
+
+
+def test_an_intervention_has_one_colour_in_all_panels(table):
+    figure = interventions_figure(table)
+    colour = {c.get_label(): matplotlib.colors.to_hex(c.get_facecolor()[0]) for c in figure.axes[0].collections}
+    assert len(set(colour.values())) == 3
+    lines = [matplotlib.colors.to_hex(line.get_color()) for line in figure.axes[2].lines]
+    assert sorted(lines) == sorted([colour["baseline"], *[colour["epochs"]] * 4, *[colour["mixup"]] * 2])
+
+
+def test_the_same_table_gives_the_same_files(table, tmp_path):
+    first, second = (save(interventions_figure(table), tmp_path / name, "x") for name in "ab")
+    assert [path.suffix for path in first] == [".png", ".svg"]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(first, second, strict=True))
+
+
+def fill(store, table):
+    """Write the table into a store as the service would: a parent and a finished run per trial."""
+    client = MlflowClient(store)
+    experiment = client.create_experiment("made")
+    parent = client.create_run(experiment, tags={"specbias.sweep_id": "s", "specbias.search": "grid"})
+    for trial_id, rows in table.groupby("trial_id"):
+        tags = {"mlflow.parentRunId": parent.info.run_id, "specbias.trial_id": trial_id}
+        tags |= {"specbias.outcome": "finished", "specbias.intervention": rows["intervention"].iloc[0]}
+        run = client.create_run(experiment, tags=tags, run_name=rows["label"].iloc[0])
+        for row in rows.to_dict("records"):
+            for key in (ACCURACY, *KINDS):
+                client.log_metric(run.info.run_id, key, row[key], step=row["epoch"])
+    return client, parent.info.run_id
+
+
+def call(folder, *arguments):
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_the_script_prints_saves_and_attaches(table, tmp_path):
+    client, parent = fill(f"sqlite:///{tmp_path}/mlflow.db", table)
+    done = call(tmp_path, "--experiment", "made", "--out", "here")
+    assert done.returncode == 0, done.stderr
+    assert "7 trials at their last epoch" in done.stdout and "too few" in done.stdout
+    names = {f"interventions.{kind}" for kind in ("png", "svg", "json")}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == names
+    assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
+    content = json.loads((tmp_path / "here" / "interventions.json").read_text())
+    assert content["associations"][0]["n"] == 7 and len(content["trials"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--experiment", "made"], "error: there is no MLflow store at "),
+        (["--experiment", "made", "--tracking-uri", "http://127.0.0.1:9"], "error: http://127.0.0.1:9: "),
+    ],
+)
+def test_records_that_are_not_there_are_one_line_and_status_2(tmp_path, arguments, said):
+    done = call(tmp_path, *arguments)
+    assert done.returncode == 2 and done.stderr.startswith(said) and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

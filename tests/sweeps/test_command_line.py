@@ -1,0 +1,54 @@
+"""The sweep script as a user meets it: exit statuses, one-line errors, and nothing written when it refuses."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "sweeps" / "cifar.py"
+
+
+def call(folder, *arguments):
+    environment = {k: v for k, v in os.environ.items() if k not in ("SPECBIAS_DATA_DIR", "MLFLOW_TRACKING_URI")}
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "vgg"], "error: unknown model 'vgg'; known: small_cnn, resnet18\n"),
+        (["--preset", "x"], "error: unknown preset 'x'; known: paper, laptop, quick\n"),
+        (["--quick", "--tracking-uri", "http://127.0.0.1:9"], "error: --tracking-uri http://127.0.0.1:9: no server"),
+        (["--quick", "--storage-path", "/proc/none"], "error: --storage-path /proc/none: "),
+        (
+            ["--quick", "--tracking-uri", "sqlite:////proc/none/x.db"],
+            "error: --tracking-uri sqlite:////proc/none/x.db: ",
+        ),
+        (["--quick", "--epochs", "many"], ""),
+    ],
+)
+def test_bad_input_is_one_line_with_status_2_and_nothing_is_written(tmp_path, arguments, said):
+    done = call(tmp_path, *arguments)
+    assert done.returncode == 2
+    if said:
+        assert done.stderr.startswith(said) and done.stderr.count("\n") == 1
+        assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_trials_and_time_and_imports_nothing_slow(tmp_path):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{str(SCRIPT)!r}, '--quick', '--dry-run']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'ray', 'mlflow'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "15 trials, about" in done.stdout and "label_smoothing=0.1" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,41 @@
+"""Ctrl-C in the middle of a sweep: a status that says so, final states in MLflow, and a rerun that completes it."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+SCRIPT = Path(__file__).parents[2] / "sweeps" / "cifar.py"
+COMMAND = [sys.executable, "-u", str(SCRIPT), "--quick", "--interventions", "mixup,cutout,train_size", "--epochs", "8"]
+
+
+def states(folder):
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("cifar-quick").experiment_id])
+    return Counter((run.info.status, "mlflow.parentRunId" in run.data.tags) for run in runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_sweep_says_so_and_the_same_command_completes_it(tmp_path, name):
+    # a group of its own, as a terminal gives: workers must not mistake the signal for theirs
+    sweep = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    said = []
+    for line in sweep.stdout:
+        said.append(line)
+        if "finished (1 of 7" in line:
+            sweep.send_signal(getattr(signal, name))
+    assert sweep.wait(60) == 130
+    assert "the same command again" in "".join(said)
+    found = states(tmp_path)
+    assert not [status for status, _ in found if status == "RUNNING"]
+    assert found["FINISHED", True] >= 1 and found["KILLED", False] == 1
+
+    done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "are finished already and reused" in done.stdout
+    assert states(tmp_path) == {("FINISHED", True): 7, ("FINISHED", False): 1}

@@ -1,0 +1,141 @@
+"""A sweep is a list before it is a job: what each combination of flags plans, and what it refuses."""
+
+import itertools
+
+import pytest
+
+from specbias.config import SettingError
+from sweeps.cifar import STUDY
+from sweeps.service.command_line import Options
+from sweeps.service.plan import about, make_plan
+
+
+def plan(gpus=0.0, **options):
+    return make_plan(STUDY, Options(**{"quick": True} | options), gpus=gpus, cpus=2)
+
+
+def test_a_grid_of_interventions_changes_one_setting_at_a_time():
+    found = plan(interventions="mixup,train_size")
+    assert [found.varied(config) for config in found.trials] == [
+        {},
+        {"mixup": 0.4},
+        *({"train_size": size} for size in (100, 200, 400, 700)),
+    ]
+    assert [found.label(config) for config in found.trials][:2] == ["baseline", "mixup=0.4"]
+
+
+def test_the_users_grid_is_the_product_of_its_values_and_replaces_the_interventions():
+    found = plan(grid=("width=4,8", "mixup=0,0.5,1"), set=("cutout=2",))
+    assert [(c.width, c.mixup) for c in found.trials] == list(itertools.product((4, 8), (0.0, 0.5, 1.0)))
+    assert {c.cutout for c in found.trials} == {2}
+
+
+def test_every_preset_plans_distinct_trials_that_can_run():
+    for name, number in (("quick", 15), ("laptop", 12), ("paper", 23)):
+        found = plan(quick=False, preset=name)
+        assert len({c.trial_id for c in found.trials}) == len(found.trials) == number
+        assert {c.dataset for c in found.trials} == {"digits" if name == "quick" else "cifar10"}
+
+
+def test_without_a_word_it_is_cifar10_at_the_papers_budget_with_a_gpu_and_a_laptops_without():
+    assert plan(quick=False).preset == "laptop"
+    with_gpu = plan(quick=False, gpus=1.0)
+    assert with_gpu.preset == "paper" and with_gpu.gpus_per_trial == 1
+    assert with_gpu.base.device == "cuda" and with_gpu.base.precision == "bf16" and with_gpu.base.probe_pairs == 200
+
+
+def test_quick_is_the_digits_whatever_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path))
+    found = plan(data_dir=str(tmp_path))
+    assert {c.dataset for c in found.trials} == {"digits"}
+    assert len(found.trials) >= 8 and min(c.train_size or 992 for c in found.trials) == 100
+
+
+def test_random_search_draws_distinct_combinations_by_its_seed():
+    first, again, other = (plan(search="random", num_samples=9, sweep_seed=seed) for seed in (0, 0, 1))
+    assert len(first.trials) == 9
+    assert first.trials == again.trials and first.sweep_id == again.sweep_id
+    assert first.sweep_id != other.sweep_id
+
+
+def test_a_new_axis_changes_no_other_axis_draws():
+    few = plan(search="random", num_samples=3, grid=("width=1,2,3,4,5,6,7,8,9",))
+    more = plan(search="random", num_samples=3, grid=("width=1,2,3,4,5,6,7,8,9", "mixup=0,0.1,0.2"))
+    assert [c.width for c in few.trials] == [c.width for c in more.trials]
+
+
+def test_random_search_can_draw_all_there_is_and_no_more():
+    every = plan(search="random", num_samples=6, grid=("width=4,8", "mixup=0,0.5,1"))
+    assert {c.trial_id for c in every.trials} == {c.trial_id for c in plan(grid=("width=4,8", "mixup=0,0.5,1")).trials}
+    with pytest.raises(SettingError, match="--num-samples 7: must be from 1 to 6"):
+        plan(search="random", num_samples=7, grid=("width=4,8", "mixup=0,0.5,1"))
+
+
+def test_seeds_repeat_every_trial_whole_repeats_first():
+    found = plan(interventions="mixup", seeds=3)
+    assert [(c.seed, c.mixup) for c in found.trials] == [(s, m) for s in range(3) for m in (0.0, 0.4)]
+    assert found.label(found.trials[3]) == "mixup=0.4 seed=1"
+
+
+def test_a_sweeps_identity_is_that_of_its_trials_in_any_order():
+    assert plan(interventions="mixup,cutout").sweep_id == plan(interventions="cutout,mixup").sweep_id
+    assert plan(interventions="mixup").sweep_id != plan(interventions="cutout").sweep_id
+
+
+def test_execution_settings_are_the_drivers_and_the_users_word_wins():
+    found = plan(gpus=2.0, cpus_per_trial=2, set=("device=cpu", "precision=float32"))
+    assert {(c.device, c.precision, c.threads) for c in found.trials} == {("cpu", "float32", 2)}
+    assert found.gpus_per_trial == 1.0
+
+
+@pytest.mark.parametrize(
+    ("cpus_per_trial", "gpus_per_trial", "most", "concurrent"),
+    [(1, 0, None, 2), (2, 0, None, 1), (1, 0.5, None, 2), (1, 1, None, 1), (1, 0, 1, 1)],
+)
+def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_per_trial, most, concurrent):
+    options = {"cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial, "max_concurrent": most}
+    found = plan(gpus=1.0, set=("device=cpu",), **options)
+    assert found.concurrent == concurrent
+    total = sum(STUDY.seconds(c) for c in found.trials)
+    assert found.seconds(found.trials) == pytest.approx(total / concurrent)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, laptop, quick"),
+        ({"preset": "paper"}, "--quick is --preset quick"),
+        ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, digits"),
+        ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
+        ({"interventions": "mixup,magic"}, "unknown intervention 'magic'; known: epochs, .*mixup"),
+        ({"interventions": ","}, "--interventions: none named"),
+        ({"interventions": "mixup", "grid": ("width=4",)}, "give one of --grid, --interventions"),
+        ({"set": ("wdith=3",)}, "unknown setting 'wdith'; known: dataset"),
+        ({"set": ("width",)}, "--set width: expected NAME=VALUE"),
+        ({"set": ("width=x",)}, "width=x: not a whole number or none"),
+        ({"grid": ("wdith=3",)}, "unknown setting 'wdith'"),
+        ({"grid": ("width=",)}, "--grid width=: no values"),
+        ({"grid": ("width=4", "width=8")}, "--grid width is given twice"),
+        ({"grid": ("seed=1,2",)}, "ask for them with --seeds N"),
+        ({"grid": ("epochs=1,0",)}, "epochs=0: must be at least 1"),
+        ({"epochs": 0}, "epochs=0: must be at least 1"),
+        ({"search": "bayes"}, "unknown search 'bayes'; known: grid, random"),
+        ({"num_samples": 3}, "--num-samples belongs to --search random"),
+        ({"search": "random", "num_samples": 0}, "--num-samples 0: must be from 1"),
+        ({"seeds": 0}, "--seeds 0: must be at least 1"),
+        ({"max_concurrent": 0}, "--max-concurrent 0: must be at least 1"),
+        ({"cpus_per_trial": 0}, "--cpus-per-trial 0: must be at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(options, said):
+    with pytest.raises(SettingError, match=said) as error:
+        plan(**options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(5, "about 5 s"), (89, "about 89 s"), (100, "about 2 min"), (5400, "about 1.5 h"), (200_000, "about 2.3 days")],
+)
+def test_durations_are_said_as_people_do(seconds, said):
+    assert about(seconds) == said

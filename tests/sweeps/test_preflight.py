@@ -1,0 +1,90 @@
+"""What is asked before any trial."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from specbias.config import SettingError
+from sweeps.cifar import STUDY
+from sweeps.service import preflight
+from sweeps.service.command_line import Options
+from sweeps.service.plan import make_plan
+
+
+def plan(**changes):
+    return replace(make_plan(STUDY, Options(quick=True, interventions="mixup"), gpus=0), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gpus_per_trial": 2.0}, "--gpus-per-trial 2: there are 1 GPUs"),
+        ({"gpus_per_trial": 1.5}, "must be a whole number, or a fraction between 0 and 1"),
+        ({"gpus_per_trial": -1.0}, "must be a whole number, or a fraction between 0 and 1"),
+        ({"cpus_per_trial": 3}, "--cpus-per-trial 3: there are 2 CPUs"),
+    ],
+)
+def test_more_than_there_is_is_refused(changes, said):
+    with pytest.raises(SettingError, match=said):
+        preflight.check_resources(plan(**changes), cpus=2, gpus=1)
+
+
+def test_a_gpu_that_is_used_must_be_reserved():
+    found = plan()
+    on_gpu = plan(trials=tuple(replace(config, device="cuda") for config in found.trials))
+    with pytest.raises(SettingError, match="device=cuda needs a GPU"):
+        preflight.check_resources(on_gpu, cpus=2, gpus=1)
+    preflight.check_resources(found, cpus=2, gpus=1)
+
+
+def test_a_tracking_store_becomes_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert preflight.absolute_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert preflight.absolute_tracking_uri("sqlite:///sub/x.db") == f"sqlite:///{tmp_path}/sub/x.db"
+    assert preflight.absolute_tracking_uri("sqlite:////abs/x.db") == "sqlite:////abs/x.db"
+    assert preflight.absolute_tracking_uri("http://host:5000") == "http://host:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://other:5000")
+    assert preflight.absolute_tracking_uri(None) == "http://other:5000"
+    with pytest.raises(SettingError, match="expected sqlite:///FILE or http"):
+        preflight.absolute_tracking_uri("mlflow.db")
+
+
+def test_a_server_that_does_not_answer_is_refused():
+    with pytest.raises(SettingError, match="no server answers"):
+        preflight.check_tracking("http://127.0.0.1:9")
+
+
+def test_a_storage_path_becomes_absolute_unless_it_is_a_uri(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert preflight.absolute_storage_path(None) == str(tmp_path / "ray_results")
+    assert preflight.absolute_storage_path("s3://bucket/x") == "s3://bucket/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "precision"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16 sse\n", "bf16"),
+        ("Features\t: fp asimd bf16\n", "bf16"),
+        ("flags\t\t: fpu avx2 sse\nmodel name: bf16\n", "float32"),
+    ],
+)
+def test_precision_on_a_cpu_follows_what_the_hardware_says(monkeypatch, text, precision):
+    monkeypatch.setattr(Path, "read_text", lambda self: text)
+    assert preflight.execution_settings("cpu", threads=3) == {
+        "device": "cpu",
+        "precision": precision,
+        "memory_format": "channels_last",
+        "threads": 3,
+        "measure_batch": 256,
+    }
+
+
+def test_visible_gpus_are_those_the_environment_lets_through(monkeypatch):
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: ["gpu0", "gpu1"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert preflight.local_gpus() == 2
+    for visible, count in (("0", 1), ("", 0), ("-1", 0), ("0,1", 2)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert preflight.local_gpus() == count

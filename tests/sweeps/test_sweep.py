@@ -1,0 +1,156 @@
+"""Real sweeps: Ray Tune trials that land in MLflow, twice the same; reuse, failure, and the GPUs that trials get."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from analysis.records import RecordError, load_records
+from specbias.config import SettingError
+from specbias.trial import run_trial
+from sweeps.cifar import STUDY
+from sweeps.service.command_line import Options
+from sweeps.service.tuner import run_sweep
+
+pytestmark = pytest.mark.usefixtures("ray_with_two_gpus")
+TINY = ("epochs=2", "train_size=100", "width=4", "probe_pairs=1", "device=cpu", "measurement_epochs=0,1")
+
+
+def sweep(folder, *settings, **options):
+    """Run a sweep of seconds into its own store; two trials (a baseline and mixup) unless options say otherwise."""
+    defaults = {"interventions": "mixup"} if "grid" not in options else {}
+    defaults |= {"quick": True, "experiment": "tiny", "storage_path": str(folder / "ray")}
+    defaults |= {"tracking_uri": f"sqlite:///{folder}/mlflow.db", "set": (*TINY, *settings)}
+    return run_sweep(STUDY, Options(**defaults | options))
+
+
+def runs(folder):
+    """All runs of the experiment: (parents, children)."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    return client, parents, [run for run in found if run not in parents]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, ray_with_two_gpus):
+    """One sweep of two trials, for the tests that only look at it."""
+    folder = tmp_path_factory.mktemp("swept")
+    assert sweep(folder) == 0
+    return folder
+
+
+def test_a_sweep_is_one_finished_parent_with_one_finished_child_per_trial(swept):
+    _, (parent,), children = runs(swept)
+    assert parent.info.status == "FINISHED"
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
+    assert sorted(child.info.run_name for child in children) == ["baseline", "mixup=0.4"]
+    assert {child.info.status for child in children} == {"FINISHED"}
+    assert len({child.data.tags["specbias.trial_id"] for child in children}) == 2
+
+
+def test_a_child_holds_every_setting_every_measurement_and_its_arrays(swept, tmp_path):
+    client, _, children = runs(swept)
+    for child in children:
+        config = STUDY.config_class.from_dict(
+            {k: STUDY.config_class.parse(k, v.strip("[]").replace(" ", "")) for k, v in child.data.params.items()}
+        )
+        assert config.trial_id == child.data.tags["specbias.trial_id"]
+        for _, measurement in run_trial(config):  # the same trial without the service
+            for key, value in measurement.metrics.items():
+                history = {m.step: m.value for m in client.get_metric_history(child.info.run_id, key)}
+                assert history[measurement.epoch] == value
+                assert sorted(history) == [0, 1, 2]
+            name = f"measurements/epoch_{measurement.epoch:04d}.npz"
+            with np.load(client.download_artifacts(child.info.run_id, name, str(tmp_path))) as arrays:
+                assert len(arrays) == len(measurement.arrays)
+                for key, value in measurement.arrays.items():
+                    assert np.array_equal(arrays[key.replace("/", ".")], value)
+        assert len(child.data.metrics) <= 24
+
+
+def test_the_parent_says_with_what_code_versions_hardware_and_command(swept):
+    client, (parent,), _ = runs(swept)
+    tags = parent.data.tags
+    for key in ("version.torch", "version.ray", "version.mlflow", "hardware.processor", "specbias.command_line"):
+        assert tags[key]
+    if (Path(__file__).parents[2] / ".git").exists():
+        assert len(tags["mlflow.source.git.commit"]) == 40 and tags["specbias.git_dirty"] in ("True", "False")
+    assert parent.data.params["epochs"] == "2"
+    assert "sweep.json" in {file.path for file in client.list_artifacts(parent.info.run_id)}
+
+
+def test_two_trials_at_once_get_two_gpus(swept):
+    _, _, children = runs(swept)
+    assert sorted(child.data.tags["hardware.gpu_ids"] for child in children) == ["0", "1"]
+
+
+def test_the_same_sweep_into_another_store_gives_the_same_table(swept, tmp_path):
+    assert sweep(tmp_path) == 0
+    tables = [
+        load_records("tiny", tracking_uri=f"sqlite:///{folder}/mlflow.db").table.drop(columns="run_id")
+        for folder in (swept, tmp_path)
+    ]
+    first, second = (table.sort_values(["trial_id", "epoch"], ignore_index=True) for table in tables)
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+    assert len(first) == 6
+
+
+def test_records_are_a_row_per_trial_and_epoch_with_typed_settings(swept):
+    records = load_records("tiny", tracking_uri=f"sqlite:///{swept}/mlflow.db")
+    table = records.table
+    assert list(table.groupby("trial_id")["epoch"].apply(list)) == [[0, 1, 2]] * 2
+    assert set(table["mixup"]) == {0.0, 0.4} and set(table["intervention"]) == {"baseline", "mixup"}
+    assert table["width"].tolist() == [4] * 6 and set(table["search"]) == {"grid"}
+    assert not table[records.metrics].isna().any().any() and "epochs" in records.settings
+    with pytest.raises(RecordError, match="no experiment 'other' in .*; there are: .*'tiny'"):
+        load_records("other", tracking_uri=f"sqlite:///{swept}/mlflow.db")
+    with pytest.raises(RecordError, match="there is no MLflow store at"):
+        load_records("tiny", tracking_uri=f"sqlite:///{swept}/none.db")
+
+
+def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_anew(tmp_path, capsys):
+    one = {"gpus_per_trial": 0.0}
+    assert sweep(tmp_path, grid=("cutout=0",), **one) == 0
+    capsys.readouterr()
+    assert sweep(tmp_path, grid=("cutout=0",), **one) == 0
+    assert "1 of them are finished already and reused" in capsys.readouterr().out
+    assert [len(found) for found in runs(tmp_path)[1:]] == [1, 1]
+    assert sweep(tmp_path, grid=("cutout=0,4",), **one) == 0
+    assert "1 to run" in capsys.readouterr().out
+    assert [len(found) for found in runs(tmp_path)[1:]] == [2, 2]
+    assert sweep(tmp_path, grid=("cutout=0",), fresh=True, **one) == 0
+    assert [len(found) for found in runs(tmp_path)[1:]] == [3, 3]
+    records = load_records("tiny", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    assert records.table["trial_id"].nunique() == 2 and records.left_out == {"run again later": 1}
+
+
+def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_on(tmp_path, capsys):
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    assert sweep(tmp_path, grid=("learning_rate=0.1,1e30",), gpus_per_trial=0.0) == 1
+    out = capsys.readouterr().out
+    assert "1 failed" in out and "Diverged: the loss is not finite from step" in out
+    _, (parent,), children = runs(tmp_path)
+    status = {child.data.params["learning_rate"]: child.info.status for child in children}
+    assert status == {"0.1": "FINISHED", "1e+30": "FAILED"} and parent.info.status == "FAILED"
+    failure = next(c.data.tags["specbias.failure"] for c in children if c.info.status == "FAILED")
+    assert failure.startswith("Diverged: the loss is not finite from step")
+    assert load_records("tiny", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db").left_out == {"failed": 1}
+
+
+def test_a_reserved_gpu_that_torch_cannot_use_is_refused_before_a_trial(tmp_path):
+    with pytest.raises(SettingError, match="Ray reserves a GPU but torch .* cannot use it"):
+        sweep(tmp_path, "device=cuda")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_is_done_once_and_the_same_for_all_trials(tmp_path, capsys):
+    assert sweep(tmp_path, calibrate=True, gpus_per_trial=0.0) == 0
+    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("calibrated: "))
+    _, _, children = runs(tmp_path)
+    for setting in said.removeprefix("calibrated: ").split():
+        name, value = setting.split("=")
+        assert {child.data.params[name] for child in children} == {value}
