@@ -18,6 +18,7 @@ class Progress(tune.Callback):
         self.plan, self.tracking, self.missing = plan, tracking, missing
         self.outcomes: dict[str, str] = {}  # by trial_id
         self.failures: dict[str, str] = {}  # by trial_id
+        self.run_ids: dict[str, str] = {}  # by trial_id
         self.started = time.monotonic()
         self.width = max(len(plan.label(config)) for config in plan.trials)
         self.header_printed = False
@@ -53,7 +54,7 @@ class Progress(tune.Callback):
     def _end(self, config: Any, outcome: str) -> str:
         run_id = self.tracking.start_trial(config, label=self.plan.label(config), tags={})  # it may have none yet
         self.tracking.end(run_id, outcome)
-        self.outcomes[config.trial_id] = outcome
+        self.outcomes[config.trial_id], self.run_ids[config.trial_id] = outcome, run_id
         if outcome != "failed":
             return outcome
         self.failures[config.trial_id] = self.tracking.failure(run_id)

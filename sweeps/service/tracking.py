@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 import mlflow.store.db.utils  # noqa: E402, F401  (its loggers exist before their level is set)
 import numpy as np  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, RunTag, ViewType  # noqa: E402
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 from specbias.config import SettingError  # noqa: E402
@@ -65,14 +66,16 @@ class Tracking:
         """Write the arrays as measurements/epoch_NNNN.npz, then the metrics in one batch with step = epoch."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"epoch_{measurement.epoch:04d}.npz"
-            np.savez_compressed(file, **{key.replace("/", "."): a for key, a in measurement.arrays.items()})
+            np.savez_compressed(file, **measurement.arrays)
             self.client.log_artifact(run_id, str(file), "measurements")
         now = int(time.time() * 1000)
         metrics = [Metric(key, value, now, measurement.epoch) for key, value in measurement.metrics.items()]
         self.client.log_batch(run_id, metrics=metrics)
 
-    def set_tag(self, run_id: str, key: str, value: str) -> None:
-        self.client.set_tag(run_id, key, value[:5000])
+    def log_failure(self, run_id: str, error: Exception) -> None:
+        """Write what ended a trial: its first line as the tag `specbias.failure`, its traceback as failure.txt."""
+        self.client.set_tag(run_id, "specbias.failure", f"{type(error).__name__}: {error}".splitlines()[0][:5000])
+        self.client.log_text(run_id, "".join(traceback.format_exception(error)), "failure.txt")
 
     def end(self, run_id: str, outcome: str) -> None:
         """Give a run its final state: finished, stopped early, failed or interrupted."""
@@ -109,7 +112,7 @@ def open_sweep(plan: Any, *, uri: str, search: str, fresh: bool) -> tuple[Tracki
     parents = [] if fresh else client.search_runs([experiment_id], query, max_results=1)
     if parents:
         tracking = Tracking(uri, experiment_id, parents[0].info.run_id)
-        for run in client.search_runs([experiment_id], f"tags.mlflow.parentRunId = '{tracking.parent_id}'"):
+        for run in _search(client, experiment_id, f"tags.mlflow.parentRunId = '{tracking.parent_id}'"):
             if run.data.tags.get("specbias.outcome") != "finished":
                 client.delete_run(run.info.run_id)
     else:
@@ -124,15 +127,21 @@ def open_sweep(plan: Any, *, uri: str, search: str, fresh: bool) -> tuple[Tracki
 
 
 def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str]) -> dict[str, str]:
-    query, token = "tags.specbias.outcome = 'finished'", None
     found: dict[str, str] = {}
-    while True:
-        page = client.search_runs([experiment_id], query, ViewType.ACTIVE_ONLY, page_token=token)
-        for run in page:
-            if (trial_id := run.data.tags.get("specbias.trial_id")) in trial_ids:
-                found.setdefault(trial_id, run.info.run_id)  # newest first
-        if not (token := page.token):
-            return found
+    for run in _search(client, experiment_id, "tags.specbias.outcome = 'finished'"):
+        if (trial_id := run.data.tags.get("specbias.trial_id")) in trial_ids:
+            found.setdefault(trial_id, run.info.run_id)
+    return found
+
+
+def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """Return every run that fits, newest first, however many pages they fill."""
+    page = client.search_runs([experiment_id], query)
+    runs = list(page)
+    while page.token:
+        page = client.search_runs([experiment_id], query, page_token=page.token)
+        runs += page
+    return runs
 
 
 def provenance() -> dict[str, str]:

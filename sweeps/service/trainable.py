@@ -18,8 +18,8 @@ from sweeps.service.tracking import Tracking
 def run_in_tune(settings: dict[str, Any], *, plan: Plan, tracking: Tracking, environment: Mapping[str, str]) -> None:
     """Run the trial with these settings; it decides nothing but to report all it measures.
 
-    Arrays and metrics are in MLflow before Tune hears of an epoch. Whatever ends the trial is raised, and its first
-    line is the tag `specbias.failure`; the final state of the run is for the driver to set.
+    Arrays and metrics are in MLflow before Tune hears of an epoch. What ends the trial is written there and raised;
+    the final state of the run is for the driver to set.
     """
     os.environ.update(environment)
     config = plan.study.config_class.from_dict(settings)
@@ -27,7 +27,7 @@ def run_in_tune(settings: dict[str, Any], *, plan: Plan, tracking: Tracking, env
     try:
         _report_all(config, run_id, plan, tracking)
     except Exception as error:
-        tracking.set_tag(run_id, "specbias.failure", f"{type(error).__name__}: {error}".splitlines()[0])
+        tracking.log_failure(run_id, error)
         raise
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +25,8 @@ from sweeps.service import preflight  # noqa: E402
 from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
 from sweeps.service.progress import Progress  # noqa: E402
 from sweeps.service.study import Study  # noqa: E402
-from sweeps.service.tracking import Tracking, open_sweep  # noqa: E402
+from sweeps.service.summary import summarise  # noqa: E402
+from sweeps.service.tracking import open_sweep  # noqa: E402
 from sweeps.service.trainable import run_in_tune  # noqa: E402
 
 if TYPE_CHECKING:
@@ -101,34 +99,7 @@ def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment:
     finally:
         signal.signal(signal.SIGTERM, polite_kill)
         progress.close(interrupted=interrupted)
-    return _summarise(plan, tracking, progress, reused=reused, interrupted=interrupted)
-
-
-def _summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dict[str, str], interrupted: bool) -> int:
-    """Write sweep.json and the final state onto the parent run, print the summary and return the exit status."""
-    outcomes = {config.trial_id: progress.outcomes.get(config.trial_id, "not started") for config in plan.trials}
-    outcomes |= dict.fromkeys(reused, "reused")
-    counts = Counter(outcomes.values())
-    trials = [
-        {"trial_id": config.trial_id, "label": plan.label(config), "outcome": outcomes[config.trial_id]}
-        | ({"run_id": reused[config.trial_id]} if config.trial_id in reused else {})
-        | ({"failure": failure} if (failure := progress.failures.get(config.trial_id)) else {})
-        for config in plan.trials
-    ]
-    tracking.log_json("sweep.json", {"sweep_id": plan.sweep_id, "counts": counts, "trials": trials})
-    tracking.end(tracking.parent_id, "interrupted" if interrupted else "failed" if counts["failed"] else "finished")
-
-    print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    for trial in trials:
-        if "failure" in trial:
-            print(f"  failed: {trial['label']}: {trial['failure']}")
-    if interrupted:
-        print(f"To run what is missing, the same command again:\n  {shlex.join(['python', *sys.argv])}")
-        return 130
-    print(f"Next:\n  python {plan.study.analysis} --experiment {shlex.quote(plan.experiment)}", end="")
-    print(f" --tracking-uri {shlex.quote(tracking.uri)}")
-    print(f"  mlflow ui --backend-store-uri {shlex.quote(tracking.uri)}" if "://" in tracking.uri else "")
-    return 1 if counts["failed"] else 0
+    return summarise(plan, tracking, progress, reused=reused, interrupted=interrupted)
 
 
 def _tuner(

@@ -68,7 +68,7 @@ def test_a_child_holds_every_setting_every_measurement_and_its_arrays(swept, tmp
             with np.load(client.download_artifacts(child.info.run_id, name, str(tmp_path))) as arrays:
                 assert len(arrays) == len(measurement.arrays)
                 for key, value in measurement.arrays.items():
-                    assert np.array_equal(arrays[key.replace("/", ".")], value)
+                    assert np.array_equal(arrays[key], value)
         assert len(child.data.metrics) <= 24
 
 

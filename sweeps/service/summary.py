@@ -1,0 +1,57 @@
+"""How did the sweep end, and what comes next? The last words on the screen and on the parent run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+from sweeps.service.plan import Plan
+from sweeps.service.progress import Progress
+from sweeps.service.tracking import Tracking
+
+ROOT = Path(__file__).parents[2]
+
+
+def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dict[str, str], interrupted: bool) -> int:
+    """Write sweep.json and the final state onto the parent run, print the summary and return the exit status."""
+    outcomes = {config.trial_id: progress.outcomes.get(config.trial_id, "not started") for config in plan.trials}
+    counts = Counter((outcomes | dict.fromkeys(reused, "reused")).values())
+    trials = [
+        {
+            "trial_id": config.trial_id,
+            "label": plan.label(config),
+            "outcome": "reused" if config.trial_id in reused else outcomes[config.trial_id],
+            "run_id": reused.get(config.trial_id) or progress.run_ids.get(config.trial_id),
+            "failure": progress.failures.get(config.trial_id),
+        }
+        for config in plan.trials
+    ]
+    tracking.log_json("sweep.json", {"sweep_id": plan.sweep_id, "counts": counts, "trials": trials})
+    tracking.end(tracking.parent_id, "interrupted" if interrupted else "failed" if counts["failed"] else "finished")
+
+    print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    for trial in trials:
+        if trial["failure"]:
+            print(f"  failed: {trial['label']}: {trial['failure']}")
+    if interrupted:
+        print(f"To run what is missing, the same command again:\n  {_command('python', *sys.argv)}")
+        return 130
+    analysis = os.path.relpath(ROOT / plan.study.analysis)
+    print("Next, the figure and the trials:")
+    print("  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", tracking.uri))
+    if tracking.uri.startswith("sqlite:"):
+        print("  " + _command("mlflow", "ui", "--backend-store-uri", tracking.uri))
+    return 1 if counts["failed"] else 0
+
+
+def _command(program: str, *arguments: str) -> str:
+    """Return a command line that works as it stands: the program of this environment, by its path if need be."""
+    mine = Path(sys.executable).with_name(program)
+    found = shutil.which(program)
+    if mine.exists() and (found is None or Path(found) != mine):
+        program = os.path.relpath(mine)
+    return shlex.join([program, *arguments])
