@@ -55,6 +55,16 @@ def test_one_yield_per_epoch_of_the_same_state(small):
     assert seen == [(True, 1), (True, 2), (True, 3)]
 
 
+def test_what_the_caller_does_to_the_mode_between_epochs_changes_nothing(small):
+    config = small(epochs=2)
+    data = load_data(config)
+    for state in train(new_state(fresh(config), config), data):
+        left_alone = weights(state.model)
+    for state in train(new_state(fresh(config).eval(), config), data):
+        found = weights(state.model.eval())
+    assert torch.equal(found, left_alone)
+
+
 def test_a_diverging_training_names_its_first_bad_step(small):
     config = small(learning_rate=1e30, epochs=2)
     with pytest.raises(Diverged, match=r"the loss is not finite from step [23] on \(epoch 1\)"):

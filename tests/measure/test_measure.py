@@ -85,6 +85,30 @@ def test_frequencies_are_the_means_of_the_paths_in_the_arrays(small):
     assert len(found.metrics) <= 24
 
 
+def test_each_share_and_the_mean_spectrum_are_those_of_the_pairs_they_stand_beside(small):
+    """Against one path after another, in numpy, from the images named in the arrays."""
+    model, data, _ = parts(small())
+    found = measured(model, small()).arrays
+    model.eval()
+    for kind in ("within_class", "between_class"):
+        spectra = []
+        for first, second, share, distance in zip(
+            *(found[f"frequency/{kind}/{name}"] for name in ("first_image", "second_image", "share", "distance")),
+            strict=True,
+        ):
+            start, end = data.normalise(data.test.images[[first, second]])
+            weight = torch.arange(np.ceil(distance)).view(-1, 1, 1, 1) / distance
+            with torch.inference_mode():
+                signal = model((1 - weight) * start + weight * end).softmax(1).double().numpy()
+            amplitude = np.abs(np.fft.rfft(signal, axis=0)).mean(axis=1)
+            threshold = int(np.ceil(0.1 * len(amplitude)))
+            assert share == pytest.approx(amplitude[threshold:-1].sum() / amplitude.sum(), abs=1e-6)
+            bins = np.arange(len(amplitude)) / len(signal)
+            spectra.append(np.interp(found["frequency/axis"], bins, amplitude) / len(signal))
+        assert found[f"frequency/{kind}/spectrum"] == pytest.approx(np.mean(spectra, axis=0), abs=1e-6)
+        assert np.ptp(found[f"frequency/{kind}/share"]) > 0  # the pairs can be told apart
+
+
 def test_the_measuring_batch_changes_nothing_but_rounding(small):
     first, second = (measured(parts(small())[0], small(measure_batch=size)).metrics for size in (11, 500))
     assert first == pytest.approx(second, abs=1e-6)

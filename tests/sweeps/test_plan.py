@@ -64,6 +64,11 @@ def test_a_new_axis_changes_no_other_axis_draws():
     assert [c.width for c in few.trials] == [c.width for c in more.trials]
 
 
+def test_axes_are_drawn_independently_of_each_other():
+    found = plan(search="random", num_samples=20, grid=("width=1,2,3,4,5", "cutout=1,2,3,4,5"))
+    assert len({(c.width - c.cutout) % 5 for c in found.trials}) > 2
+
+
 def test_random_search_can_draw_all_there_is_and_no_more():
     every = plan(search="random", num_samples=6, grid=("width=4,8", "mixup=0,0.5,1"))
     assert {c.trial_id for c in every.trials} == {c.trial_id for c in plan(grid=("width=4,8", "mixup=0,0.5,1")).trials}
