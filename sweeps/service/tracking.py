@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-import mlflow.store.db.utils  # noqa: E402, F401  (its loggers exist before their level is set)
 import numpy as np  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
@@ -29,8 +28,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 
 from specbias.config import SettingError  # noqa: E402
 
-for name in ("alembic", "mlflow"):
-    logging.getLogger(name).setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 OUTCOMES = {"finished": "FINISHED", "stopped early": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 

@@ -39,7 +39,7 @@ def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> Non
         if first_epoch is None:
             started, first_epoch = time.monotonic(), measurement.epoch
         done, left = measurement.epoch - first_epoch, config.epochs - measurement.epoch
-        time_left = about((time.monotonic() - started) / done * left) if done else ""
+        time_left = about((time.monotonic() - started) / done * left) if done and left else ""
         with tempfile.TemporaryDirectory() as folder:
             state.save(folder)
             tune.report(
