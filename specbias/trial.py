@@ -23,7 +23,8 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
 
     With `checkpoint`, a folder that a yielded state was saved to, it goes on after that epoch: what then comes is
     what an uninterrupted trial would have given, bit for bit on a CPU. Stopping, saving and reporting are up to the
-    caller. Sets torch's number of threads and its float32 precision. Raises SettingError before anything else, Diverged in training or measuring.
+    caller. Sets torch's number of threads and float32 precision. Raises SettingError before anything else, Diverged
+    in training or measuring.
     """
     check_config(config)
     torch.set_num_threads(config.threads)
