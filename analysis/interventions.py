@@ -9,6 +9,7 @@ with within-class and between-class function frequency, over all trials and per 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ FEWEST = 5  # trials: below that a rank correlation says nothing
 @dataclass(frozen=True)
 class Options:
     experiment: Annotated[str, tyro.conf.arg(metavar="NAME")]
-    """MLflow experiment whose finished trials are analysed."""
+    """MLflow experiment that holds the sweep."""
+    sweep: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
+    """Which sweep, by the beginning of its id; default the latest. Only its finished trials are analysed."""
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
@@ -77,7 +80,7 @@ def as_text(rows: list[Row]) -> str:
     ]
     for row in rows:
         if row.spearman is None or row.kendall is None:
-            lines.append(f"{row.trials:24} {row.n:6}  too few")
+            lines.append(f"{row.trials:24} {row.n:6}  too few ({FEWEST} needed)")
             continue
         cells = (said for kind in KINDS for said in (_said(row.spearman[kind]), _said(row.kendall[kind])))
         lines.append(f"{row.trials:24} {row.n:6}  " + " ".join(f"{cell:^23}" for cell in cells))
@@ -85,6 +88,8 @@ def as_text(rows: list[Row]) -> str:
 
 
 def _said(found: Association) -> str:
+    if math.isnan(found.statistic):
+        return "undefined (constant)"
     low, high = found.interval
     return f"{found.statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
 
@@ -96,32 +101,42 @@ def main() -> None:
     from analysis.records import RecordError, attach, load_records
 
     uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    folder = options.out or Path("figures") / options.experiment
     try:
-        records = load_records(options.experiment, tracking_uri=uri)
-    except RecordError as error:
+        records = load_records(options.experiment, tracking_uri=uri, sweep=options.sweep)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     last = records.table.sort_values("epoch").groupby("trial_id").tail(1)
     rows = associations(last)
-    print(f"{options.experiment}: test accuracy with function frequency, {len(last)} trials at their last epoch;")
-    print("95% bootstrap intervals over trials; an intervention's trials are taken with the baseline's")
+    print(f"{options.experiment}, sweep {records.sweep_id}: {len(last)} trials at their last epoch")
+    print("test accuracy with function frequency; 95% bootstrap intervals over trials; an intervention's trials are")
+    print("taken with the baseline's")
+    if records.other_sweeps:
+        print(f"other sweeps here, for --sweep: {', '.join(records.other_sweeps)}")
     if records.left_out:
-        print("left out: " + ", ".join(f"{count} {outcome}" for outcome, count in records.left_out.items()))
+        print("left out: " + ", ".join(f"{count} {why}" for why, count in records.left_out.items()))
     print("\n" + as_text(rows) + "\n")
 
-    folder = options.out or Path("figures") / options.experiment
     paths = save(interventions_figure(records.table), folder, "interventions")
     paths.append(folder / "interventions.json")
-    paths[-1].write_text(json.dumps(_as_json(rows, last, records.left_out), indent=1))
+    content = {"sweep_id": records.sweep_id, **_as_json(rows, last), "left_out": records.left_out}
+    paths[-1].write_text(json.dumps(content, indent=1, allow_nan=False))
     attach(records.parent_run_id, paths, tracking_uri=uri)
     print("saved, and attached to the parent run:\n" + "\n".join(f"  {path}" for path in paths))
 
 
-def _as_json(rows: list[Row], last: pd.DataFrame, left_out: dict[str, int]) -> dict:
+def _as_json(rows: list[Row], last: pd.DataFrame) -> dict:
+    def numbers(found: Association) -> dict:
+        values = (found.statistic, *found.interval)
+        statistic, *interval = (value if math.isfinite(value) else None for value in values)  # JSON has no NaN
+        return {"statistic": statistic, "interval": interval}
+
     named = [
         {"trials": row.trials, "n": row.n}
         | {
-            f"{method}/{kind}": {"statistic": found[kind].statistic, "interval": found[kind].interval}
+            f"{method}/{kind}": numbers(found[kind])
             for method, found in (("spearman", row.spearman), ("kendall_tau_b", row.kendall))
             if found is not None
             for kind in KINDS
@@ -129,7 +144,7 @@ def _as_json(rows: list[Row], last: pd.DataFrame, left_out: dict[str, int]) -> d
         for row in rows
     ]
     columns = ["trial_id", "label", "intervention", "epoch", ACCURACY, *KINDS]
-    return {"associations": named, "trials": last[columns].to_dict("records"), "left_out": left_out}
+    return {"associations": named, "trials": last[columns].to_dict("records")}
 
 
 if __name__ == "__main__":

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is not there is said at once
 import pandas as pd  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Run  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 
 class RecordError(ValueError):
@@ -20,56 +24,50 @@ class RecordError(ValueError):
 
 
 class Records(NamedTuple):
-    """A row per (trial, epoch), and what was left out of it.
+    """The finished trials of one sweep: a row per (trial, epoch), and what was left out.
 
     Columns of `table`: trial_id, run_id, label, study, intervention (the settings that differ from the sweep's
     baseline, joined by commas, or "baseline"), search, epoch, every setting under its own name, every metric.
     """
 
     table: pd.DataFrame
-    settings: list[str]  # the columns that are settings
     metrics: list[str]  # the columns that are metrics
-    left_out: dict[str, int]  # outcome -> number of trials without a place in the table
-    parent_run_id: str  # of the newest sweep, to attach results to
+    left_out: dict[str, int]  # why not -> number of the sweep's trials without a place in the table
+    sweep_id: str
+    parent_run_id: str  # to attach results to
+    other_sweeps: list[str]  # in the same experiment
 
 
-def load_records(experiment: str, *, tracking_uri: str) -> Records:
-    """Read the finished trials of an MLflow experiment; a trial that was run twice counts once, the newer run.
+def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None) -> Records:
+    """Read one sweep of an MLflow experiment: the one whose id begins with `sweep`, by default the latest.
 
-    Trials that failed, were stopped or still run are left out and counted. Raises RecordError, naming the experiments
-    there are, if this one is not there or holds no finished trial.
+    Sweeps are not mixed: they may differ in data, baseline and search. A trial that the sweep reused is read where it
+    was run; one that was run twice counts once, the sweep's own run or else the newest. Raises RecordError, in one
+    line that says what there is, if the store, the experiment, the sweep or a finished trial is not there.
     """
-    path = Path(tracking_uri.removeprefix("sqlite:///"))
-    if tracking_uri.startswith("sqlite:///") and not path.exists():  # MLflow would make an empty one
-        raise RecordError(f"there is no MLflow store at {path.resolve()}: run a sweep, or give --tracking-uri")
-    client = MlflowClient(tracking_uri=tracking_uri)
-    runs = _runs(client, experiment, tracking_uri)
-    parents = {run.info.run_id: run for run in runs if "specbias.sweep_id" in run.data.tags}
-    chosen: dict[str, Run] = {}
-    left_out: dict[str, int] = {}
-    for run in runs:  # newest first
-        trial_id, outcome = (run.data.tags.get(f"specbias.{key}") for key in ("trial_id", "outcome"))
-        if trial_id is None:
-            continue
-        if outcome != "finished":
-            outcome = outcome or "still running"
-            left_out[outcome] = left_out.get(outcome, 0) + 1
-        elif trial_id in chosen:
-            left_out["run again later"] = left_out.get("run again later", 0) + 1
-        else:
-            chosen[trial_id] = run
-    if not chosen:
-        raise RecordError(f"experiment {experiment!r} in {tracking_uri} holds no finished trial")
+    try:
+        client = _client(tracking_uri)
+        runs = _runs(client, experiment, tracking_uri)
+        parent, others = _choose(runs, experiment, sweep)
+        parent_id = parent.info.run_id
+        trials = json.loads(Path(client.download_artifacts(parent_id, "sweep.json")).read_text())["trials"]
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
 
-    rows = [row for run in reversed(chosen.values()) for row in _rows(client, run, parents)]
-    first = next(iter(chosen.values()))
-    return Records(
-        pd.DataFrame(rows),
-        settings=list(first.data.params),
-        metrics=sorted({key for run in chosen.values() for key in run.data.metrics}),
-        left_out=left_out,
-        parent_run_id=next(iter(parents)),
-    )
+    rows, left_out = [], Counter[str]()
+    for trial in trials:
+        own = [run for run in runs if run.data.tags.get("specbias.trial_id") == trial["trial_id"]]
+        own.sort(key=lambda run: run.data.tags["mlflow.parentRunId"] != parent_id)  # the sweep's first, else newest
+        finished = [run for run in own if run.data.tags.get("specbias.outcome") == "finished"]
+        if finished:
+            rows += _rows(client, finished[0], trial, parent)
+        else:
+            left_out[own[0].data.tags.get("specbias.outcome", "running") if own else "not started"] += 1
+    if not rows:
+        raise RecordError(f"sweep {parent.data.tags['specbias.sweep_id']} of {experiment!r} has no finished trial")
+    table = pd.DataFrame(rows)
+    metrics = [column for column in table.columns if "/" in column]
+    return Records(table, metrics, dict(left_out), parent.data.tags["specbias.sweep_id"], parent_id, others)
 
 
 def attach(run_id: str, files: list[Path], *, tracking_uri: str) -> None:
@@ -78,34 +76,47 @@ def attach(run_id: str, files: list[Path], *, tracking_uri: str) -> None:
         MlflowClient(tracking_uri=tracking_uri).log_artifact(run_id, str(file), "analysis")
 
 
+def _client(tracking_uri: str) -> MlflowClient:
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    if tracking_uri.startswith("sqlite:///") and not path.exists():  # MLflow would make an empty one
+        raise RecordError(f"there is no MLflow store at {path.resolve()}: run a sweep, or give --tracking-uri")
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
 def _runs(client: MlflowClient, experiment: str, tracking_uri: str) -> list[Run]:
     """Return all runs of the experiment, newest first."""
-    try:
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
-            names = ", ".join(repr(e.name) for e in client.search_experiments()) or "none"
-            raise RecordError(f"there is no experiment {experiment!r} in {tracking_uri}; there are: {names}")
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = client.search_runs([found.experiment_id], page_token=token)
-            runs += page
-            if not (token := page.token):
-                return runs
-    except MlflowException as error:
-        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        names = ", ".join(repr(e.name) for e in client.search_experiments()) or "none"
+        raise RecordError(f"there is no experiment {experiment!r} in {tracking_uri}; there are: {names}")
+    page = client.search_runs([found.experiment_id])
+    runs = list(page)
+    while page.token:
+        page = client.search_runs([found.experiment_id], page_token=page.token)
+        runs += page
+    return runs
 
 
-def _rows(client: MlflowClient, run: Run, parents: dict[str, Run]) -> list[dict]:
-    tags = run.data.tags
-    parent = parents.get(tags["mlflow.parentRunId"])
+def _choose(runs: list[Run], experiment: str, sweep: str | None) -> tuple[Run, list[str]]:
+    """Return the parent run of the sweep asked for, or of the latest, and the ids of the other sweeps."""
+    parents = [run for run in runs if "specbias.sweep_id" in run.data.tags]
+    parents.sort(key=lambda run: run.data.tags.get("specbias.opened", ""), reverse=True)
+    ids = list(dict.fromkeys(run.data.tags["specbias.sweep_id"] for run in parents))
+    chosen = [run for run in parents if run.data.tags["specbias.sweep_id"].startswith(sweep or "")]
+    if not chosen:
+        said = f"no sweep {sweep!r}; there are: {', '.join(ids)}" if ids else "no sweep"
+        raise RecordError(f"experiment {experiment!r} holds {said}")
+    return chosen[0], [i for i in ids if i != chosen[0].data.tags["specbias.sweep_id"]]
+
+
+def _rows(client: MlflowClient, run: Run, trial: dict, parent: Run) -> list[dict]:
     fixed = {
-        "trial_id": tags["specbias.trial_id"],
+        "trial_id": trial["trial_id"],
         "run_id": run.info.run_id,
-        "label": run.info.run_name,
-        "study": tags.get("specbias.study", ""),
-        "intervention": tags.get("specbias.intervention", ""),
-        "search": parent.data.tags.get("specbias.search", "") if parent else "",
+        "label": trial["label"],
+        "study": parent.data.tags["specbias.study"],
+        "intervention": trial["intervention"],
+        "search": parent.data.tags["specbias.search"],
         **{name: _value(text) for name, text in run.data.params.items()},
     }
     by_epoch: dict[int, dict] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from specbias.config import TrialConfig
+from specbias.config import MEMORY_FORMATS, TrialConfig
 from specbias.data import DATASETS
 from specbias.models import build_model
 from specbias.train import new_state
@@ -25,7 +25,7 @@ def fastest_execution(config: TrialConfig) -> dict[str, Any]:
     torch.set_num_threads(config.threads)
     candidates = [
         {"precision": precision, "memory_format": memory_format}
-        for precision, memory_format in product(("float32", "bf16"), ("channels_last", "contiguous"))
+        for precision, memory_format in product(("float32", "bf16"), MEMORY_FORMATS)
     ]
     return min(candidates, key=lambda settings: _seconds_per_step(replace(config, **settings)))
 
@@ -36,6 +36,7 @@ def _seconds_per_step(config: TrialConfig) -> float:
     model = build_model(config.model, num_classes=classes, image_size=size, width=config.width)
     state = new_state(model, config)
     images = torch.randn(config.batch_size, 3, size, size, device=config.device)
+    images = images.contiguous(memory_format=getattr(torch, config.memory_format))
     labels = torch.zeros(config.batch_size, dtype=torch.long, device=config.device)
     times = []
     for _ in range(2 + ROUNDS):

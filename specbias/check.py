@@ -1,5 +1,7 @@
 """Can a trial with these settings run at all? Answered from the registries alone: no torch, no data."""
 
+from dataclasses import replace
+
 from specbias.config import SettingError, TrialConfig
 from specbias.data import DATASETS
 from specbias.models import MODELS
@@ -10,6 +12,15 @@ def training_images(config: TrialConfig) -> int:
     """Return the number of training images the trial will see."""
     train, validation, _ = look_up(DATASETS, config.dataset, "data set").sizes
     return config.train_size or train + (validation if config.legacy_split else 0)
+
+
+def complete_config(config: TrialConfig) -> TrialConfig:
+    """Return the same trial with its width and number of training images said, where they were left to be all or usual.
+
+    So that one trial has one identity, and tables have numbers. Raises SettingError on an unknown name.
+    """
+    width = config.width or look_up(MODELS, config.model, "model").width
+    return replace(config, width=width, train_size=training_images(config))
 
 
 def check_config(config: TrialConfig) -> None:

@@ -9,6 +9,8 @@ import types
 import typing
 from dataclasses import dataclass
 
+MEMORY_FORMATS = ("channels_last", "contiguous_format")
+
 
 class SettingError(ValueError):
     """Something asked for that cannot be: one line that says what, why, and what is known or possible."""
@@ -45,7 +47,7 @@ class TrialConfig:
     label_smoothing: float = 0.0  # share of the label spread evenly over the classes
 
     # Measurement
-    measurement_epochs: tuple[int, ...] = ()  # epochs at which to measure, the last always; (): 0, 1, 2, 5, 10, 20, ...
+    measurement_epochs: tuple[int, ...] = ()  # at which to measure, and at the last; (): 0, 1, 2, 5, 10, 20, ...
     probe_pairs: int = 20  # paths per class and per pair of classes; the papers use 200
     probe_seed: int = 0  # chooses the probe images: equal for all trials that are compared
 
@@ -55,7 +57,7 @@ class TrialConfig:
     # Execution: written by the driver once per sweep, never decided in a trial
     device: str = "cpu"  # cpu or cuda
     precision: str = "float32"  # float32, or bf16: autocast, weights stay float32
-    memory_format: str = "channels_last"  # channels_last or contiguous
+    memory_format: str = "channels_last"  # of weights and images: channels_last or contiguous_format, torch's names
     threads: int = 1  # CPU threads of torch
     measure_batch: int = 256  # images per forward pass when measuring
 
@@ -69,7 +71,6 @@ class TrialConfig:
                 raise SettingError(f"{name}={getattr(self, name)}: must be {rule}")
 
     def _rules(self) -> tuple[tuple[str, bool, str], ...]:
-        epochs = self.measurement_epochs
         return (
             ("train_size", self.train_size is None or self.train_size >= 1, "at least 1, or None for all"),
             ("width", self.width is None or self.width >= 1, "at least 1, or None for the published width"),
@@ -81,11 +82,11 @@ class TrialConfig:
             ("flip_crop", self.flip_crop >= 0, "at least 0"),
             ("cutout", self.cutout >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing <= 1, "between 0 and 1"),
-            ("measurement_epochs", all(0 <= e <= self.epochs for e in epochs), f"from 0 to {self.epochs}"),
+            ("measurement_epochs", all(epoch >= 0 for epoch in self.measurement_epochs), "at least 0"),
             ("probe_pairs", self.probe_pairs >= 1, "at least 1"),
             ("device", self.device in ("cpu", "cuda"), "cpu or cuda"),
             ("precision", self.precision in ("float32", "bf16"), "float32 or bf16"),
-            ("memory_format", self.memory_format in ("channels_last", "contiguous"), "channels_last or contiguous"),
+            ("memory_format", self.memory_format in MEMORY_FORMATS, " or ".join(MEMORY_FORMATS)),
             ("threads", self.threads >= 1, "at least 1"),
             ("measure_batch", self.measure_batch >= 1, "at least 1"),
         )
@@ -101,8 +102,9 @@ class TrialConfig:
     def epochs_to_measure(self) -> tuple[int, ...]:
         """The epochs at which this trial is measured, in order: about logarithmic, as low frequencies come early."""
         steps = (leading * 10**power for power in range(len(str(self.epochs))) for leading in (1, 2, 5))
-        default = (0, *(epoch for epoch in steps if epoch < self.epochs))
-        return tuple(sorted({*(self.measurement_epochs or default), self.epochs}))
+        default = (0, *steps)
+        chosen = (epoch for epoch in self.measurement_epochs or default if epoch < self.epochs)
+        return (*chosen, self.epochs)
 
     def to_dict(self) -> dict[str, typing.Any]:
         """Return the settings as a flat dict of plain values (JSON-ready; tuples become lists)."""

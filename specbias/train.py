@@ -17,8 +17,6 @@ from specbias.data import Data
 from specbias.interventions import build_interventions
 from specbias.seeds import derive_seed
 
-MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
-
 
 class Diverged(ArithmeticError):
     """A loss or an output stopped being a finite number."""
@@ -26,7 +24,7 @@ class Diverged(ArithmeticError):
 
 def new_state(model: nn.Module, config: TrialConfig) -> TrainState:
     """Return an untrained state: the model on its device in its memory format, with a fresh optimiser."""
-    model.to(config.device).to(memory_format=MEMORY_FORMATS[config.memory_format])
+    model.to(config.device).to(memory_format=getattr(torch, config.memory_format))
     optimizer = torch.optim.SGD(
         model.parameters(), lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
     )
@@ -54,6 +52,7 @@ def train(state: TrainState, data: Data) -> Iterator[TrainState]:
             for name, intervene in interventions.items():
                 images, targets = intervene(images, targets, streams[name])
 
+            images = images.contiguous(memory_format=getattr(torch, config.memory_format))
             optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))
             with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
                 logits = model(images)

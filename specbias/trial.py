@@ -28,7 +28,8 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     """
     check_config(config)
     torch.set_num_threads(config.threads)
-    torch.backends.fp32_precision = "ieee"  # float32 means float32: by default a GPU's convolutions round to TF32
+    # float32 means float32: by default a GPU's convolutions round to TF32
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
     data = load_data(config)
     probes = choose_probes(data, pairs=config.probe_pairs, seed=config.probe_seed)
     with torch.random.fork_rng():

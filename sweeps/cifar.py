@@ -14,22 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from specbias.check import check_config, training_images
+from specbias.check import check_config, complete_config
 from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import MODELS
-from specbias.registry import look_up
 from sweeps.service.study import Preset, Study
 
 
-def interventions(base: TrialConfig) -> dict[str, list]:
-    """What a trial changes, one setting at a time: setting -> levels, weakest effect last where there is an order."""
-    size = training_images(base)
-    width = base.width or look_up(MODELS, base.model, "model").width
+def interventions(base: Any) -> dict[str, list]:
+    """What a trial changes, one setting at a time: setting -> levels, for a complete TrialConfig."""
     return {
-        "epochs": [max(1, base.epochs // 5), max(2, base.epochs // 2)],
-        "train_size": [size // 8, size // 3],
-        "width": [width // 2, width * 2],
+        "epochs": _shares(base.epochs, (1 / 5, 1 / 2), least=1),
+        "train_size": _shares(base.train_size, (1 / 8, 1 / 3), least=base.batch_size),
+        "width": [*_shares(base.width, (1 / 2,), least=1), 2 * base.width],
         "weight_decay": [0.0],
         "flip_crop": [0],
         "cutout": [16],
@@ -38,12 +35,11 @@ def interventions(base: TrialConfig) -> dict[str, list]:
     }
 
 
-def more_interventions(base: TrialConfig) -> dict[str, list]:
+def more_interventions(base: Any) -> dict[str, list]:
     """The levels for a GPU: what the paper varies, more finely."""
-    size = training_images(base)
     return interventions(base) | {
-        "epochs": [max(1, base.epochs // n) for n in (20, 8, 4, 2)],
-        "train_size": [size // n for n in (32, 8, 4, 2)],
+        "epochs": _shares(base.epochs, (1 / 20, 1 / 8, 1 / 4, 1 / 2), least=1),
+        "train_size": _shares(base.train_size, (1 / 32, 1 / 8, 1 / 4, 1 / 2), least=base.batch_size),
         "weight_decay": [0.0, 1e-4, 2e-3],
         "cutout": [8, 16],
         "mixup": [0.1, 0.4, 1.0],
@@ -51,13 +47,18 @@ def more_interventions(base: TrialConfig) -> dict[str, list]:
     }
 
 
-def quick_interventions(base: TrialConfig) -> dict[str, list]:
+def quick_interventions(base: Any) -> dict[str, list]:
     """Enough levels of two interventions for a rank correlation each, and one of the others."""
     return interventions(base) | {
-        "epochs": [4, 7, 10, 14],
-        "train_size": [100, 200, 400, 700],
+        "epochs": _shares(base.epochs, (1 / 5, 1 / 3, 1 / 2, 3 / 4), least=1),
+        "train_size": [size for size in (100, 200, 400, 700) if size < base.train_size],
         "width": [16],
     }
+
+
+def _shares(whole: int, shares: tuple[float, ...], *, least: int) -> list[int]:
+    """Return those shares of a whole, rounded down, that are at least `least` and less than the whole."""
+    return sorted({size for share in shares if least <= (size := int(whole * share)) < whole})
 
 
 PRESETS = {
@@ -82,14 +83,15 @@ FLOPS = {("cpu", "float32"): 6e10, ("cpu", "bf16"): 1.0e11, ("cuda", "float32"):
 PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
 
 
-def seconds(config: TrialConfig) -> float:
-    """Guess a trial's time from the floating-point operations of its network."""
+def seconds(config: Any) -> float:
+    """Guess a complete TrialConfig's time from the floating-point operations of its network."""
     model, facts = MODELS[config.model], DATASETS[config.dataset]
     pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
-    trained = 3 * config.epochs * training_images(config)
-    measured = len(config.epochs_to_measure) * (training_images(config) + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
-    flop = 1e6 * model.megaflops * ((config.width or model.width) / model.width) ** 2
-    return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * config.threads)
+    trained = 3 * config.epochs * config.train_size
+    measured = len(config.epochs_to_measure) * (config.train_size + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
+    flop = 1e6 * model.megaflops * (config.width / model.width) ** 2
+    cores = config.threads if config.device == "cpu" else 1
+    return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * cores)
 
 
 def run(config: TrialConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
@@ -115,6 +117,7 @@ STUDY = Study(
     question=__doc__,
     config_class=TrialConfig,
     run=run,
+    complete=complete_config,
     check=check_config,
     prepare=prepare,
     presets=PRESETS,

@@ -53,6 +53,8 @@ def test_a_file_imports_only_what_its_place_allows(path):
     assert not {name.split(".")[0] for name in names} & FORBIDDEN[parts[0]]
     if "mlflow" in {name.split(".")[0] for name in names}:
         assert path.relative_to(ROOT).as_posix() in MLFLOW_HERE
+    if "matplotlib" in {name.split(".")[0] for name in names}:
+        assert path.relative_to(ROOT).as_posix() == "analysis/figures.py"
     if parts[0] == "specbias":
         inner = {name.split(".")[1] for name in names if name.startswith("specbias.")}
         assert not inner & LAYERS.get(parts[1].removesuffix(".py"), set())

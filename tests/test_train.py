@@ -21,7 +21,7 @@ def weights(model):
 
 
 def test_the_loop_equals_a_plain_twin(small):
-    config = small(flip_crop=0, epochs=3, memory_format="contiguous")
+    config = small(flip_crop=0, epochs=3, memory_format="contiguous_format")
     data = load_data(config)
     for state in train(new_state(fresh(config), config), data):
         found = weights(state.model)
@@ -92,7 +92,7 @@ def test_an_intervention_leaves_the_streams_of_others_alone(small, monkeypatch):
     assert len(set(run(["a", "b"])["a"] + run(["a", "b"])["b"])) == 8
 
 
-@pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"memory_format": "contiguous"}, {"mixup": 1.0}])
+@pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"memory_format": "contiguous_format"}, {"mixup": 1.0}])
 def test_every_way_of_computing_learns(small, settings):
     config = small(train_size=400, width=8, epochs=5, flip_crop=0, **settings)
     data = load_data(config)

@@ -59,6 +59,33 @@ def test_measuring_more_often_does_not_change_training(small):
     same(often, once)
 
 
+def test_a_seed_draws_the_initial_weights_and_no_global_stream_is_moved(small):
+    before = torch.get_rng_state()
+    models = [next(run_trial(small(seed=seed)))[0].model for seed in (0, 1, 0)]
+    first, second, again = (torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models)
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("memory_format", ["channels_last", "contiguous_format"])
+@pytest.mark.parametrize("flip_crop", [0, 2])
+def test_precision_and_memory_format_are_what_the_network_computes_in(small, precision, memory_format, flip_crop):
+    """Seen from inside, at the input of the second convolution, in training and in measuring."""
+    trial = run_trial(small(epochs=1, precision=precision, memory_format=memory_format, flip_crop=flip_crop))
+    state, _ = next(trial)
+    found = set()
+
+    def look(module, inputs):
+        channels_last = inputs[0].is_contiguous(memory_format=torch.channels_last)
+        found.add((module.training, inputs[0].dtype, channels_last))
+
+    state.model.features[3].register_forward_pre_hook(look)
+    list(trial)
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16}[precision]
+    assert found == {(training, dtype, memory_format == "channels_last") for training in (True, False)}
+
+
 def test_a_seed_changes_everything_but_the_probes(small):
     first, second = (measured(small(seed=seed, epochs=1))[-1] for seed in (0, 1))
     assert first.metrics["generalization/train_loss"] != second.metrics["generalization/train_loss"]

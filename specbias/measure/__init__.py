@@ -53,7 +53,7 @@ def evaluating(model: nn.Module, config: TrialConfig) -> Iterator[Callable[[Tens
 
     def predict(images: Tensor) -> Tensor:
         with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-            logits = model(images).float()
+            logits = model(images.contiguous(memory_format=getattr(torch, config.memory_format))).float()
         if not logits.isfinite().all():
             raise FloatingPointError("the network's output is not finite")
         return logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,7 +11,7 @@ import tyro
 
 from specbias.config import SettingError
 from sweeps.service.plan import make_plan
-from sweeps.service.preflight import local_gpus
+from sweeps.service.preflight import check_resources, local_gpus
 from sweeps.service.study import Study
 
 arg = tyro.conf.arg
@@ -39,7 +40,7 @@ class Options:
     interventions: Annotated[str | None, arg(metavar="A,B", help_behavior_hint="")] = None
     """Which of the preset's interventions to try: the names of the settings they change."""
     set: Values = ()
-    """Give a setting of the baseline another value."""
+    """Give a setting of the baseline another value; wins over the preset and all other flags."""
     grid: Grids = ()
     """Try all combinations of these values instead of the preset's interventions."""
     search: Annotated[str, arg(metavar="grid|random")] = "grid"
@@ -77,6 +78,8 @@ def main(study: Study) -> None:
     options = tyro.cli(Options, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
         plan = make_plan(study, options, gpus=local_gpus())
+        if "RAY_ADDRESS" not in os.environ:  # a cluster is asked itself, once it is joined
+            check_resources(plan, cpus=os.cpu_count() or 1, gpus=local_gpus())
         if options.dry_run:
             print(plan.description)
             sys.exit(0)

@@ -43,6 +43,11 @@ class Plan:
         base = self.base.to_dict()
         return {k: v for k, v in config.to_dict().items() if v != base[k] and k != "seed"}
 
+    def intervention(self, config: Any) -> str:
+        """Return what is varied: "baseline", the one setting's name, or "several settings"."""
+        names = [*self.varied(config)] or ["baseline"]
+        return names[0] if len(names) == 1 else "several settings"
+
     def label(self, config: Any) -> str:
         """Return a short name for people: what is varied, or baseline, and the seed where seeds are repeated."""
         text = " ".join(f"{k}={v}" for k, v in self.varied(config).items()) or "baseline"
@@ -73,10 +78,16 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
     if options.cpus_per_trial < 1:
         raise SettingError(f"--cpus-per-trial {options.cpus_per_trial}: must be at least 1")
     gpus_per_trial = (1.0 if gpus else 0.0) if options.gpus_per_trial is None else options.gpus_per_trial
+    if not 0 <= gpus_per_trial < math.inf or (gpus_per_trial > 1 and gpus_per_trial % 1):
+        raise SettingError(
+            f"--gpus-per-trial {gpus_per_trial:g}: must be a whole number, or a fraction between 0 and 1"
+        )
     base = _base(study, options, preset.settings, gpus_per_trial)
-    trials = _trials(base, _search(study, options, base, preset.interventions), options.seeds)
+    trials = _trials(study, base, _search(study, options, base, preset.interventions), options.seeds)
     for config in trials:
         study.check(config)
+        if options.search != "grid" and getattr(config, "legacy_split", False):
+            raise SettingError(f"--search {options.search}: legacy_split has no validation images to search on")
     if options.max_concurrent is not None and options.max_concurrent < 1:
         raise SettingError(f"--max-concurrent {options.max_concurrent}: must be at least 1")
     slots = [cpus / options.cpus_per_trial, options.max_concurrent or math.inf, len(trials)]
@@ -108,7 +119,7 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
         chosen[name] = study.config_class.parse(name, value)
     device = chosen.get("device", "cuda" if gpus_per_trial > 0 else "cpu")
     settings |= execution_settings(device, threads=options.cpus_per_trial) | chosen
-    return study.config_class.from_dict(settings)
+    return study.complete(study.config_class.from_dict(settings))
 
 
 def _search(study: Study, options: Options, base: Any, interventions: Any) -> list[Settings]:
@@ -140,6 +151,10 @@ def _grid(study: Study, options: Options) -> dict[str, list]:
         axes[name] = list(dict.fromkeys(study.config_class.parse(name, v) for v in values.split(",") if v))
         if not axes[name]:
             raise SettingError(f"--grid {text}: no values; expected {name}=V1,V2")
+        if name in execution_settings("cpu", threads=1):
+            raise SettingError(f"--grid {text}: {name} is one for the whole sweep; give it with --set {name}=VALUE")
+        if any(isinstance(value, tuple) for value in axes[name]):
+            raise SettingError(f"--grid {text}: {name} is a list itself; give it with --set {name}=...")
     return axes
 
 
@@ -152,6 +167,7 @@ def _levels(options: Options, levels: Any) -> dict[str, list]:
 
 def _draw(axes: dict[str, list], count: int, seed: int) -> list[Settings]:
     """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws."""
+    axes = {name: list(dict.fromkeys(values)) for name, values in axes.items()}
     possible = math.prod(len(values) for values in axes.values())
     if not 1 <= count <= possible:
         raise SettingError(f"--num-samples {count}: must be from 1 to {possible}, the number of combinations")
@@ -163,11 +179,11 @@ def _draw(axes: dict[str, list], count: int, seed: int) -> list[Settings]:
     return list(drawn.values())
 
 
-def _trials(base: Any, changes: list[Settings], seeds: int) -> tuple[Any, ...]:
+def _trials(study: Study, base: Any, changes: list[Settings], seeds: int) -> tuple[Any, ...]:
     """Return the distinct configs, all of one seed before the next, so that an early stop leaves whole repeats."""
     if seeds < 1:
         raise SettingError(f"--seeds {seeds}: must be at least 1")
-    configs = [replace(base, **change, seed=base.seed + i) for i in range(seeds) for change in changes]
+    configs = [study.complete(replace(base, **change, seed=base.seed + i)) for i in range(seeds) for change in changes]
     return tuple({config.trial_id: config for config in configs}.values())
 
 

@@ -24,9 +24,9 @@ def local_gpus() -> float:
 
 
 def execution_settings(device: str, *, threads: int) -> Settings:
-    """Return how trials compute on a type of device: the same for every machine of that type, so never timed.
+    """Return how trials compute on a device: read off the hardware, never timed.
 
-    bf16 where the hardware has it (GPUs; CPUs that say so), channels last everywhere.
+    bf16 where the hardware has it (every GPU; CPUs that say so), channels last everywhere.
     """
     bf16 = device == "cuda" or _cpu_has_bf16()
     return {
@@ -47,10 +47,8 @@ def _cpu_has_bf16() -> bool:
 
 
 def check_resources(plan: Any, *, cpus: float, gpus: float) -> None:
-    """Refuse more CPUs or GPUs per trial than there are, and a share of GPUs that Ray cannot give."""
+    """Refuse more CPUs or GPUs per trial than there are, and trials on a GPU that none reserves."""
     asked = plan.gpus_per_trial
-    if asked < 0 or (asked > 1 and asked != int(asked)):
-        raise SettingError(f"--gpus-per-trial {asked:g}: must be a whole number, or a fraction between 0 and 1")
     if asked > gpus:
         raise SettingError(f"--gpus-per-trial {asked:g}: there are {gpus:g} GPUs; ask for fewer")
     if plan.cpus_per_trial > cpus:
@@ -86,11 +84,13 @@ def check_cuda() -> None:
 
 
 def check_places(*, storage_path: str, tracking_uri: str) -> None:
-    """Refuse local storage or a local data base in a folder that is not, and cannot become, one to write in."""
+    """Refuse local storage that cannot be written, and a local data base in a folder that is not there to write in."""
     places = {} if "://" in storage_path else {f"--storage-path {storage_path}": Path(storage_path)}
     if tracking_uri.startswith("sqlite:///"):
         places[f"--tracking-uri {tracking_uri}"] = Path(tracking_uri.removeprefix("sqlite:///")).parent
     for said, folder in places.items():
+        if "--tracking-uri" in said and not folder.is_dir():
+            raise SettingError(f"{said}: there is no folder {folder}; make it, or name another place")
         try:
             tempfile.TemporaryFile(dir=next(p for p in (folder, *folder.parents) if p.exists())).close()
         except OSError as error:
@@ -105,9 +105,9 @@ def absolute_storage_path(path: str | None) -> str:
 def absolute_tracking_uri(uri: str | None) -> str:
     """Return the tracking URI with an absolute path: workers run in other directories. Default sqlite, here."""
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    scheme, separator, path = uri.partition(":///")
-    if scheme == "sqlite" and separator and not path.startswith("/"):
-        return f"sqlite:///{Path(path).resolve()}"
-    if "://" not in uri:
-        raise SettingError(f"--tracking-uri {uri}: expected sqlite:///FILE or http://HOST:PORT")
+    scheme, separator, place = uri.partition("://")
+    if not separator or scheme.split("+")[0] not in ("sqlite", "http", "https", "postgresql", "mysql", "mssql"):
+        raise SettingError(f"--tracking-uri {uri}: expected sqlite:///FILE, http://HOST:PORT or a data base")
+    if scheme == "sqlite" and not place.startswith("//"):
+        return f"sqlite:///{Path(place.removeprefix('/')).resolve()}"
     return uri

@@ -16,9 +16,7 @@ class Progress(tune.Callback):
 
     def __init__(self, plan: Plan, tracking: Tracking, missing: list[Any]) -> None:
         self.plan, self.tracking, self.missing = plan, tracking, missing
-        self.outcomes: dict[str, str] = {}  # by trial_id
-        self.failures: dict[str, str] = {}  # by trial_id
-        self.run_ids: dict[str, str] = {}  # by trial_id
+        self.ends: dict[str, dict[str, str]] = {}  # trial_id -> outcome, run_id, and failure where it failed
         self.started = time.monotonic()
         self.width = max(len(plan.label(config)) for config in plan.trials)
         self.header_printed = False
@@ -42,11 +40,11 @@ class Progress(tune.Callback):
         config = self._config(trial)
         self._tell(config, self._end(config, "failed"))
 
-    def close(self, *, interrupted: bool) -> None:
-        """Give the trials that are still open their final state: the sweep is over."""
+    def close(self, outcome: str) -> None:
+        """Give the trials that are still open this final state: the sweep is over."""
         for config in self.missing:
-            if config.trial_id not in self.outcomes and self.tracking.find_trial(config.trial_id):
-                self._end(config, "interrupted" if interrupted else "failed")
+            if config.trial_id not in self.ends and self.tracking.find_trial(config.trial_id):
+                self._end(config, outcome)
 
     def _config(self, trial: Any) -> Any:
         return self.plan.study.config_class.from_dict(trial.config)
@@ -54,14 +52,14 @@ class Progress(tune.Callback):
     def _end(self, config: Any, outcome: str) -> str:
         run_id = self.tracking.start_trial(config, label=self.plan.label(config), tags={})  # it may have none yet
         self.tracking.end(run_id, outcome)
-        self.outcomes[config.trial_id], self.run_ids[config.trial_id] = outcome, run_id
+        end = self.ends[config.trial_id] = {"outcome": outcome, "run_id": run_id}
         if outcome != "failed":
             return outcome
-        self.failures[config.trial_id] = self.tracking.failure(run_id)
-        return f"failed: {self.failures[config.trial_id]}"
+        end["failure"] = self.tracking.failure(run_id)
+        return f"failed: {end['failure']}"
 
     def _tell(self, config: Any, ending: str) -> None:
-        done, total = len(self.outcomes), len(self.missing)
+        done, total = len(self.ends), len(self.missing)
         left = (time.monotonic() - self.started) / done * (total - done)
         rest = f", {about(left)} left" if done < total else ""
         print(f"{self.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)

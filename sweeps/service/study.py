@@ -26,6 +26,7 @@ class Study:
     question: str  # the script's docstring, shown by --help
     config_class: Any
     run: Callable[[Any, str | None], Iterator[tuple[Any, Any]]]
+    complete: Callable[[Any], Any]  # fills in what a config leaves to its data set or model; raises SettingError
     check: Callable[[Any], None]  # raises SettingError if a trial with this config cannot run
     prepare: Callable[[Any], None]  # fetches what a trial with this config reads; raises SettingError
     presets: Mapping[str, Preset]

@@ -18,25 +18,15 @@ ROOT = Path(__file__).parents[2]
 
 def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dict[str, str], interrupted: bool) -> int:
     """Write sweep.json and the final state onto the parent run, print the summary and return the exit status."""
-    outcomes = {config.trial_id: progress.outcomes.get(config.trial_id, "not started") for config in plan.trials}
-    counts = Counter((outcomes | dict.fromkeys(reused, "reused")).values())
-    trials = [
-        {
-            "trial_id": config.trial_id,
-            "label": plan.label(config),
-            "outcome": "reused" if config.trial_id in reused else outcomes[config.trial_id],
-            "run_id": reused.get(config.trial_id) or progress.run_ids.get(config.trial_id),
-            "failure": progress.failures.get(config.trial_id),
-        }
-        for config in plan.trials
-    ]
-    tracking.log_json("sweep.json", {"sweep_id": plan.sweep_id, "counts": counts, "trials": trials})
+    ends = {trial_id: {"outcome": "reused", "run_id": run_id} for trial_id, run_id in reused.items()} | progress.ends
+    counts = Counter(ends.get(config.trial_id, {"outcome": "not started"})["outcome"] for config in plan.trials)
+    tracking.log_sweep(plan, ends)
     tracking.end(tracking.parent_id, "interrupted" if interrupted else "failed" if counts["failed"] else "finished")
 
     print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    for trial in trials:
-        if trial["failure"]:
-            print(f"  failed: {trial['label']}: {trial['failure']}")
+    for config in plan.trials:
+        if failure := ends.get(config.trial_id, {}).get("failure"):
+            print(f"  failed: {plan.label(config)}: {failure}")
     if interrupted:
         print(f"To run what is missing, the same command again:\n  {_command('python', *sys.argv)}")
         return 130

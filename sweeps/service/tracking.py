@@ -16,17 +16,21 @@ import tempfile
 import time
 import traceback
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 import numpy as np  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from specbias.config import SettingError  # noqa: E402
+from sweeps.service.plan import Plan  # noqa: E402
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -84,44 +88,74 @@ class Tracking:
         """Return what the trial said when it failed; a trial whose process died could say nothing."""
         return self.client.get_run(run_id).data.tags.get("specbias.failure", "its process died")
 
-    def log_json(self, name: str, content: Any) -> None:
-        """Write `content` onto the parent run as the artifact `name`."""
-        self.client.log_dict(self.parent_id, content, name)
+    def log_sweep(self, plan: Plan, ends: dict[str, dict[str, Any]]) -> None:
+        """Write sweep.json onto the parent run: the sweep's trials, and of each what is known of its end."""
+        trials = [
+            {"trial_id": config.trial_id, "label": plan.label(config), "intervention": plan.intervention(config)}
+            | ends.get(config.trial_id, {})
+            for config in plan.trials
+        ]
+        self.client.log_dict(self.parent_id, {"sweep_id": plan.sweep_id, "trials": trials}, "sweep.json")
 
 
-def open_sweep(plan: Any, *, uri: str, search: str, fresh: bool) -> tuple[Tracking, dict[str, str]]:
+def open_sweep(plan: Plan, *, uri: str, search: str, fresh: bool) -> tuple[Tracking, dict[str, str]]:
     """Open the store (made if absent), the experiment and the parent run; return also the trials to reuse.
 
     Those are trial_id -> run id of the plan's trials that are finished anywhere in the experiment; none if `fresh`.
     The parent is the one an earlier call made for the same trials, or a new one. What an earlier call left unfinished
-    of this sweep is set aside (MLflow's trash: it can be restored), so that a trial has one run.
+    of this sweep is set aside (MLflow's trash: it can be restored), so that a trial has one run. Raises SettingError
+    if the store cannot be opened, or another process on this machine is running this very sweep.
     """
-    client = MlflowClient(tracking_uri=uri)
     try:
-        experiment = client.get_experiment_by_name(plan.experiment)
-        experiment_id = experiment.experiment_id if experiment else client.create_experiment(plan.experiment)
-    except MlflowException as error:
+        client = MlflowClient(tracking_uri=uri)
+        experiment_id = _experiment(client, plan.experiment, uri)
+    except (MlflowException, SQLAlchemyError) as error:
         raise SettingError(f"--tracking-uri {uri}: {str(error).splitlines()[0]}") from None
-    if experiment and experiment.lifecycle_stage == "deleted":
-        raise SettingError(f"--experiment {plan.experiment} is in MLflow's trash: restore it, or name another")
-
     reused = {} if fresh else _finished(client, experiment_id, {config.trial_id for config in plan.trials})
-    query = f"tags.specbias.sweep_id = '{plan.sweep_id}'"
-    parents = [] if fresh else client.search_runs([experiment_id], query, max_results=1)
+    parents = [] if fresh else _search(client, experiment_id, f"tags.specbias.sweep_id = '{plan.sweep_id}'")
     if parents:
-        tracking = Tracking(uri, experiment_id, parents[0].info.run_id)
-        for run in _search(client, experiment_id, f"tags.mlflow.parentRunId = '{tracking.parent_id}'"):
+        parent_id = parents[0].info.run_id
+        _refuse_if_running(parents[0])
+        for run in _search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'"):
             if run.data.tags.get("specbias.outcome") != "finished":
                 client.delete_run(run.info.run_id)
     else:
         tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
-        run_name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
-        parent = client.create_run(experiment_id, tags=tags, run_name=run_name)
-        tracking = Tracking(uri, experiment_id, parent.info.run_id)
-        client.log_batch(tracking.parent_id, params=_params(plan.base.to_dict()))
-    client.update_run(tracking.parent_id, status="RUNNING")
-    client.log_batch(tracking.parent_id, tags=[RunTag(k, v[:5000]) for k, v in provenance().items()])
-    return tracking, reused
+        name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
+        parent_id = client.create_run(experiment_id, tags=tags | code() | hardware(), run_name=name).info.run_id
+        client.log_batch(parent_id, params=_params(plan.base.to_dict()))
+    client.update_run(parent_id, status="RUNNING")
+    opened = {"specbias.opened": datetime.now(timezone.utc).isoformat(), "specbias.driver": _driver()}
+    client.log_batch(parent_id, tags=[RunTag(key, value) for key, value in opened.items()])
+    return Tracking(uri, experiment_id, parent_id), reused
+
+
+def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found and found.lifecycle_stage == "deleted":
+        raise SettingError(f"--experiment {name} is in MLflow's trash: restore it, or name another")
+    if found:
+        return found.experiment_id
+    # MLflow would put artifacts into the working directory: beside the data base they stay with it
+    location = None
+    if uri.startswith("sqlite:///"):
+        location = str(Path(uri.removeprefix("sqlite:///")).parent / "mlruns" / quote(name, safe=""))
+    return client.create_experiment(name, artifact_location=location)
+
+
+def _driver() -> str:
+    return f"{platform.node()}:{os.getpid()}"
+
+
+def _refuse_if_running(parent: Run) -> None:
+    host, _, pid = parent.data.tags.get("specbias.driver", "").rpartition(":")
+    if parent.info.status != "RUNNING" or host != platform.node() or int(pid) == os.getpid():
+        return
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return  # it died without a word
+    raise SettingError(f"this very sweep is running, in process {pid}: wait for it, or choose another --experiment")
 
 
 def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str]) -> dict[str, str]:
@@ -142,22 +176,28 @@ def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
     return runs
 
 
-def provenance() -> dict[str, str]:
-    """Return tags that say with what code, versions, hardware and command this process runs."""
+def code() -> dict[str, str]:
+    """Return tags that say with what code, versions and command this process runs."""
     tags = {f"version.{name}": version(name) for name in ("specbias", "torch", "numpy", "ray", "mlflow")}
     tags |= {
         "version.python": platform.python_version(),
-        "hardware.host": platform.node(),
-        "hardware.cpus": str(os.cpu_count()),
-        "hardware.processor": _processor(),
         "mlflow.source.name": sys.argv[0],
         "mlflow.source.type": "LOCAL",
-        "specbias.command_line": shlex.join(["python", *sys.argv]),
+        "specbias.command_line": shlex.join(["python", *sys.argv])[:5000],
     }
     commit = _git("rev-parse", "HEAD")
     if commit:
         tags |= {"mlflow.source.git.commit": commit, "specbias.git_dirty": str(bool(_git("status", "--porcelain")))}
     return tags
+
+
+def hardware() -> dict[str, str]:
+    """Return tags that say on what machine this process runs."""
+    return {
+        "hardware.host": platform.node(),
+        "hardware.cpus": str(os.cpu_count()),
+        "hardware.processor": _processor(),
+    }
 
 
 def _git(*arguments: str) -> str:

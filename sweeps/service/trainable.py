@@ -12,18 +12,26 @@ import ray
 from ray import tune
 
 from sweeps.service.plan import Plan, about
-from sweeps.service.tracking import Tracking
+from sweeps.service.tracking import Tracking, hardware
 
 
-def run_in_tune(settings: dict[str, Any], *, plan: Plan, tracking: Tracking, environment: Mapping[str, str]) -> None:
+def run_in_tune(
+    settings: dict[str, Any],
+    *,
+    plan: Plan,
+    tracking: Tracking,
+    tags: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> None:
     """Run the trial with these settings; it decides nothing but to report all it measures.
 
+    `tags` go onto its run: the driver's code and command.
     Arrays and metrics are in MLflow before Tune hears of an epoch. What ends the trial is written there and raised;
     the final state of the run is for the driver to set.
     """
     os.environ.update(environment)
     config = plan.study.config_class.from_dict(settings)
-    run_id = tracking.start_trial(config, label=plan.label(config), tags=_tags(plan, config))
+    run_id = tracking.start_trial(config, label=plan.label(config), tags={**tags, **_tags(plan, config)})
     try:
         _report_all(config, run_id, plan, tracking)
     except Exception as error:
@@ -51,7 +59,7 @@ def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> Non
 def _tags(plan: Plan, config: Any) -> dict[str, str]:
     return {
         "specbias.study": plan.study.name,
-        "specbias.intervention": ",".join(plan.varied(config)) or "baseline",
+        "specbias.intervention": plan.intervention(config),
         "hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())),
-        "hardware.node": ray.util.get_node_ip_address(),
+        **hardware(),
     }

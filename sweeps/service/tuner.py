@@ -26,7 +26,7 @@ from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
 from sweeps.service.progress import Progress  # noqa: E402
 from sweeps.service.study import Study  # noqa: E402
 from sweeps.service.summary import summarise  # noqa: E402
-from sweeps.service.tracking import open_sweep  # noqa: E402
+from sweeps.service.tracking import code, open_sweep  # noqa: E402
 from sweeps.service.trainable import run_in_tune  # noqa: E402
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def run_sweep(study: Study, options: Options) -> int:
     preflight.check_tracking(uri)
     preflight.check_places(storage_path=storage_path, tracking_uri=uri)
     environment = {}
-    if options.data_dir is not None:
-        environment["SPECBIAS_DATA_DIR"] = str(Path(options.data_dir).expanduser().resolve())
+    if data_dir := options.data_dir or os.environ.get("SPECBIAS_DATA_DIR"):  # absolute: workers run elsewhere
+        environment["SPECBIAS_DATA_DIR"] = str(Path(data_dir).expanduser().resolve())
         os.environ.update(environment)
     for config in make_plan(study, options, gpus=preflight.local_gpus()).trials:
         study.prepare(config)
@@ -90,15 +90,22 @@ def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment:
     polite_kill = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
     interrupted = False
     try:
+        tracking.log_sweep(plan, {})
         if missing:
             print(f"{len(missing)} to run, {plan.concurrent} at a time: {about(plan.seconds(missing))} (a rough guess)")
-            run = tune.with_parameters(run_in_tune, plan=plan, tracking=tracking, environment=environment)
+            known = {"plan": plan, "tracking": tracking, "tags": code(), "environment": environment}
+            run = tune.with_parameters(run_in_tune, **known)
             _tuner(run, plan, missing, progress, max_concurrent=options.max_concurrent, storage_path=storage_path).fit()
+        progress.close("failed")
     except KeyboardInterrupt:
         interrupted = True
+        progress.close("interrupted")
+    except Exception:
+        progress.close("failed")
+        tracking.end(tracking.parent_id, "failed")
+        raise
     finally:
         signal.signal(signal.SIGTERM, polite_kill)
-        progress.close(interrupted=interrupted)
     return summarise(plan, tracking, progress, reused=reused, interrupted=interrupted)
 
 

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from analysis.figures import LABELS, interventions_figure, save
 from analysis.interventions import ACCURACY, KINDS, as_text, associations
+from analysis.records import RecordError, load_records
 
 SCRIPT = Path(__file__).parents[2] / "analysis" / "interventions.py"
 WITHIN, BETWEEN = KINDS
@@ -98,15 +99,18 @@ def test_the_same_table_gives_the_same_files(table, tmp_path):
     assert all(one.read_bytes() == other.read_bytes() for one, other in zip(first, second, strict=True))
 
 
-def fill(store, table):
-    """Write the table into a store as the service would: a parent and a finished run per trial."""
+def fill(store, table, sweep_id="made1"):
+    """Write the table into a store as the service would: a parent with its list, and a finished run per trial."""
     client = MlflowClient(store)
-    experiment = client.create_experiment("made")
-    parent = client.create_run(experiment, tags={"specbias.sweep_id": "s", "specbias.search": "grid"})
+    found = client.get_experiment_by_name("made")
+    experiment = found.experiment_id if found else client.create_experiment("made")
+    tags = {"specbias.sweep_id": sweep_id, "specbias.search": "grid", "specbias.study": "cifar"}
+    parent = client.create_run(experiment, tags=tags | {"specbias.opened": sweep_id})
+    trials = table.groupby("trial_id").first().reset_index()[["trial_id", "label", "intervention"]]
+    client.log_dict(parent.info.run_id, {"trials": trials.to_dict("records")}, "sweep.json")
     for trial_id, rows in table.groupby("trial_id"):
         tags = {"mlflow.parentRunId": parent.info.run_id, "specbias.trial_id": trial_id}
-        tags |= {"specbias.outcome": "finished", "specbias.intervention": rows["intervention"].iloc[0]}
-        run = client.create_run(experiment, tags=tags, run_name=rows["label"].iloc[0])
+        run = client.create_run(experiment, tags=tags | {"specbias.outcome": "finished"})
         for row in rows.to_dict("records"):
             for key in (ACCURACY, *KINDS):
                 client.log_metric(run.info.run_id, key, row[key], step=row["epoch"])
@@ -121,12 +125,48 @@ def test_the_script_prints_saves_and_attaches(table, tmp_path):
     client, parent = fill(f"sqlite:///{tmp_path}/mlflow.db", table)
     done = call(tmp_path, "--experiment", "made", "--out", "here")
     assert done.returncode == 0, done.stderr
-    assert "7 trials at their last epoch" in done.stdout and "too few" in done.stdout
+    assert "made1: 7 trials at their last epoch" in done.stdout and "too few" in done.stdout
     names = {f"interventions.{kind}" for kind in ("png", "svg", "json")}
     assert {path.name for path in (tmp_path / "here").iterdir()} == names
     assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
     content = json.loads((tmp_path / "here" / "interventions.json").read_text())
     assert content["associations"][0]["n"] == 7 and len(content["trials"]) == 7
+
+
+def test_sweeps_are_not_mixed(table, tmp_path):
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    fill(store, table, "first")
+    few = table[table["trial_id"].isin(["t0", "t1"])].replace({"intervention": {"baseline": "epochs"}})
+    fill(store, few, "second")  # its own runs of two of the trials, and its own names for them
+    latest = load_records("made", tracking_uri=store)
+    assert latest.sweep_id == "second" and latest.other_sweeps == ["first"]
+    assert set(latest.table["trial_id"]) == {"t0", "t1"} and set(latest.table["intervention"]) == {"epochs"}
+    first = load_records("made", tracking_uri=store, sweep="fir")
+    assert first.table["trial_id"].nunique() == 7 and "baseline" in set(first.table["intervention"])
+    assert not set(first.table["run_id"]) & set(latest.table["run_id"])
+    with pytest.raises(RecordError, match="holds no sweep 'x'; there are: second, first"):
+        load_records("made", tracking_uri=store, sweep="x")
+
+
+def test_trials_without_an_end_are_left_out_and_counted(table, tmp_path):
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    client, parent = fill(store, table)
+    runs = client.search_runs(["1"], "tags.specbias.trial_id != ''")
+    client.set_tag(runs[0].info.run_id, "specbias.outcome", "failed")
+    client.delete_run(runs[1].info.run_id)
+    assert load_records("made", tracking_uri=store).left_out == {"failed": 1, "not started": 1}
+    client.delete_run(parent)
+    with pytest.raises(RecordError, match="experiment 'made' holds no sweep"):
+        load_records("made", tracking_uri=store)
+
+
+def test_an_undefined_correlation_is_said_and_is_null_in_json(table, tmp_path):
+    table[WITHIN] = 0.5
+    fill(f"sqlite:///{tmp_path}/mlflow.db", table)
+    done = call(tmp_path, "--experiment", "made")
+    assert "undefined (constant)" in done.stdout and "nan" not in done.stdout
+    content = json.loads((tmp_path / "figures" / "made" / "interventions.json").read_text())
+    assert content["associations"][0][f"spearman/{WITHIN}"] == {"statistic": None, "interval": [None, None]}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torchvision.datasets import CIFAR10
 
 from specbias.config import SettingError, TrialConfig
 from specbias.data import DATASETS, data_directory, load_data
@@ -47,6 +48,9 @@ def test_cifar10_is_the_published_data_in_order(cifar_directory, monkeypatch):
     monkeypatch.setenv("SPECBIAS_DATA_DIR", str(cifar_directory))
     data = load_data(TrialConfig())
     assert torch.bincount(data.validation.labels).tolist() == [500] * 10
+    files = CIFAR10(str(cifar_directory), train=True)  # validation: the last 500 of each class, in file order
+    twin = sorted(row for c in range(10) for row in np.flatnonzero(np.equal(files.targets, c))[-500:])
+    assert np.array_equal(data.validation.images.permute(0, 2, 3, 1).numpy(), files.data[twin])
     assert data.test.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]  # cat, ship, ship, plane, ...
     assert data.test.images[0, :, 0, 0].tolist() == [158, 112, 49]
     # spec of the paper's space: norms of normalised test images have mean 53.49 and deviation 14.25

@@ -91,6 +91,16 @@ def test_probes_depend_on_their_seed_alone(data):
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+def test_every_class_draws_from_a_stream_of_its_own(data):
+    """Places in the supply of a class, as drawn: a shared stream would repeat them for every class."""
+    probes = choose_probes(data, pairs=5, seed=0)
+    rows = {c: ((data.test.labels == c) & probes.supply).nonzero().flatten().tolist() for c in range(10)}
+    places = [[] for _ in range(10)]
+    for row, label in zip(probes.within_class.first.tolist(), probes.within_class.first_class.tolist(), strict=True):
+        places[label].append(rows[label].index(row))
+    assert len({tuple(p) for p in places}) == 10
+
+
 def test_identical_images_are_left_out_and_counted(data):
     images = data.test.images.clone()
     images[data.test.labels == 4] = images[data.test.labels == 4][0]

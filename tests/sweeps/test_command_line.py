@@ -23,6 +23,8 @@ def call(folder, *arguments):
         (["--model", "vgg"], "error: unknown model 'vgg'; known: small_cnn, resnet18\n"),
         (["--preset", "x"], "error: unknown preset 'x'; known: paper, laptop, quick\n"),
         (["--quick", "--tracking-uri", "http://127.0.0.1:9"], "error: --tracking-uri http://127.0.0.1:9: no server"),
+        (["--quick", "--tracking-uri", "mlruns"], "error: --tracking-uri mlruns: expected sqlite:///FILE"),
+        (["--quick", "--gpus-per-trial", "99", "--dry-run"], "error: --gpus-per-trial 99: there are"),
         (["--quick", "--storage-path", "/proc/none"], "error: --storage-path /proc/none: "),
         (
             ["--quick", "--tracking-uri", "sqlite:////proc/none/x.db"],

@@ -1,6 +1,7 @@
 """Real sweeps: Ray Tune trials that land in MLflow, twice the same; reuse, failure, and the GPUs that trials get."""
 
-import logging
+import os
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -72,13 +73,14 @@ def test_a_child_holds_every_setting_every_measurement_and_its_arrays(swept, tmp
         assert len(child.data.metrics) <= 24
 
 
-def test_the_parent_says_with_what_code_versions_hardware_and_command(swept):
-    client, (parent,), _ = runs(swept)
-    tags = parent.data.tags
-    for key in ("version.torch", "version.ray", "version.mlflow", "hardware.processor", "specbias.command_line"):
-        assert tags[key]
-    if (Path(__file__).parents[2] / ".git").exists():
-        assert len(tags["mlflow.source.git.commit"]) == 40 and tags["specbias.git_dirty"] in ("True", "False")
+def test_parent_and_children_say_with_what_code_versions_hardware_and_command(swept):
+    client, (parent,), children = runs(swept)
+    for run in (parent, *children):
+        tags = run.data.tags
+        for key in ("version.torch", "version.ray", "version.mlflow", "hardware.processor", "specbias.command_line"):
+            assert tags[key]
+        if (Path(__file__).parents[2] / ".git").exists():
+            assert len(tags["mlflow.source.git.commit"]) == 40 and tags["specbias.git_dirty"] in ("True", "False")
     assert parent.data.params["epochs"] == "2"
     assert "sweep.json" in {file.path for file in client.list_artifacts(parent.info.run_id)}
 
@@ -105,7 +107,7 @@ def test_records_are_a_row_per_trial_and_epoch_with_typed_settings(swept):
     assert list(table.groupby("trial_id")["epoch"].apply(list)) == [[0, 1, 2]] * 2
     assert set(table["mixup"]) == {0.0, 0.4} and set(table["intervention"]) == {"baseline", "mixup"}
     assert table["width"].tolist() == [4] * 6 and set(table["search"]) == {"grid"}
-    assert not table[records.metrics].isna().any().any() and "epochs" in records.settings
+    assert not table[records.metrics].isna().any().any()
     with pytest.raises(RecordError, match="no experiment 'other' in .*; there are: .*'tiny'"):
         load_records("other", tracking_uri=f"sqlite:///{swept}/mlflow.db")
     with pytest.raises(RecordError, match="there is no MLflow store at"):
@@ -114,6 +116,7 @@ def test_records_are_a_row_per_trial_and_epoch_with_typed_settings(swept):
 
 def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_anew(tmp_path, capsys):
     one = {"gpus_per_trial": 0.0}
+    store = f"sqlite:///{tmp_path}/mlflow.db"
     assert sweep(tmp_path, grid=("cutout=0",), **one) == 0
     capsys.readouterr()
     assert sweep(tmp_path, grid=("cutout=0",), **one) == 0
@@ -124,12 +127,37 @@ def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_a
     assert [len(found) for found in runs(tmp_path)[1:]] == [2, 2]
     assert sweep(tmp_path, grid=("cutout=0",), fresh=True, **one) == 0
     assert [len(found) for found in runs(tmp_path)[1:]] == [3, 3]
-    records = load_records("tiny", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    assert records.table["trial_id"].nunique() == 2 and records.left_out == {"run again later": 1}
+    fresh = load_records("tiny", tracking_uri=store)
+    assert fresh.table["trial_id"].nunique() == 1
+    both = load_records("tiny", tracking_uri=store, sweep=fresh.other_sweeps[0])
+    assert set(both.table["cutout"]) == {0, 4}  # the reused trial is read where it was run
+
+
+def test_a_sweep_that_is_running_is_not_started_again(tmp_path):
+    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
+    client, (parent,), (child,) = runs(tmp_path)
+    client.set_tag(child.info.run_id, "specbias.outcome", "running")  # as if it were still at it
+    client.update_run(parent.info.run_id, status="RUNNING")
+    client.set_tag(parent.info.run_id, "specbias.driver", f"{platform.node()}:{os.getppid()}")
+    with pytest.raises(SettingError, match="this very sweep is running, in process"):
+        sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0)
+    assert len(runs(tmp_path)[2]) == 1  # nothing set aside
+    client.set_tag(parent.info.run_id, "specbias.driver", f"{platform.node()}:{2**22 + 1}")  # no such process
+    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
+
+
+def test_whatever_breaks_a_sweep_leaves_no_run_running(tmp_path, monkeypatch):
+    def broken(self, *arguments, **info):
+        raise RuntimeError("the driver's own mistake")
+
+    monkeypatch.setattr("sweeps.service.progress.Progress.on_trial_result", broken)
+    with pytest.raises(Exception, match="the driver's own mistake"):
+        sweep(tmp_path, gpus_per_trial=0.0)
+    _, (parent,), children = runs(tmp_path)
+    assert {run.info.status for run in (parent, *children)} == {"FAILED"}
 
 
 def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_on(tmp_path, capsys):
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     assert sweep(tmp_path, grid=("learning_rate=0.1,1e30",), gpus_per_trial=0.0) == 1
     out = capsys.readouterr().out
     assert "1 failed" in out and "Diverged: the loss is not finite from step" in out
@@ -139,6 +167,8 @@ def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_
     failure = next(c.data.tags["specbias.failure"] for c in children if c.info.status == "FAILED")
     assert failure.startswith("Diverged: the loss is not finite from step")
     assert load_records("tiny", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db").left_out == {"failed": 1}
+    (traceback,) = (tmp_path / "mlruns").glob("*/*/artifacts/failure.txt")  # beside the data base
+    assert "Traceback" in traceback.read_text()
 
 
 def test_a_reserved_gpu_that_torch_cannot_use_is_refused_before_a_trial(tmp_path):
