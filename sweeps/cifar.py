@@ -4,7 +4,7 @@ The question of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022
 one intervention at a time, and measure within-class and between-class function frequency during training. The paper
 finds that what generalises better has a higher frequency between classes and a lower one within them.
 
-  python sweeps/cifar.py --quick       15 small trials on scikit-learn's digits, under 3 minutes on 2 cores
+  python sweeps/cifar.py --quick       15 small trials on scikit-learn's digits, about 2 minutes on 2 cores
   python sweeps/cifar.py               CIFAR-10: ResNet-18 where there is a GPU, else 12 small trials, about an hour
   python analysis/interventions.py --experiment cifar-quick      the figure
 """
