@@ -28,6 +28,7 @@ class Plan:
     preset: str
     base: Any
     trials: tuple[Any, ...]
+    changes: dict[str, Settings]  # trial_id -> what was changed to make it of the baseline
     experiment: str
     cpus_per_trial: int
     gpus_per_trial: float
@@ -39,9 +40,9 @@ class Plan:
         return hashlib.sha256("/".join(sorted(t.trial_id for t in self.trials)).encode()).hexdigest()[:12]
 
     def varied(self, config: Any) -> Settings:
-        """Return the settings in which `config` differs from the baseline, its seed aside."""
-        base = self.base.to_dict()
-        return {k: v for k, v in config.to_dict().items() if v != base[k] and k != "seed"}
+        """Return the settings that were changed and differ from the baseline; not those that follow from them."""
+        names = self.changes[config.trial_id]
+        return {k: getattr(config, k) for k in names if getattr(config, k) != getattr(self.base, k)}
 
     def intervention(self, config: Any) -> str:
         """Return what is varied: "baseline", the one setting's name, or "several settings"."""
@@ -82,9 +83,11 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         raise SettingError(
             f"--gpus-per-trial {gpus_per_trial:g}: must be a whole number, or a fraction between 0 and 1"
         )
-    base = _base(study, options, preset.settings, gpus_per_trial)
-    trials = _trials(study, base, _search(study, options, base, preset.interventions), options.seeds)
-    for config in trials:
+    given = _base(study, options, preset.settings, gpus_per_trial)
+    base = study.complete(given)
+    changes = _search(study, options, base, preset.interventions)
+    trials = _trials(study, given, changes, options.seeds)
+    for config, _ in trials:
         study.check(config)
         if options.search != "grid" and getattr(config, "legacy_split", False):
             raise SettingError(f"--search {options.search}: legacy_split has no validation images to search on")
@@ -96,7 +99,8 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         study=study,
         preset=preset_name,
         base=base,
-        trials=trials,
+        trials=tuple(config for config, _ in trials),
+        changes={config.trial_id: change for config, change in trials},
         experiment=options.experiment or f"{study.name}-{preset_name}",
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
@@ -119,7 +123,7 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
         chosen[name] = study.config_class.parse(name, value)
     device = chosen.get("device", "cuda" if gpus_per_trial > 0 else "cpu")
     settings |= execution_settings(device, threads=options.cpus_per_trial) | chosen
-    return study.complete(study.config_class.from_dict(settings))
+    return study.config_class.from_dict(settings)
 
 
 def _search(study: Study, options: Options, base: Any, interventions: Any) -> list[Settings]:
@@ -179,12 +183,20 @@ def _draw(axes: dict[str, list], count: int, seed: int) -> list[Settings]:
     return list(drawn.values())
 
 
-def _trials(study: Study, base: Any, changes: list[Settings], seeds: int) -> tuple[Any, ...]:
-    """Return the distinct configs, all of one seed before the next, so that an early stop leaves whole repeats."""
+def _trials(study: Study, given: Any, changes: list[Settings], seeds: int) -> list[tuple[Any, Settings]]:
+    """Return the distinct configs, each with its change; those of one seed first: an early stop leaves whole repeats.
+
+    A change is made to the baseline as it was given, then what is left open is filled in: another model has its own
+    published width.
+    """
     if seeds < 1:
         raise SettingError(f"--seeds {seeds}: must be at least 1")
-    configs = [study.complete(replace(base, **change, seed=base.seed + i)) for i in range(seeds) for change in changes]
-    return tuple({config.trial_id: config for config in configs}.values())
+    found: dict[str, tuple[Any, Settings]] = {}
+    for i in range(seeds):
+        for change in changes:
+            config = study.complete(replace(given, **change, seed=given.seed + i))
+            found.setdefault(config.trial_id, (config, change))
+    return list(found.values())
 
 
 def about(seconds: float) -> str:

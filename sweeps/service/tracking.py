@@ -155,6 +155,8 @@ def _refuse_if_running(parent: Run) -> None:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return  # it died without a word
+    except PermissionError:
+        pass  # it lives, and is somebody else's
     raise SettingError(f"this very sweep is running, in process {pid}: wait for it, or choose another --experiment")
 
 

@@ -95,6 +95,14 @@ def test_what_is_left_to_the_data_set_and_the_model_is_filled_in_and_so_has_one_
     assert [found.label(c) for c in found.trials] == ["width=8", "baseline"]
 
 
+def test_another_model_has_its_own_width_and_another_data_set_its_own_size():
+    found = plan(quick=False, preset="laptop", grid=("model=small_cnn,resnet18",))
+    assert [(c.model, c.width) for c in found.trials] == [("small_cnn", 16), ("resnet18", 64)]
+    assert [found.label(c) for c in found.trials] == ["baseline", "model=resnet18"]
+    found = plan(quick=False, preset="laptop", grid=("dataset=cifar10,digits",))
+    assert [(c.dataset, c.train_size) for c in found.trials] == [("cifar10", 45_000), ("digits", 992)]
+
+
 def test_a_trial_that_varies_several_settings_is_called_so():
     found = plan(grid=("width=8,16", "mixup=0,0.5"))
     assert [found.intervention(c) for c in found.trials] == ["baseline", "mixup", "width", "several settings"]
