@@ -78,9 +78,9 @@ def main(study: Study) -> None:
     options = tyro.cli(Options, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
         plan = make_plan(study, options, gpus=local_gpus())
-        if "RAY_ADDRESS" not in os.environ:  # a cluster is asked itself, once it is joined
-            check_resources(plan, cpus=os.cpu_count() or 1, gpus=local_gpus())
         if options.dry_run:
+            if "RAY_ADDRESS" not in os.environ:  # a cluster would be asked itself
+                check_resources(plan, cpus=os.cpu_count() or 1, gpus=local_gpus())
             print(plan.description)
             sys.exit(0)
         from sweeps.service.tuner import run_sweep  # ray, mlflow and torch: only now

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,14 @@ from sweeps.service.study import Settings
 
 
 def local_gpus() -> float:
-    """Count this machine's NVIDIA GPUs without a driver library: as many as CUDA_VISIBLE_DEVICES lets through."""
-    found = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    """Count this machine's NVIDIA GPUs, without torch or Ray: as many as CUDA_VISIBLE_DEVICES lets through.
+
+    Good for a plan; what trials get is for Ray to say.
+    """
+    found = 0
+    if shutil.which("nvidia-smi"):
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+        found = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return float(found)

@@ -81,8 +81,12 @@ def test_precision_on_a_cpu_follows_what_the_hardware_says(monkeypatch, text, pr
     }
 
 
-def test_visible_gpus_are_those_the_environment_lets_through(monkeypatch):
-    monkeypatch.setattr(Path, "glob", lambda self, pattern: ["gpu0", "gpu1"])
+def test_visible_gpus_are_those_the_environment_lets_through(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert preflight.local_gpus() == 0  # no driver's tool, no GPU
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA A10G (UUID: x)'\necho 'GPU 1: NVIDIA A10G (UUID: y)'\n")
+    tool.chmod(0o755)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert preflight.local_gpus() == 2
     for visible, count in (("0", 1), ("", 0), ("-1", 0), ("0,1", 2)):
