@@ -99,11 +99,13 @@ def test_the_same_table_gives_the_same_files(table, tmp_path):
     assert all(one.read_bytes() == other.read_bytes() for one, other in zip(first, second, strict=True))
 
 
-def fill(store, table, sweep_id="made1"):
+def fill(folder, table, sweep_id="made1"):
     """Write the table into a store as the service would: a parent with its list, and a finished run per trial."""
-    client = MlflowClient(store)
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     found = client.get_experiment_by_name("made")
-    experiment = found.experiment_id if found else client.create_experiment("made")
+    experiment = (
+        found.experiment_id if found else client.create_experiment("made", artifact_location=f"{folder}/mlruns")
+    )
     tags = {"specbias.sweep_id": sweep_id, "specbias.search": "grid", "specbias.study": "cifar"}
     parent = client.create_run(experiment, tags=tags | {"specbias.opened": sweep_id})
     trials = table.groupby("trial_id").first().reset_index()[["trial_id", "label", "intervention"]]
@@ -122,7 +124,7 @@ def call(folder, *arguments):
 
 
 def test_the_script_prints_saves_and_attaches(table, tmp_path):
-    client, parent = fill(f"sqlite:///{tmp_path}/mlflow.db", table)
+    client, parent = fill(tmp_path, table)
     done = call(tmp_path, "--experiment", "made", "--out", "here")
     assert done.returncode == 0, done.stderr
     assert "made1: 7 trials at their last epoch" in done.stdout and "too few" in done.stdout
@@ -135,9 +137,9 @@ def test_the_script_prints_saves_and_attaches(table, tmp_path):
 
 def test_sweeps_are_not_mixed(table, tmp_path):
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    fill(store, table, "first")
+    fill(tmp_path, table, "first")
     few = table[table["trial_id"].isin(["t0", "t1"])].replace({"intervention": {"baseline": "epochs"}})
-    fill(store, few, "second")  # its own runs of two of the trials, and its own names for them
+    fill(tmp_path, few, "second")  # its own runs of two of the trials, and its own names for them
     latest = load_records("made", tracking_uri=store)
     assert latest.sweep_id == "second" and latest.other_sweeps == ["first"]
     assert set(latest.table["trial_id"]) == {"t0", "t1"} and set(latest.table["intervention"]) == {"epochs"}
@@ -150,7 +152,7 @@ def test_sweeps_are_not_mixed(table, tmp_path):
 
 def test_trials_without_an_end_are_left_out_and_counted(table, tmp_path):
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    client, parent = fill(store, table)
+    client, parent = fill(tmp_path, table)
     runs = client.search_runs(["1"], "tags.specbias.trial_id != ''")
     client.set_tag(runs[0].info.run_id, "specbias.outcome", "failed")
     client.delete_run(runs[1].info.run_id)
@@ -162,7 +164,7 @@ def test_trials_without_an_end_are_left_out_and_counted(table, tmp_path):
 
 def test_an_undefined_correlation_is_said_and_is_null_in_json(table, tmp_path):
     table[WITHIN] = 0.5
-    fill(f"sqlite:///{tmp_path}/mlflow.db", table)
+    fill(tmp_path, table)
     done = call(tmp_path, "--experiment", "made")
     assert "undefined (constant)" in done.stdout and "nan" not in done.stdout
     content = json.loads((tmp_path / "figures" / "made" / "interventions.json").read_text())
