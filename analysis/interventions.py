@@ -101,7 +101,7 @@ def main() -> None:
     from analysis.records import RecordError, attach, load_records
 
     uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    folder = options.out or Path("figures") / options.experiment
+    folder = options.out or Path("figures") / options.experiment.replace("/", "_")
     try:
         records = load_records(options.experiment, tracking_uri=uri, sweep=options.sweep)
         folder.mkdir(parents=True, exist_ok=True)

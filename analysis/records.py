@@ -26,8 +26,8 @@ class RecordError(ValueError):
 class Records(NamedTuple):
     """The finished trials of one sweep: a row per (trial, epoch), and what was left out.
 
-    Columns of `table`: trial_id, run_id, label, study, intervention (the settings that differ from the sweep's
-    baseline, joined by commas, or "baseline"), search, epoch, every setting under its own name, every metric.
+    Columns of `table`: trial_id, run_id, label, study, intervention (the one setting that differs from the
+    sweep's baseline, "several settings", or "baseline"), search, epoch, every setting under its own name, every metric.
     """
 
     table: pd.DataFrame
@@ -51,7 +51,7 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
         parent, others = _choose(runs, experiment, sweep)
         parent_id = parent.info.run_id
         trials = json.loads(Path(client.download_artifacts(parent_id, "sweep.json")).read_text())["trials"]
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
 
     rows, left_out = [], Counter[str]()

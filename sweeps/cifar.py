@@ -51,7 +51,7 @@ def quick_interventions(base: Any) -> dict[str, list]:
     """Enough levels of two interventions for a rank correlation each, and one of the others."""
     return interventions(base) | {
         "epochs": _shares(base.epochs, (1 / 5, 1 / 3, 1 / 2, 3 / 4), least=1),
-        "train_size": [size for size in (100, 200, 400, 700) if size < base.train_size],
+        "train_size": [size for size in (100, 200, 400, 700) if base.batch_size <= size < base.train_size],
         "width": [16],
     }
 

@@ -37,8 +37,8 @@ def on_frequency_axis(amplitude: Tensor, samples: int) -> Tensor:
     """Return amplitude / samples (..., 51) at FREQUENCIES, by linear interpolation between a path's own frequencies.
 
     The constant part stands at frequency 0 alone: below a path's first frequency, as beyond its last, the nearest
-    value is kept. Divided by the number of samples, paths of
-    different length can be averaged: a sinusoid of height 1 on its bin gives 1/2.
+    value is kept. Divided by the number of samples, paths of different length can be averaged: a sinusoid of height 1
+    on its bin gives 1/2.
     """
     place = torch.as_tensor(FREQUENCIES, device=amplitude.device).mul(samples).clamp(1, amplitude.shape[-1] - 1)
     place[0] = 0

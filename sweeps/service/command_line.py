@@ -46,7 +46,7 @@ class Options:
     search: Annotated[str, arg(metavar="grid|random")] = "grid"
     """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels."""
     num_samples: Count = None
-    """How many distinct combinations --search random draws; default 12."""
+    """How many distinct combinations --search random draws; default 12, or all there are."""
     sweep_seed: Whole = 0
     """Seed of what --search random draws."""
     seeds: Whole = 1
@@ -77,10 +77,11 @@ def main(study: Study) -> None:
     """Run the study as the command line says and exit: 0 all well, 1 a trial failed, 2 bad input, 130 interrupted."""
     options = tyro.cli(Options, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
-        plan = make_plan(study, options, gpus=local_gpus())
+        gpus = local_gpus()
+        plan = make_plan(study, options, gpus=gpus)
         if options.dry_run:
             if "RAY_ADDRESS" not in os.environ:  # a cluster would be asked itself
-                check_resources(plan, cpus=os.cpu_count() or 1, gpus=local_gpus())
+                check_resources(plan, cpus=os.cpu_count() or 1, gpus=gpus)
             print(plan.description)
             sys.exit(0)
         from sweeps.service.tuner import run_sweep  # ray, mlflow and torch: only now

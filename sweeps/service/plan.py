@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import random
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         base=base,
         trials=tuple(config for config, _ in trials),
         changes={config.trial_id: change for config, change in trials},
-        experiment=options.experiment or f"{study.name}-{preset_name}",
+        experiment=_experiment(options.experiment or f"{study.name}-{preset_name}"),
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         concurrent=max(1, int(min(slots))),
@@ -112,6 +113,12 @@ def _preset_name(study: Study, options: Options, gpus: float) -> str:
     if options.quick and options.preset not in (None, "quick"):
         raise SettingError(f"--quick is --preset quick; --preset {options.preset} is another: choose one")
     return "quick" if options.quick else options.preset or study.choose_preset(gpus)
+
+
+def _experiment(name: str) -> str:
+    if not re.fullmatch(r"\w[\w .-]*", name):  # it names a folder too
+        raise SettingError(f"--experiment {name}: letters, digits, space, dot, hyphen, and a letter or digit first")
+    return name
 
 
 def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) -> Any:
@@ -134,10 +141,10 @@ def _search(study: Study, options: Options, base: Any, interventions: Any) -> li
         raise SettingError("--num-samples belongs to --search random; --seeds repeats the trials of a grid")
     if options.grid and options.interventions:
         raise SettingError("--grid takes the place of the preset's interventions: give one of --grid, --interventions")
-    levels = _grid(study, options) if options.grid else _levels(options, interventions(base))
+    levels = _grid(study, options) if options.grid else _levels(options, base, interventions(base))
     if options.search == "random":
         axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
-        return _draw(axes, 12 if options.num_samples is None else options.num_samples, options.sweep_seed)
+        return _draw(axes, options.num_samples, options.sweep_seed)
     if options.grid:
         return [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
     return [{}, *({name: value} for name, values in levels.items() for value in values)]
@@ -162,17 +169,21 @@ def _grid(study: Study, options: Options) -> dict[str, list]:
     return axes
 
 
-def _levels(options: Options, levels: Any) -> dict[str, list]:
+def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
     names = levels if options.interventions is None else [n for n in options.interventions.split(",") if n]
     if not names:
         raise SettingError(f"--interventions: none named; known: {', '.join(levels)}")
-    return {name: look_up(levels, name, "intervention") for name in names}
+    for name in names:
+        if options.interventions and not set(look_up(levels, name, "intervention")) - {getattr(base, name)}:
+            raise SettingError(f"--interventions {name}: no level differs from the baseline's {getattr(base, name)}")
+    return {name: levels[name] for name in names}
 
 
-def _draw(axes: dict[str, list], count: int, seed: int) -> list[Settings]:
+def _draw(axes: dict[str, list], count: int | None, seed: int) -> list[Settings]:
     """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws."""
     axes = {name: list(dict.fromkeys(values)) for name, values in axes.items()}
     possible = math.prod(len(values) for values in axes.values())
+    count = min(12, possible) if count is None else count
     if not 1 <= count <= possible:
         raise SettingError(f"--num-samples {count}: must be from 1 to {possible}, the number of combinations")
     streams = {name: random.Random(derive_seed(seed, name)) for name in axes}

@@ -116,6 +116,8 @@ def absolute_tracking_uri(uri: str | None) -> str:
     scheme, separator, place = uri.partition("://")
     if not separator or scheme.split("+")[0] not in ("sqlite", "http", "https", "postgresql", "mysql", "mssql"):
         raise SettingError(f"--tracking-uri {uri}: expected sqlite:///FILE, http://HOST:PORT or a data base")
+    if scheme == "sqlite" and (set(place) & {"%", "?"} or not place.strip("/") or Path(place[1:]).is_dir()):
+        raise SettingError(f"--tracking-uri {uri}: expected sqlite:///FILE, without % and ? in its path")
     if scheme == "sqlite" and not place.startswith("//"):
         return f"sqlite:///{Path(place.removeprefix('/')).resolve()}"
     return uri

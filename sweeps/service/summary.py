@@ -28,7 +28,8 @@ def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dic
         if failure := ends.get(config.trial_id, {}).get("failure"):
             print(f"  failed: {plan.label(config)}: {failure}")
     if interrupted:
-        print(f"To run what is missing, the same command again:\n  {_command('python', *sys.argv)}")
+        again = [word for word in sys.argv if word != "--fresh"]  # what is there is kept
+        print(f"To run what is missing, the same command again:\n  {_command('python', *again)}")
         return 130
     analysis = os.path.relpath(ROOT / plan.study.analysis)
     print("Next, the figure and the trials:")

@@ -1,4 +1,4 @@
-"""Where do the results go? One parent run per sweep and one child run per trial in MLflow; the only code writing there.
+"""Where do the results go? One parent run per sweep and one child run per trial in MLflow.
 
 The driver opens the store, the experiment and the parent before any trial, and gives every child its final state; a
 trial finds or makes its own child and writes to it. Tags that carry meaning here begin with `specbias.`.
@@ -20,7 +20,6 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 import numpy as np  # noqa: E402
@@ -101,18 +100,20 @@ class Tracking:
 def open_sweep(plan: Plan, *, uri: str, search: str, fresh: bool) -> tuple[Tracking, dict[str, str]]:
     """Open the store (made if absent), the experiment and the parent run; return also the trials to reuse.
 
-    Those are trial_id -> run id of the plan's trials that are finished anywhere in the experiment; none if `fresh`.
-    The parent is the one an earlier call made for the same trials, or a new one. What an earlier call left unfinished
-    of this sweep is set aside (MLflow's trash: it can be restored), so that a trial has one run. Raises SettingError
-    if the store cannot be opened, or another process on this machine is running this very sweep.
+    Those are trial_id -> run id of the plan's trials that are finished anywhere in the experiment; none if `fresh`,
+    and only its own where the sweep was begun so. The parent is the one an earlier call made for the same trials, or a
+    new one. What an earlier call left unfinished of this sweep is set aside (MLflow's trash: it can be restored), so
+    that a trial has one run. Raises SettingError if the store cannot be opened, or another process on this machine is
+    running this very sweep.
     """
     try:
         client = MlflowClient(tracking_uri=uri)
         experiment_id = _experiment(client, plan.experiment, uri)
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise SettingError(f"--tracking-uri {uri}: {str(error).splitlines()[0]}") from None
-    reused = {} if fresh else _finished(client, experiment_id, {config.trial_id for config in plan.trials})
     parents = [] if fresh else _search(client, experiment_id, f"tags.specbias.sweep_id = '{plan.sweep_id}'")
+    within = parents[0].info.run_id if parents and "specbias.fresh" in parents[0].data.tags else None
+    reused = {} if fresh else _finished(client, experiment_id, {config.trial_id for config in plan.trials}, within)
     if parents:
         parent_id = parents[0].info.run_id
         _refuse_if_running(parents[0])
@@ -121,6 +122,7 @@ def open_sweep(plan: Plan, *, uri: str, search: str, fresh: bool) -> tuple[Track
                 client.delete_run(run.info.run_id)
     else:
         tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
+        tags |= {"specbias.fresh": "true"} if fresh else {}
         name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
         parent_id = client.create_run(experiment_id, tags=tags | code() | hardware(), run_name=name).info.run_id
         client.log_batch(parent_id, params=_params(plan.base.to_dict()))
@@ -139,30 +141,34 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     # MLflow would put artifacts into the working directory: beside the data base they stay with it
     location = None
     if uri.startswith("sqlite:///"):
-        location = str(Path(uri.removeprefix("sqlite:///")).parent / "mlruns" / quote(name, safe=""))
+        location = str(Path(uri.removeprefix("sqlite:///")).parent / "mlruns" / name)
     return client.create_experiment(name, artifact_location=location)
 
 
 def _driver() -> str:
-    return f"{platform.node()}:{os.getpid()}"
+    return f"{platform.node()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in the kernel's ticks: with it, a number used again is not taken for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""  # it is gone, or this is no Linux
 
 
 def _refuse_if_running(parent: Run) -> None:
-    host, _, pid = parent.data.tags.get("specbias.driver", "").rpartition(":")
-    if parent.info.status != "RUNNING" or host != platform.node() or int(pid) == os.getpid():
+    host, pid, started = (parent.data.tags.get("specbias.driver", "") + "::").split(":")[:3]
+    if parent.info.status != "RUNNING" or host != platform.node() or pid == str(os.getpid()):
         return
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return  # it died without a word
-    except PermissionError:
-        pass  # it lives, and is somebody else's
-    raise SettingError(f"this very sweep is running, in process {pid}: wait for it, or choose another --experiment")
+    if started and _started(int(pid)) == started:
+        raise SettingError(f"this very sweep is running, in process {pid}: wait for it, or choose another --experiment")
 
 
-def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str]) -> dict[str, str]:
+def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str], within: str | None) -> dict[str, str]:
+    query = "tags.specbias.outcome = 'finished'" + (f" and tags.mlflow.parentRunId = '{within}'" if within else "")
     found: dict[str, str] = {}
-    for run in _search(client, experiment_id, "tags.specbias.outcome = 'finished'"):
+    for run in _search(client, experiment_id, query):
         if (trial_id := run.data.tags.get("specbias.trial_id")) in trial_ids:
             found.setdefault(trial_id, run.info.run_id)
     return found

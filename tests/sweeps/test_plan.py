@@ -77,12 +77,19 @@ def test_random_search_can_draw_all_there_is_and_no_more():
 
 
 def test_levels_that_fall_together_count_once():
-    """With the baseline's flip_crop at 0, that intervention has one level: nothing to draw a second from."""
-    with pytest.raises(SettingError, match="--num-samples 2: must be from 1 to 1"):
-        plan(search="random", num_samples=2, set=("flip_crop=0",), interventions="flip_crop")
+    """With the baseline's flip_crop at 0, that intervention has nothing to draw: half the combinations are left."""
+
+    def combinations(*settings):
+        with pytest.raises(SettingError, match="must be from 1 to") as error:
+            plan(search="random", num_samples=10**9, set=settings)
+        return int(str(error.value).split("from 1 to ")[1].split(",")[0])
+
+    assert combinations("flip_crop=0") == combinations() / 2
 
 
-@pytest.mark.parametrize("setting", ["epochs=1", "width=1", "train_size=60", "measurement_epochs=0,20"])
+@pytest.mark.parametrize(
+    "setting", ["epochs=1", "width=1", "train_size=60", "measurement_epochs=0,20", "batch_size=128"]
+)
 def test_levels_follow_the_baseline_and_never_leave_what_can_run(setting):
     found = plan(set=(setting,))
     assert all(c.epochs <= found.base.epochs and c.width >= 1 for c in found.trials)
@@ -107,6 +114,10 @@ def test_a_trial_that_varies_several_settings_is_called_so():
     found = plan(grid=("width=8,16", "mixup=0,0.5"))
     assert [found.intervention(c) for c in found.trials] == ["baseline", "mixup", "width", "several settings"]
     assert found.label(found.trials[3]) == "width=16 mixup=0.5"
+
+
+def test_a_small_space_is_drawn_whole_by_default():
+    assert len(plan(search="random", interventions="cutout").trials) == 2
 
 
 def test_seeds_repeat_every_trial_whole_repeats_first():
@@ -147,6 +158,8 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
         ({"interventions": "mixup,magic"}, "unknown intervention 'magic'; known: epochs, .*mixup"),
         ({"interventions": ","}, "--interventions: none named"),
+        ({"interventions": "cutout", "set": ("cutout=16",)}, "--interventions cutout: no level differs from .* 16"),
+        ({"experiment": "../elsewhere"}, "--experiment ../elsewhere: letters, digits"),
         ({"interventions": "mixup", "grid": ("width=4",)}, "give one of --grid, --interventions"),
         ({"set": ("wdith=3",)}, "unknown setting 'wdith'; known: dataset"),
         ({"set": ("width",)}, "--set width: expected NAME=VALUE"),

@@ -47,6 +47,9 @@ def test_a_tracking_store_becomes_absolute(monkeypatch, tmp_path):
     assert preflight.absolute_tracking_uri(None) == "http://other:5000"
     with pytest.raises(SettingError, match="expected sqlite:///FILE, http"):
         preflight.absolute_tracking_uri("mlflow.db")
+    for uri in ("sqlite://", "sqlite:///", f"sqlite:///{tmp_path}", "sqlite:///a%41/x.db", "sqlite:///a?b.db"):
+        with pytest.raises(SettingError, match="expected sqlite:///FILE, without"):
+            preflight.absolute_tracking_uri(uri)
     with pytest.raises(SettingError, match="expected sqlite:///FILE, http"):
         preflight.absolute_tracking_uri("file:///tmp/mlruns")
 

@@ -127,6 +127,10 @@ def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_a
     assert [len(found) for found in runs(tmp_path)[1:]] == [2, 2]
     assert sweep(tmp_path, grid=("cutout=0",), fresh=True, **one) == 0
     assert [len(found) for found in runs(tmp_path)[1:]] == [3, 3]
+    client, parents, _ = runs(tmp_path)
+    client.set_tag(parents[0].info.run_id, "specbias.outcome", "interrupted")
+    assert sweep(tmp_path, grid=("cutout=0",), **one) == 0  # goes on with the fresh one, and with its trials alone
+    assert [len(found) for found in runs(tmp_path)[1:]] == [3, 3]
     fresh = load_records("tiny", tracking_uri=store)
     assert fresh.table["trial_id"].nunique() == 1
     both = load_records("tiny", tracking_uri=store, sweep=fresh.other_sweeps[0])
@@ -138,11 +142,14 @@ def test_a_sweep_that_is_running_is_not_started_again(tmp_path):
     client, (parent,), (child,) = runs(tmp_path)
     client.set_tag(child.info.run_id, "specbias.outcome", "running")  # as if it were still at it
     client.update_run(parent.info.run_id, status="RUNNING")
-    client.set_tag(parent.info.run_id, "specbias.driver", f"{platform.node()}:{os.getppid()}")
+    started = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19]
+    client.set_tag(parent.info.run_id, "specbias.driver", f"{platform.node()}:{os.getppid()}:{started}")
     with pytest.raises(SettingError, match="this very sweep is running, in process"):
         sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0)
     assert len(runs(tmp_path)[2]) == 1  # nothing set aside
-    client.set_tag(parent.info.run_id, "specbias.driver", f"{platform.node()}:{2**22 + 1}")  # no such process
+    client.set_tag(
+        parent.info.run_id, "specbias.driver", f"{platform.node()}:{os.getppid()}:1"
+    )  # its number, used again
     assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
 
 
