@@ -80,6 +80,8 @@ def test_precision_and_memory_format_are_what_the_network_computes_in(small, pre
         channels_last = inputs[0].is_contiguous(memory_format=torch.channels_last)
         found.add((module.training, inputs[0].dtype, channels_last))
 
+    weight = state.model.features[3].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) == (memory_format == "channels_last")
     state.model.features[3].register_forward_pre_hook(look)
     list(trial)
     dtype = {"float32": torch.float32, "bf16": torch.bfloat16}[precision]
