@@ -27,8 +27,7 @@ def check_config(config: TrialConfig) -> None:
     """Raise SettingError, one line, if the settings name something unknown or do not fit the data set."""
     look_up(MODELS, config.model, "model")
     facts = look_up(DATASETS, config.dataset, "data set")
-    available = facts.sizes[0] + (facts.sizes[1] if config.legacy_split else 0)
-    size = training_images(config)
+    size, available = training_images(config), training_images(replace(config, train_size=None))
     if size > available:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
     if config.batch_size > size:

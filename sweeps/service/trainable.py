@@ -25,9 +25,8 @@ def run_in_tune(
 ) -> None:
     """Run the trial with these settings; it decides nothing but to report all it measures.
 
-    `tags` go onto its run: the driver's code and command.
     Arrays and metrics are in MLflow before Tune hears of an epoch. What ends the trial is written there and raised;
-    the final state of the run is for the driver to set.
+    the final state of the run is for the driver to set. `tags` go onto the run: the driver's code and command.
     """
     os.environ.update(environment)
     config = plan.study.config_class.from_dict(settings)
