@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from specbias.config import SettingError, TrialConfig
+from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import MODELS
 from specbias.registry import look_up
+from specbias.settings import SettingError
 
 
 def training_images(config: TrialConfig) -> int:
@@ -32,10 +33,20 @@ def check_config(config: TrialConfig) -> None:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
     if config.batch_size > size:
         raise SettingError(f"batch_size={config.batch_size}: more than the {size} training images")
-    if 2 * config.probe_pairs > facts.probe_supply:
+    if config.probe_split == "test" and config.pairing == "random" and 2 * config.probe_pairs > facts.probe_supply:
         raise SettingError(
             f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {facts.probe_supply} probe images "
             f"of a class of {config.dataset}, so at most {facts.probe_supply // 2}"
+        )
+    if config.probe_split == "validation" and config.legacy_split:
+        raise SettingError("probe_split=validation: legacy_split leaves no validation images")
+    if config.probe_split == "extra" and config.extra_test is None:
+        raise SettingError("probe_split=extra: name the extra test set, extra_test=v4 or v6")
+    if config.extra_test is not None and facts.extra is None:
+        raise SettingError(f"extra_test={config.extra_test}: {config.dataset} has no second test set")
+    if config.jacobian_images > facts.sizes[2]:
+        raise SettingError(
+            f"jacobian_images={config.jacobian_images}: {config.dataset} has {facts.sizes[2]} test images"
         )
     for name in ("flip_crop", "cutout"):
         if getattr(config, name) > facts.image_size:

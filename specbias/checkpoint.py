@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from specbias.config import SettingError, TrialConfig
+from specbias.config import TrialConfig
+from specbias.settings import SettingError
 
 
 @dataclass

@@ -1,28 +1,22 @@
-"""What decides a trial's result? One frozen record of settings, and the identity derived from it."""
+"""What decides a result? Frozen records of settings: of a trial, and of the measurement of any function or network."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-import types
-import typing
 from dataclasses import dataclass
 
+from specbias.settings import Settings
+
 MEMORY_FORMATS = ("channels_last", "contiguous_format")
-
-
-class SettingError(ValueError):
-    """Something asked for that cannot be: one line that says what, why, and what is known or possible."""
+SPLITS = ("train", "validation", "test", "extra")
+PAIRINGS = ("random", "official")
+SIGNALS = ("probabilities", "logits", "margin")
 
 
 @dataclass(frozen=True)
-class TrialConfig:
+class TrialConfig(Settings):
     """The settings of one trial; two trials with equal settings give equal measurements (bit for bit on a CPU).
 
-    A default is never changed and a field never renamed once records exist: `trial_id` leaves out what is at its
-    default, so that a new field keeps old identities. Values of another type are refused, values out of range too
-    (SettingError); whether they fit the data set and the model is for `specbias.check.check_config` to say.
+    Whether they fit the data set and the model is for `specbias.check.check_config` to say.
     """
 
     # Data
@@ -48,8 +42,17 @@ class TrialConfig:
 
     # Measurement
     measurement_epochs: tuple[int, ...] = ()  # at which to measure, and at the last; (): 0, 1, 2, 5, 10, 20, ...
-    probe_pairs: int = 20  # paths per class and per pair of classes; the papers use 200
+    probe_pairs: int = 20  # paths per class and per pair of classes; the papers use 200; 0: none
     probe_seed: int = 0  # chooses the probe images: equal for all trials that are compared
+    probe_split: str = "test"  # whose images the paths join: train, validation, test or extra
+    pairing: str = (
+        "random"  # random, from half of the images; or official: in the order of the data, as in the paper's code
+    )
+    spacing: float = 1.0  # between the samples of a path, in normalised L2 distance
+    path_samples: int | None = None  # a fixed number of samples on every path, instead of a spacing
+    signal: str = "probabilities"  # whose frequency is measured: probabilities, logits, or the class margin
+    jacobian_images: int = 0  # test images at which the norm of the Jacobian is measured; the papers use 400; 0: none
+    extra_test: str | None = None  # a second test set: v4 or v6 of CIFAR-10.1
 
     # Repeats
     seed: int = 0  # model, batches, augmentation and the training subset, each in a stream of its own
@@ -60,17 +63,9 @@ class TrialConfig:
     memory_format: str = "channels_last"  # of weights and images: channels_last or contiguous_format, torch's names
     threads: int = 1  # CPU threads of torch
     measure_batch: int = 256  # images per forward pass when measuring
+    measure_precision: str | None = None  # of function frequencies: float32 or bf16; None: as in training
 
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value = _typed(field.name, hints[field.name], getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-        for name, holds, rule in self._rules():
-            if not holds:
-                raise SettingError(f"{name}={getattr(self, name)}: must be {rule}")
-
-    def _rules(self) -> tuple[tuple[str, bool, str], ...]:
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
         return (
             ("train_size", self.train_size is None or self.train_size >= 1, "at least 1, or None for all"),
             ("width", self.width is None or self.width >= 1, "at least 1, or None for the published width"),
@@ -83,20 +78,21 @@ class TrialConfig:
             ("cutout", self.cutout >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing <= 1, "between 0 and 1"),
             ("measurement_epochs", all(epoch >= 0 for epoch in self.measurement_epochs), "at least 0"),
-            ("probe_pairs", self.probe_pairs >= 1, "at least 1"),
+            ("probe_pairs", self.probe_pairs >= 0, "at least 0"),
+            ("probe_split", self.probe_split in SPLITS, " or ".join(SPLITS)),
+            ("pairing", self.pairing in PAIRINGS, " or ".join(PAIRINGS)),
+            ("spacing", 0 < self.spacing < float("inf"), "above 0 and finite"),
+            ("path_samples", self.path_samples is None or self.path_samples >= 4, "at least 4, or None for a spacing"),
+            ("signal", self.signal in SIGNALS, " or ".join(SIGNALS)),
+            ("jacobian_images", self.jacobian_images >= 0, "at least 0"),
+            ("extra_test", self.extra_test in (None, "v4", "v6"), "v4, v6 or None"),
             ("device", self.device in ("cpu", "cuda"), "cpu or cuda"),
             ("precision", self.precision in ("float32", "bf16"), "float32 or bf16"),
+            ("measure_precision", self.measure_precision in (None, "float32", "bf16"), "float32, bf16 or None"),
             ("memory_format", self.memory_format in MEMORY_FORMATS, " or ".join(MEMORY_FORMATS)),
             ("threads", self.threads >= 1, "at least 1"),
             ("measure_batch", self.measure_batch >= 1, "at least 1"),
         )
-
-    @property
-    def trial_id(self) -> str:
-        """The identity of the trial: 12 hex digits of the SHA-256 of the settings that are not at their default."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        chosen = {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def epochs_to_measure(self) -> tuple[int, ...]:
@@ -106,56 +102,66 @@ class TrialConfig:
         chosen = (epoch for epoch in self.measurement_epochs or default if epoch < self.epochs)
         return (*chosen, self.epochs)
 
-    def to_dict(self) -> dict[str, typing.Any]:
-        """Return the settings as a flat dict of plain values (JSON-ready; tuples become lists)."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
-    @classmethod
-    def from_dict(cls, settings: typing.Mapping[str, typing.Any]) -> TrialConfig:
-        """Build a config from a flat dict; an unknown name raises SettingError and lists the known ones."""
-        for name in settings:
-            cls.check_name(name)
-        return cls(**settings)
+@dataclass(frozen=True)
+class MeasureSettings(Settings):
+    """What is measured of a function from images to logits, and how; a zero leaves that measurement out."""
 
-    @classmethod
-    def check_name(cls, name: str) -> None:
-        """Raise SettingError, listing the known settings, if `name` is none of them."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        if name not in known:
-            raise SettingError(f"unknown setting {name!r}; known: {', '.join(known)}")
+    split: str = "test"  # whose images: train, validation, test or extra
+    pairs: int = 200  # straight paths within each class, and between each two classes, as in the papers
+    pairing: str = "official"  # official: in the order of the data; random: from half of each class's images
+    seed: int = 0  # of random pairs, Fourier pairs, local lines and projections
+    spacing: float = 1.0  # between the samples of a path, in normalised L2 distance
+    path_samples: int | None = None  # a fixed number of samples on every path, instead of a spacing
+    signal: str = "probabilities"  # whose frequency: probabilities, logits, or the class margin
+    until_se: float | None = None  # add pairs in rounds until the standard errors of both shares are below this
+    fourier: int = 0  # pairs of images on Fourier amplitude and phase paths; RobustNets takes 5000
+    local: int = 0  # images with a random line through each; Zhang et al. 2021 take 500
+    jacobian: int = 0  # images at which the norm of the Jacobian is taken; RobustNets takes 400
+    projections: int | None = None  # estimate that norm from so many random directions; none: exact
+    batch_size: int = 256  # images per forward pass
 
-    @classmethod
-    def parse(cls, name: str, text: str) -> typing.Any:
-        """Return the value of setting `name` written as `text` on a command line; SettingError where it is none."""
-        cls.check_name(name)
-        hint = typing.get_type_hints(cls)[name]
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        if type(None) in kinds and text.lower() == "none":
-            return None
-        try:
-            if kinds[0] is bool:
-                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-            if typing.get_origin(kinds[0]) is tuple:
-                return tuple(int(part) for part in text.split(",") if part)
-            return kinds[0](text)
-        except (KeyError, ValueError):
-            raise SettingError(f"{name}={text}: not {_said(hint)}") from None
-
-
-def _typed(name: str, hint: typing.Any, value: typing.Any) -> typing.Any:
-    """Return `value` in the field's own type (1 becomes 1.0, a list a tuple), or raise SettingError."""
-    if typing.get_origin(hint) is tuple and isinstance(value, (tuple, list)) and all(type(v) is int for v in value):
-        return tuple(sorted(set(value)))
-    if hint is float and type(value) is int:
-        return float(value)
-    if typing.get_origin(hint) is not tuple and type(value) in (typing.get_args(hint) or (hint,)):
-        return value
-    raise SettingError(f"{name}={value!r}: not {_said(hint)}")
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        return (
+            ("split", self.split in SPLITS, " or ".join(SPLITS)),
+            ("pairs", self.pairs >= 1, "at least 1"),
+            ("pairing", self.pairing in PAIRINGS, " or ".join(PAIRINGS)),
+            ("spacing", 0 < self.spacing < float("inf"), "above 0 and finite"),
+            ("path_samples", self.path_samples is None or self.path_samples >= 4, "at least 4, or none for a spacing"),
+            ("signal", self.signal in SIGNALS, " or ".join(SIGNALS)),
+            ("until_se", self.until_se is None or 0 < self.until_se < float("inf"), "above 0 and finite"),
+            ("fourier", self.fourier >= 0, "at least 0"),
+            ("local", self.local >= 0, "at least 0"),
+            ("jacobian", self.jacobian >= 0, "at least 0"),
+            ("projections", self.projections is None or self.projections >= 1, "at least 1, or none for exact"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+        )
 
 
-def _said(hint: typing.Any) -> str:
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-    if typing.get_origin(hint) is tuple:
-        return "whole numbers with commas between"
-    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
-    return words[kinds[0]] + (" or none" if typing.get_args(hint) else "")
+@dataclass(frozen=True)
+class NetworkConfig(MeasureSettings):
+    """A network that was trained elsewhere, the images it is measured on, and what is measured of it."""
+
+    model: str = "resnet18"  # torchvision:NAME, package.module:factory, or a name in specbias.models.MODELS
+    model_args: str = "{}"  # what the factory is called with, as JSON
+    checkpoint: str | None = None  # file with the weights; none: as the factory makes them
+    dataset: str = "cifar10"  # a name in specbias.data.DATASETS, or imagefolder:DIR
+    extra_test: str | None = None  # for the split extra: v4 or v6 of CIFAR-10.1
+    image_size: int | None = None  # images of a folder are resized and cropped to it; none: they have one size
+    # Paths and distances are in the data set's normalised space, whatever the network expects.
+    input_mean: tuple[float, float, float] | None = None  # of channels in [0, 1] that the network expects subtracted
+    input_std: tuple[float, float, float] | None = None  # and divided by; none: the data set's own
+    device: str | None = None  # cpu or cuda; none: cuda if torch finds a GPU
+    precision: str = "float32"  # float32, or bf16: autocast, faster, for the released share and mean frequency alone
+    threads: int | None = None  # CPU threads of torch; none: as many as torch takes
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        return (
+            *super().rules(),
+            ("extra_test", self.extra_test in (None, "v4", "v6"), "v4, v6 or none"),
+            ("image_size", self.image_size is None or self.image_size >= 8, "at least 8, or none"),
+            ("input_std", self.input_std is None or all(s > 0 for s in self.input_std), "above 0"),
+            ("device", self.device in (None, "cpu", "cuda"), "cpu, cuda or none"),
+            ("precision", self.precision in ("float32", "bf16"), "float32 or bf16"),
+            ("threads", self.threads is None or self.threads >= 1, "at least 1, or none"),
+        )

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from specbias.config import SettingError
+from specbias.settings import SettingError
 
 Entry = TypeVar("Entry")
 

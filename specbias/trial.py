@@ -11,8 +11,7 @@ from specbias.check import check_config
 from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
 from specbias.data import load_data
-from specbias.measure import Measurement, measure
-from specbias.measure.paths import choose_probes
+from specbias.measure import Measurement, measure, probes_of
 from specbias.models import build_model
 from specbias.seeds import derive_seed
 from specbias.train import Diverged, new_state, train
@@ -31,7 +30,7 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     # float32 means float32: by default a GPU's convolutions round to TF32
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
     data = load_data(config)
-    probes = choose_probes(data, pairs=config.probe_pairs, seed=config.probe_seed)
+    probes = probes_of(config, data)
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(config.seed, "model"))
         image_size = data.train.images.shape[-1]

@@ -3,7 +3,8 @@
 import pytest
 
 from specbias.check import check_config, training_images
-from specbias.config import SettingError, TrialConfig
+from specbias.config import TrialConfig
+from specbias.settings import SettingError
 
 
 @pytest.mark.parametrize(

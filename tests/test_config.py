@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from specbias.config import SettingError, TrialConfig
+from specbias.config import TrialConfig
+from specbias.settings import SettingError
 
 
 def test_from_dict_undoes_to_dict():
@@ -30,6 +31,12 @@ def test_every_setting_is_part_of_the_identity():
         "measurement_epochs": (1,),
         "legacy_split": True,
         "label_smoothing": 0.5,
+        "probe_split": "train",
+        "pairing": "official",
+        "signal": "margin",
+        "path_samples": 9,
+        "extra_test": "v6",
+        "measure_precision": "float32",
     }
     for field in dataclasses.fields(TrialConfig):
         value = other[field.name] if field.name in other else (field.default or 0) + 1

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from specbias.checkpoint import TrainState
-from specbias.config import SettingError
+from specbias.settings import SettingError
 from specbias.train import Diverged
 from specbias.trial import run_trial
 

@@ -24,10 +24,18 @@ class Dataset(NamedTuple):
     probe_supply: int  # test images of the smallest class that supply probes: half of them (specbias.measure.paths)
     num_classes: int
     image_size: int
+    extra: str | None = None  # "module:function" of a second test set, called with the directory and its version
 
 
 DATASETS = {
-    "cifar10": Dataset("specbias.data.cifar10:load_cifar10", (45_000, 5_000, 10_000), 500, 10, 32),
+    "cifar10": Dataset(
+        "specbias.data.cifar10:load_cifar10",
+        (45_000, 5_000, 10_000),
+        500,
+        10,
+        32,
+        extra="specbias.data.cifar10:load_cifar10_1",
+    ),
     "digits": Dataset("specbias.data.digits:load_digits", (992, 203, 602), 29, 10, 32),
 }
 
@@ -49,6 +57,13 @@ class Data:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     num_classes: int
+    extra: Split | None = None  # a second test set: CIFAR-10.1
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that hold images, by name."""
+        found = {name: getattr(self, name) for name in ("train", "validation", "test", "extra")}
+        return {name: split for name, split in found.items() if split is not None and len(split.labels)}
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Return (images / 255 - mean) / std in float32, for images (B, 3, H, W) with values from 0 to 255."""
@@ -76,6 +91,8 @@ def load_data(config: TrialConfig) -> Data:
         chosen = torch.randperm(len(train.labels), generator=generator)[: config.train_size].sort().values
         train = Split(*(part[chosen] for part in train))
     splits = {"train": train, "validation": validation, "test": data.test}
+    if config.extra_test is not None and facts.extra is not None:
+        splits["extra"] = load(facts.extra)(data_directory(), config.extra_test)
     return replace(data, **{name: Split(*(p.to(config.device) for p in split)) for name, split in splits.items()})
 
 

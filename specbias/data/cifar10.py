@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
-from specbias.config import SettingError
 from specbias.data import Data, Split
+from specbias.settings import SettingError
 
 # "Spectral Bias in Practice", released code: channel constants of the training images, to their last digit.
 MEAN = (0.49139968, 0.48215841, 0.44653091)
@@ -35,6 +35,24 @@ def load_cifar10(directory: Path) -> Data:
         std=STD,
         num_classes=10,
     )
+
+
+def load_cifar10_1(directory: Path, version: str) -> Split:
+    """Return CIFAR-10.1 (Recht et al. 2018) from its two .npy files: version v4 (2,021 images) or v6 (2,000).
+
+    SettingError says what was looked for, where, and how to get it.
+    """
+    names = [f"cifar10.1_{version}_{part}.npy" for part in ("data", "labels")]
+    try:
+        images, labels = (np.load(directory / name, allow_pickle=False) for name in names)
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"CIFAR-10.1 {version} is not there: looked for {names[0]} and {names[1]} in {directory} ({error}); "
+            "they are in the folder datasets of github.com/modestyachts/CIFAR-10.1"
+        ) from None
+    if images.shape[1:] != (32, 32, 3) or images.dtype != np.uint8 or len(images) != len(labels):
+        raise SettingError(f"{directory / names[0]}: expected uint8 images (N, 32, 32, 3) and as many labels")
+    return Split(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), torch.from_numpy(labels).long())
 
 
 def _read(directory: Path, *, train: bool) -> Split:

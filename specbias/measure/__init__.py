@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from specbias.config import TrialConfig
 from specbias.data import Data
-from specbias.measure.generalization import measure_generalization
-from specbias.measure.paths import Probes
-from specbias.measure.spectra import measure_paths
+from specbias.measure.frequency import KINDS, frequency_arrays, frequency_metrics, measure_pairs
+from specbias.measure.generalization import evaluate, measure_generalization
+from specbias.measure.jacobian import jacobian_norm
+from specbias.measure.pairs import Probes, choose_probes
 
 
 @dataclass(frozen=True)
@@ -26,37 +27,67 @@ class Measurement:
     arrays: dict[str, np.ndarray]
 
 
-def measure(model: nn.Module, data: Data, probes: Probes, *, config: TrialConfig, epoch: int) -> Measurement:
+def measure(model: nn.Module, data: Data, probes: Probes | None, *, config: TrialConfig, epoch: int) -> Measurement:
     """Measure generalization and function frequency of `model` in evaluation mode.
 
-    Metrics: `generalization/{train|validation|test}_{accuracy|loss}`, `generalization/gap`,
-    `generalization/test_accuracy/no_probe`, `frequency/{within_class|between_class}`. Arrays: per-class accuracies,
-    and per kind of path the pairs, lengths, shares and the mean amplitude spectrum. The model's weights, buffers and
+    Metrics: those of measure_generalization and, with probes, of frequency_metrics; `jacobian_norm` where images for
+    it are asked for. Arrays: accuracies per class, every path and mean spectra (frequency_arrays). Accuracies and
+    losses are computed in the precision of training, the rest in `measure_precision`. The model's weights, buffers and
     modes and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
     """
-    metrics: dict[str, float] = {}
-    arrays: dict[str, np.ndarray] = {}
-    with evaluating(model, config) as predict:
-        for found in (
-            measure_generalization(predict, data, probes, batch_size=config.measure_batch),
-            measure_paths(predict, data, probes, batch_size=config.measure_batch),
-        ):
-            metrics |= found[0]
-            arrays |= found[1]
+    batch, layout = config.measure_batch, config.memory_format
+    with evaluating(model, config.device, config.precision, layout) as predict:
+        found = {name: evaluate(predict, split, data, batch_size=batch) for name, split in data.splits.items()}
+        supply = probes.supply if probes and probes.split == "test" else None
+        metrics, arrays = measure_generalization(found, data, supply)
+    with evaluating(model, config.device, config.measure_precision or config.precision, layout) as predict:
+        if probes:
+            correct = found[probes.split].correct
+            paths = {
+                kind: measure_pairs(
+                    predict,
+                    data,
+                    probes,
+                    getattr(probes, kind),
+                    correct=correct,
+                    signal=config.signal,
+                    batch_size=batch,
+                )
+                for kind in KINDS
+            }
+            metrics |= frequency_metrics(paths)
+            arrays |= frequency_arrays(paths)
+        if config.jacobian_images:
+            images = data.normalise(data.test.images[: config.jacobian_images])
+            metrics["jacobian_norm"] = jacobian_norm(predict, images, batch_size=batch)
     return Measurement(epoch, metrics, arrays)
 
 
+def probes_of(config: TrialConfig, data: Data) -> Probes | None:
+    """Return the pairs of images that a trial with these settings is measured on; None if it asks for no paths."""
+    if not config.probe_pairs:
+        return None
+    return choose_probes(
+        data,
+        pairs=config.probe_pairs,
+        seed=config.probe_seed,
+        pairing=config.pairing,
+        split=config.probe_split,
+        spacing=config.spacing,
+        path_samples=config.path_samples,
+    )
+
+
 @contextmanager
-def evaluating(model: nn.Module, config: TrialConfig) -> Iterator[Callable[[Tensor], Tensor]]:
+def evaluating(
+    model: nn.Module, device: str, precision: str, memory_format: str = "channels_last"
+) -> Iterator[Callable[[Tensor], Tensor]]:
     """Give a function from normalised images (B, 3, H, W) to logits (B, classes) in float32; modes are put back."""
     modes = [(module, module.training) for module in model.modules()]
 
     def predict(images: Tensor) -> Tensor:
-        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-            logits = model(images.contiguous(memory_format=getattr(torch, config.memory_format))).float()
-        if not logits.isfinite().all():
-            raise FloatingPointError("the network's output is not finite")
-        return logits
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            return model(images.contiguous(memory_format=getattr(torch, memory_format))).float()
 
     model.eval()
     try:

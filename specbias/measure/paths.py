@@ -1,117 +1,71 @@
-"""Along which lines through image space is the function looked at? Pairs of test images and the way between them.
+"""Along which lines through image space is the function looked at? Images on a path, and a walk over all of them.
 
-Linear paths of "Spectral Bias in Practice" (section 3.1 of the paper's code) in the data set's normalised space:
-x(t) = x0 + t/d (x1 - x0) for t = 0, 1, 2, ... < d, with d = |x0 - x1| in L2: samples one unit apart, the second image
-left out. Pairs are drawn at random as in the RobustNets release, but from one half of the test images only, so that
-accuracy can also be given on images that supply no probe.
+A path is given by a sampler: sample(path (n,), step (n,)) -> images (n, 3, H, W) in the data set's normalised space,
+the images at those numbered steps on those paths. walk() asks for them a batch at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from specbias.data import Data
-from specbias.seeds import derive_seed
+from specbias.data import Data, Split
+from specbias.measure.pairs import Pairs
 
-SHORTEST = 4  # samples: a shorter path has no spectrum to speak of and is left out
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The ends of P paths: rows of the test split and their classes, each (P,), and the distances (P,) in float64."""
-
-    first: Tensor
-    second: Tensor
-    first_class: Tensor
-    second_class: Tensor
-    distance: Tensor
-    left_out: int  # pairs drawn but closer than SHORTEST samples
-
-    @property
-    def samples(self) -> Tensor:
-        """The number of samples (P,) on each path: t = 0, 1, ... < distance."""
-        return self.distance.ceil().long()
+Predict = Callable[[Tensor], Tensor]  # normalised images (B, 3, H, W) -> logits (B, classes)
+Sampler = Callable[[Tensor, Tensor], Tensor]
+GATHERED = 2**14  # samples whose outputs are kept before they are given away: few, long groups
 
 
-@dataclass(frozen=True)
-class Probes:
-    """What every trial of a study is measured on; `supply` (test images,) marks those from which probes are drawn."""
+def linear(data: Data, split: Split, pairs: Pairs) -> Sampler:
+    """Return the sampler of straight paths x(t) = x0 + t/d (x1 - x0), t = 0, step, 2 step, ... < d.
 
-    within_class: Pairs
-    between_class: Pairs
-    supply: Tensor
-
-
-def choose_probes(data: Data, *, pairs: int, seed: int) -> Probes:
-    """Draw `pairs` paths within each class and between each two classes, the same for the same seed.
-
-    The first half of each class's test images supplies probes. Within a class no image serves twice; between two
-    classes no image serves twice for that pair of classes.
+    "Spectral Bias in Practice", section 3.1 of the released code; d is the distance of the two images.
     """
-    labels = data.test.labels.cpu()
-    supply = torch.zeros(len(labels), dtype=torch.bool)
-    rows_of = []
-    for label in range(data.num_classes):
-        rows = (labels == label).nonzero().flatten()
-        rows_of.append(rows[: len(rows) // 2])
-        supply[rows_of[-1]] = True
+    device = split.images.device
 
-    def draw(count: int, label: int, *stream: object) -> Tensor:
-        generator = torch.Generator().manual_seed(derive_seed(seed, "probes", *stream))
-        return rows_of[label][torch.randperm(len(rows_of[label]), generator=generator)[:count]]
+    def sample(path: Tensor, step: Tensor) -> Tensor:
+        few, place = path.unique_consecutive(return_inverse=True)
+        first, second = (ends_of(data, split, rows[few]) for rows in (pairs.first, pairs.second))
+        weight = (step * pairs.step[path] / pairs.distance[path]).float().view(-1, 1, 1, 1).to(device)
+        place = place.to(device)
+        return torch.addcmul(first[place], (second - first)[place], weight).permute(0, 3, 1, 2)
 
-    within = [draw(2 * pairs, c, "within", c).view(2, -1) for c in range(data.num_classes)]
-    between = [
-        torch.stack([draw(pairs, a, "between", a, b, a), draw(pairs, b, "between", a, b, b)])
-        for a, b in combinations(range(data.num_classes), 2)
-    ]
-    return Probes(_pairs(data, torch.cat(within, 1)), _pairs(data, torch.cat(between, 1)), supply)
+    return sample
 
 
-def _pairs(data: Data, ends: Tensor) -> Pairs:
-    device, labels = data.test.images.device, data.test.labels.cpu()
-    distance = torch.cat([_distances(data, part.to(device)).cpu() for part in ends.split(256, dim=1)])
-    long_enough = distance.ceil() >= SHORTEST
-    first, second = ends[:, long_enough]
-    left_out = int((~long_enough).sum())
-    return Pairs(first, second, labels[first], labels[second], distance[long_enough], left_out)
+def ends_of(data: Data, split: Split, rows: Tensor) -> Tensor:
+    """Return images of the split, normalised, as (n, H, W, 3): channels last, as convolutions like it best."""
+    return data.normalise(split.images[rows.to(split.images.device)]).permute(0, 2, 3, 1).contiguous()
 
 
-def _distances(data: Data, ends: Tensor) -> Tensor:
-    first, second = (data.test.images[rows].double() for rows in ends)
-    std = first.new_tensor(data.std).view(1, 3, 1, 1) * 255
-    return ((first - second) / std).flatten(1).norm(dim=1)
-
-
-def walk(
-    predict: Callable[[Tensor], Tensor], data: Data, pairs: Pairs, *, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (rows (n,) of `pairs`, outputs (n, T, C)) for groups of n paths of equal length T, in order of length.
+def walk(predict: Predict, sample: Sampler, lengths: Tensor, *, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (paths (n,), outputs (n, T, C)) for groups of n paths of equal length T, in order of length.
 
     All samples of all paths form one long queue, so that every forward pass but the last is a full batch. In memory
-    are one batch of images and the outputs of paths not yet complete, however many pairs there are.
+    are one batch of images and the outputs of some ten thousand samples, however many paths there are. Raises
+    FloatingPointError on an output that is not finite.
     """
-    device, images = data.test.images.device, data.test.images
-    order = pairs.samples.argsort(stable=True)
-    lengths = pairs.samples[order]
+    order = lengths.argsort(stable=True)
+    lengths = lengths[order]
     ends = lengths.cumsum(0)
-    starts = ends - lengths
-    done, outputs = 0, None  # paths given away, outputs from starts[done] on
-    for begin in range(0, int(ends[-1]), batch_size):
-        sample = torch.arange(begin, min(begin + batch_size, int(ends[-1])))
-        path = torch.searchsorted(ends, sample, right=True)
-        row = order[path]
-        weight = ((sample - starts[path]) / pairs.distance[row]).float().view(-1, 1, 1, 1)
-        first, second = (images[ends[row].to(device)].float() for ends in (pairs.first, pairs.second))
-        found = predict(data.normalise(torch.lerp(first, second, weight.to(device))))
-        outputs = found if outputs is None else torch.cat([outputs, found])
-        complete = int(torch.searchsorted(ends, int(sample[-1]) + 1, right=True))
+    starts, total = ends - lengths, int(ends[-1])
+    done, kept = 0, []  # paths given away, and the outputs from starts[done] on
+    for begin in range(0, total, batch_size):
+        place = torch.arange(begin, min(begin + batch_size, total))
+        path = torch.searchsorted(ends, place, right=True)
+        kept.append(predict(sample(order[path], place - starts[path])))
+        reached = int(place[-1]) + 1
+        if reached < total and reached - int(starts[done]) < GATHERED:
+            continue
+        outputs = torch.cat(kept)
+        if not outputs.isfinite().all():
+            raise FloatingPointError("the network's output is not finite")
+        complete = int(torch.searchsorted(ends, reached, right=True))
         for length, count in zip(*lengths[done:complete].unique_consecutive(return_counts=True), strict=True):
             taken = int(length * count)
-            yield order[done : done + count].clone(), outputs[:taken].view(int(count), int(length), -1)
+            yield order[done : done + count], outputs[:taken].view(int(count), int(length), -1)
             outputs, done = outputs[taken:], done + int(count)
+        kept = [outputs]

@@ -1,80 +1,108 @@
-"""How fast does the function vary along the paths? Outputs -> amplitude spectrum -> scalars.
+"""How fast does a signal along a path vary? Signals -> amplitude spectrum -> scalars: numbers, no network.
 
-Definitions of the RobustNets release (Fridovich-Keil et al., "Models Out of Line", NeurIPS 2022), by the first author
-of "Spectral Bias in Practice". Frequencies are in cycles per unit of normalised L2 image distance.
+The periodic spectrum and its high-frequency share are those of the RobustNets release (Fridovich-Keil et al., "Models
+Out of Line", NeurIPS 2022), by the first author of "Spectral Bias in Practice". They join the path's end to its
+beginning, and the jump between the two hides how sharp a change along the path is; the other boundaries are ours, and
+see it. Frequencies are in cycles per unit of normalised L2 image distance.
 """
 
-from collections.abc import Callable
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from specbias.data import Data
-from specbias.measure.paths import Pairs, Probes, walk
+BOUNDARIES = ("periodic", "mirror", "hann", "detrend")
+AXIS_POINTS = 51
+ROUNDING = 1e-12  # of the largest value of a signal: what is left below it, once its mean is taken off, is none
 
-FREQUENCIES = np.linspace(0, 0.5, 51)  # of the mean spectrum: up to the Nyquist frequency of samples one unit apart
 
+def signal_of(logits: Tensor, kind: str, own_class: Tensor) -> Tensor:
+    """Return the signal (P, T, channels) in float64 of logits (P, T, C) along P paths that begin in `own_class` (P,).
 
-def amplitude_spectrum(signals: Tensor) -> Tensor:
-    """Return A (..., K), K = T//2 + 1: the mean over channels of |rfft over time| of signals (..., T, C).
-
-    No mean removal, no window, no padding, in float64.
+    probabilities: softmax over classes, per sample (the paper's script takes it over the whole path at once); logits:
+    as they are; margin: one channel, the logit of the class in which the path begins less the largest other logit.
     """
-    return torch.fft.rfft(signals.double(), dim=-2).abs().mean(dim=-1)
+    logits = logits.double()
+    if kind == "probabilities":
+        return logits.softmax(-1)
+    if kind == "margin":
+        own = own_class.to(logits.device).view(-1, 1, 1).expand(-1, logits.shape[1], 1)
+        others = logits.scatter(-1, own, float("-inf")).amax(-1, keepdim=True)
+        return logits.gather(-1, own) - others
+    return logits
 
 
-def high_frequency_share(amplitude: Tensor) -> Tensor:
-    """Return sum A_k over k = ceil(K/10)..K-2 divided by the sum of all A_k, for A (..., K); 0 to 1, no unit.
+def amplitude_spectrum(signals: Tensor, boundary: str = "periodic") -> Tensor:
+    """Return A (..., K): the mean over channels of |rfft over time| of signals (..., T, C), in float64.
 
-    As in the release, the constant part is in the denominator and the last bin is not in the numerator.
+    periodic: the signal as it is, constant part and all. The others first take something off, so that a constant
+    signal gives 0: mirror the mean, then follows the path there and back (2T samples, no jump); hann the mean, then
+    multiplies by a Hann window; detrend the line that joins the ends. No padding. K = T//2 + 1, for mirror T + 1.
+    """
+    signals = signals.double()
+    if boundary != "periodic":
+        signals = _without_jump(signals, boundary)
+    return torch.fft.rfft(signals, dim=-2).abs().mean(dim=-1)
+
+
+def _without_jump(signals: Tensor, boundary: str) -> Tensor:
+    samples = signals.shape[-2]
+    if boundary == "detrend":
+        weight = torch.linspace(0, 1, samples, dtype=torch.float64, device=signals.device).unsqueeze(-1)
+        removed = torch.lerp(signals[..., :1, :], signals[..., -1:, :], weight)
+    else:
+        removed = signals.mean(dim=-2, keepdim=True)
+    left = signals - removed
+    left = left.masked_fill(left.abs() <= ROUNDING * signals.abs().amax(dim=(-2, -1), keepdim=True), 0)
+    if boundary == "hann":
+        return left * torch.hann_window(samples, periodic=False, dtype=torch.float64, device=left.device).unsqueeze(-1)
+    return torch.cat([left, left.flip(-2)], dim=-2) if boundary == "mirror" else left
+
+
+def period(samples: int, boundary: str) -> int:
+    """Return the number of steps after which the signal repeats: bin k is k / (period * step) cycles per unit."""
+    return 2 * samples if boundary == "mirror" else samples
+
+
+def high_frequency_share(amplitude: Tensor, boundary: str = "periodic") -> Tensor:
+    """Return the share of A (..., K) that lies in bins ceil(K/10) and above: 0 to 1, no unit; 0 where A is 0.
+
+    As in the release, the periodic share has the constant part in its denominator and lacks the last bin in its
+    numerator; the shares of the other boundaries have no constant part to speak of, and count the last bin.
     """
     bins = amplitude.shape[-1]
-    return amplitude[..., -(-bins // 10) : -1].sum(-1) / amplitude.sum(-1)
+    end = bins - 1 if boundary == "periodic" else bins
+    return _ratio(amplitude[..., -(-bins // 10) : end].sum(-1), amplitude.sum(-1))
 
 
-def on_frequency_axis(amplitude: Tensor, samples: int) -> Tensor:
-    """Return amplitude / samples (..., 51) at FREQUENCIES, by linear interpolation between a path's own frequencies.
+def mean_frequency(amplitude: Tensor, frequencies: Tensor) -> Tensor:
+    """Return sum f_k A_k / sum A_k for A (..., K) at `frequencies` (..., K), in their unit; 0 where A is 0."""
+    return _ratio((frequencies * amplitude).sum(-1), amplitude.sum(-1))
+
+
+def total_variation(signals: Tensor, step: Tensor) -> Tensor:
+    """Return sum_t |s(t+1) - s(t)|_1 over the distance covered, for signals (..., T, C) sampled `step` (...) apart.
+
+    For probabilities: per unit of distance, 2 would be a complete change of mind at every step of one unit.
+    """
+    moved = signals.double().diff(dim=-2).abs().sum(dim=(-2, -1))
+    return moved / (step * (signals.shape[-2] - 1))
+
+
+def frequency_axis(highest: float) -> Tensor:
+    """Return the 51 frequencies of mean spectra, from 0 to the highest that every path reaches."""
+    return torch.linspace(0, highest, AXIS_POINTS, dtype=torch.float64)
+
+
+def on_frequency_axis(amplitude: Tensor, frequencies: Tensor, axis: Tensor) -> Tensor:
+    """Return A (P, K) at each path's own `frequencies` (P, K), interpolated linearly to `axis` (F,): (P, F).
 
     The constant part stands at frequency 0 alone: below a path's first frequency, as beyond its last, the nearest
-    value is kept. Divided by the number of samples, paths of different length can be averaged: a sinusoid of height 1
-    on its bin gives 1/2.
+    value is kept.
     """
-    place = torch.as_tensor(FREQUENCIES, device=amplitude.device).mul(samples).clamp(1, amplitude.shape[-1] - 1)
-    place[0] = 0
+    place = (axis / frequencies[:, 1:2]).clamp(1, amplitude.shape[-1] - 1)
+    place[:, axis == 0] = 0
     lower = place.floor().long().clamp(max=amplitude.shape[-1] - 2)
-    return torch.lerp(amplitude[..., lower], amplitude[..., lower + 1], place - lower) / samples
+    return torch.lerp(amplitude.gather(-1, lower), amplitude.gather(-1, lower + 1), place - lower)
 
 
-def measure_paths(
-    predict: Callable[[Tensor], Tensor], data: Data, probes: Probes, *, batch_size: int
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Return the mean high-frequency share of the class probabilities, within and between classes, and the arrays.
-
-    Arrays, under `frequency/{within_class|between_class}/`: `share`, `distance`, `first_image`, `second_image`,
-    `first_class`, `second_class`, each (paths,); `spectrum` (51,), the mean amplitude at `frequency/axis`;
-    `left_out`, the number of pairs too close for a path. Softmax is over classes, per sample (the paper's script takes
-    it over the whole path at once).
-    """
-    metrics: dict[str, float] = {}
-    arrays: dict[str, np.ndarray] = {"frequency/axis": FREQUENCIES}
-    for kind in ("within_class", "between_class"):
-        pairs: Pairs = getattr(probes, kind)
-        shares = torch.zeros(len(pairs.distance), dtype=torch.float64)
-        spectrum = torch.zeros(len(FREQUENCIES), dtype=torch.float64)
-        for rows, logits in walk(predict, data, pairs, batch_size=batch_size):
-            amplitude = amplitude_spectrum(logits.double().softmax(-1))
-            shares[rows] = high_frequency_share(amplitude).cpu()
-            spectrum += on_frequency_axis(amplitude, logits.shape[1]).sum(0).cpu()
-        metrics[f"frequency/{kind}"] = shares.mean().item()
-        arrays |= {
-            f"frequency/{kind}/share": shares.numpy(),
-            f"frequency/{kind}/distance": pairs.distance.numpy(),
-            f"frequency/{kind}/first_image": pairs.first.numpy(),
-            f"frequency/{kind}/second_image": pairs.second.numpy(),
-            f"frequency/{kind}/first_class": pairs.first_class.numpy(),
-            f"frequency/{kind}/second_class": pairs.second_class.numpy(),
-            f"frequency/{kind}/spectrum": (spectrum / len(shares)).numpy(),
-            f"frequency/{kind}/left_out": np.array(pairs.left_out),
-        }
-    return metrics, arrays
+def _ratio(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(whole > 0, part / whole.where(whole > 0, 1), 0)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from specbias.config import SettingError
+from specbias.settings import SettingError
 from sweeps.service.plan import make_plan
 from sweeps.service.preflight import check_resources, local_gpus
 from sweeps.service.study import Study

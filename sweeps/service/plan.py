@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from specbias.config import SettingError
 from specbias.registry import look_up
 from specbias.seeds import derive_seed
+from specbias.settings import SettingError
 from sweeps.service.preflight import execution_settings
 from sweeps.service.study import Settings, Study
 

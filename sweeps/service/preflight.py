@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from specbias.config import SettingError
+from specbias.settings import SettingError
 from sweeps.service.study import Settings
 
 
@@ -34,7 +34,8 @@ def local_gpus() -> float:
 def execution_settings(device: str, *, threads: int) -> Settings:
     """Return how trials compute on a device: read off the hardware, never timed.
 
-    bf16 where the hardware has it (every GPU; CPUs that say so), channels last everywhere.
+    bf16 where the hardware has it (every GPU; CPUs that say so), channels last everywhere. Function frequencies are
+    measured in float32: rounding to bf16 is itself a high frequency.
     """
     bf16 = device == "cuda" or _cpu_has_bf16()
     return {
@@ -43,6 +44,7 @@ def execution_settings(device: str, *, threads: int) -> Settings:
         "memory_format": "channels_last",
         "threads": threads,
         "measure_batch": 2048 if device == "cuda" else 256,
+        "measure_precision": "float32",
     }
 
 

@@ -29,7 +29,7 @@ from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
-from specbias.config import SettingError  # noqa: E402
+from specbias.settings import SettingError  # noqa: E402
 from sweeps.service.plan import Plan  # noqa: E402
 
 logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -20,7 +20,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search.basic_variant import BasicVariantGenerator  # noqa: E402
 
-from specbias.config import SettingError  # noqa: E402
+from specbias.settings import SettingError  # noqa: E402
 from sweeps.service import preflight  # noqa: E402
 from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
 from sweeps.service.progress import Progress  # noqa: E402

@@ -6,8 +6,9 @@ import torch
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10
 
-from specbias.config import SettingError, TrialConfig
+from specbias.config import TrialConfig
 from specbias.data import DATASETS, data_directory, load_data
+from specbias.settings import SettingError
 
 
 def keys(split):

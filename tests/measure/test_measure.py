@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from specbias.data import load_data
-from specbias.measure import measure
-from specbias.measure.paths import choose_probes
+from specbias.measure import measure, probes_of
 from specbias.models import build_model
 
 
@@ -18,7 +17,7 @@ def parts(config):
     data = load_data(config)
     torch.manual_seed(0)
     model = build_model(config.model, num_classes=10, image_size=32, width=config.width)
-    return model, data, choose_probes(data, pairs=config.probe_pairs, seed=config.probe_seed)
+    return model, data, probes_of(config, data)
 
 
 def measured(model, config):

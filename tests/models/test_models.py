@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from specbias.config import SettingError
 from specbias.models import MODELS, build_model
+from specbias.settings import SettingError
 
 PARAMETERS = {"small_cnn": 72_954, "resnet18": 11_173_962}
 

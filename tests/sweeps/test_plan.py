@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from specbias.config import SettingError
+from specbias.settings import SettingError
 from sweeps.cifar import STUDY
 from sweeps.service.command_line import Options
 from sweeps.service.plan import about, make_plan

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from specbias.config import SettingError
+from specbias.settings import SettingError
 from sweeps.cifar import STUDY
 from sweeps.service import preflight
 from sweeps.service.command_line import Options
@@ -81,6 +81,7 @@ def test_precision_on_a_cpu_follows_what_the_hardware_says(monkeypatch, text, pr
         "memory_format": "channels_last",
         "threads": 3,
         "measure_batch": 256,
+        "measure_precision": "float32",
     }
 
 

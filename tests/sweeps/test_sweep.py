@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis.records import RecordError, load_records
-from specbias.config import SettingError
+from specbias.settings import SettingError
 from specbias.trial import run_trial
 from sweeps.cifar import STUDY
 from sweeps.service.command_line import Options

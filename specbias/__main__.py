@@ -1,0 +1,140 @@
+"""specbias without Ray, from the command line.
+
+python -m specbias measure --model torchvision:resnet18 --model-args '{"num_classes": 10}' --checkpoint FILE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from specbias.config import NetworkConfig
+from specbias.settings import SettingError
+
+MEASURE = """Measure the frequency of the function that a network has learned.
+
+The network is made by its factory, called without arguments or with --model-args; modules of the current folder can be
+named. Weights are loaded safely (no code in them is run). The record is written to --output as JSON, every path to an
+npz beside it.
+
+  python -m specbias measure --model resnet18 --checkpoint weights.pt --data-dir DIR --output out.json
+  python -m specbias measure --model my_networks:make --checkpoint weights.pt --pairs 20 --input-mean 0.5 0.5 0.5
+
+Exit status: 0, or 2 for what cannot be, with one line that says what and why; 130 after Ctrl-C.
+"""
+
+
+@dataclass(frozen=True)
+class Measure:
+    network: tyro.conf.OmitArgPrefixes[NetworkConfig]
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.json")
+    """Where the record goes, as JSON; the paths go into FILE's name with .npz."""
+    data_dir: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
+
+    def run(self) -> None:
+        arrays_file = self.output.with_suffix(".npz")
+        if not self.output.parent.is_dir():
+            raise SettingError(f"--output {self.output}: there is no folder {self.output.parent}")
+        if self.data_dir is not None:
+            os.environ["SPECBIAS_DATA_DIR"] = str(Path(self.data_dir).expanduser())
+
+        import numpy as np  # and torch: only past --help
+
+        from specbias.network import measure_network
+
+        started = time.perf_counter()
+        with _Bar() as bar:
+            record, arrays = measure_network(self.network, on_images=bar.update)
+        record["run"] = {
+            "seconds": time.perf_counter() - started,
+            "images": bar.images,
+            "peak_memory_mb": _peak_memory(),
+        }
+        self.output.write_text(json.dumps(record, indent=1, allow_nan=False))
+        np.savez_compressed(arrays_file, **arrays)  # type: ignore[arg-type]
+        print(_as_text(record) + f"\nsaved: {self.output}, {arrays_file}")
+
+
+class _Bar:
+    """A progress bar on stderr, from the number of images done and to do."""
+
+    def __enter__(self) -> _Bar:
+        self.images = 0
+        self.bar: Any = None
+        return self
+
+    def update(self, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if self.bar is None:
+            self.bar = tqdm(total=total, unit=" images", unit_scale=True, file=sys.stderr)
+        self.bar.update(done - self.images)
+        self.images = done
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _peak_memory() -> int | None:
+    """Return this process' largest resident memory so far in MB, None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _as_text(record: dict) -> str:
+    lines = [
+        f"accuracy {record['accuracy']:.4f}",
+        f"{'':14}{'high-frequency share':>24}{'mean frequency':>24}{'total variation':>24}",
+    ]
+    for kind in ("within_class", "between_class"):
+        found, errors = record[kind], record[kind]["standard_errors"]
+        cells = []
+        for name in ("high_frequency_share", "mean_frequency", "total_variation"):
+            error = "" if errors.get(name) is None else f" +- {errors[name]:.4f}"
+            cells.append(f"{found[name]:.4f}{error}" if name in found else "undefined")
+        lines.append(f"{kind.replace('_', ' '):14}" + "".join(f"{cell:>24}" for cell in cells))
+        left_out = f", {found['n_left_out']} left out as too short" if found["n_left_out"] else ""
+        lines[-1] += f"   {found['n_paths']} paths, {found['n_samples']} images{left_out}"
+    if "forward_passes_saved" in record:
+        lines.append(f"{record['forward_passes_saved']} images on paths were not needed")
+    for part, found in record.get("fourier", {}).items():
+        share, distance = found["high_frequency_share"], found["consistent_distance"]
+        lines.append(f"Fourier {part}: high-frequency share {share:.4f}, consistent distance {distance:.1f} of 100")
+    if "local" in record:
+        lines.append(
+            f"local lines: mean frequency {record['local']['mean_frequency']:.3f} cycles per unit of [0, 1] pixels"
+        )
+    if "jacobian_norm" in record:
+        lines.append(f"Jacobian norm {record['jacobian_norm']:.3f}")
+    run = record["run"]
+    rate, memory = run["images"] / run["seconds"], run["peak_memory_mb"]
+    lines.append(f"{run['images']} images in {run['seconds']:.1f} s: {rate:.0f} per second; peak memory {memory} MB")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    try:
+        chosen = tyro.extras.subcommand_cli_from_dict({"measure": Measure}, description=__doc__)
+        chosen.run()
+    except (SettingError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

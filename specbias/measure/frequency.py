@@ -1,0 +1,195 @@
+"""How fast does the network's function vary between images? Every path's scalars and spectra, and their means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from specbias.data import Data
+from specbias.measure.pairs import Pairs, Probes
+from specbias.measure.paths import Predict, linear, walk
+from specbias.measure.spectra import (
+    BOUNDARIES,
+    amplitude_spectrum,
+    frequency_axis,
+    high_frequency_share,
+    mean_frequency,
+    on_frequency_axis,
+    period,
+    signal_of,
+    total_variation,
+)
+from specbias.measure.standard_error import ratio_standard_error
+
+KINDS = ("within_class", "between_class")
+
+
+@dataclass(frozen=True)
+class PathValues:
+    """What was found on P paths of one kind.
+
+    `scalars` holds (P,) arrays: `total_variation`; `share`, `mean_frequency` and `amplitude` (sum of the spectrum, the
+    weight of a path where spectra are pooled), and the same three under `mirror/`, `hann/` and `detrend/`;
+    `first_correct` and `second_correct`, whether the images at the ends are classified correctly. `spectra` holds per
+    boundary (P, 51) amplitudes per sample at the frequencies `axis` (51,).
+    """
+
+    pairs: Pairs
+    scalars: dict[str, np.ndarray]
+    spectra: dict[str, np.ndarray]
+    axis: np.ndarray
+
+    @property
+    def ends_correct(self) -> np.ndarray:
+        return self.scalars["first_correct"] & self.scalars["second_correct"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over a set of paths under the names of SCALARS, their standard errors (None: undefined), and counts."""
+
+    means: dict[str, float]
+    standard_errors: dict[str, float | None]
+    paths: int
+    samples: int
+
+
+# The name of a mean -> what is summed over paths, and the weight it is divided by (None: the number of paths).
+# Spectra are pooled before a mean frequency is taken; shares are averaged over paths, as in the release.
+SCALARS: dict[str, tuple[str, str | None]] = {
+    "high_frequency_share": ("share", None),
+    "mean_frequency": ("mean_frequency", "amplitude"),
+    "total_variation": ("total_variation", None),
+    **{boundary: (f"{boundary}/share", None) for boundary in BOUNDARIES[1:]},
+    **{f"{b}/mean_frequency": (f"{b}/mean_frequency", f"{b}/amplitude") for b in BOUNDARIES[1:]},
+}
+
+
+def measure_pairs(
+    predict: Predict,
+    data: Data,
+    probes: Probes,
+    pairs: Pairs,
+    *,
+    correct: Tensor,
+    signal: str = "probabilities",
+    batch_size: int,
+) -> PathValues:
+    """Return the scalars and spectra of the straight paths between `pairs`, pairs of `probes`.
+
+    `correct` (images of the split,) says which images are classified correctly. Raises FloatingPointError on an output
+    that is not finite.
+    """
+    split = getattr(data, probes.split)
+    nyquist = min(float(0.5 / kind.step.max()) for kind in (probes.within_class, probes.between_class) if len(kind))
+    axis = frequency_axis(nyquist).to(split.images.device)
+    scalars: dict[str, Tensor] = {}
+    spectra = {boundary: torch.zeros(len(pairs), len(axis), dtype=torch.float64) for boundary in BOUNDARIES}
+    for rows, logits in walk(predict, linear(data, split, pairs), pairs.samples, batch_size=batch_size):
+        signals = signal_of(logits, signal, pairs.first_class[rows])
+        step = pairs.step[rows].to(signals.device)
+        found = {"total_variation": total_variation(signals, step)}
+        for boundary in BOUNDARIES:
+            amplitude = amplitude_spectrum(signals, boundary)
+            repeat = period(signals.shape[1], boundary)
+            bins = torch.arange(amplitude.shape[-1], dtype=torch.float64, device=signals.device)
+            frequencies = bins / (repeat * step).unsqueeze(1)
+            prefix = "" if boundary == "periodic" else f"{boundary}/"
+            found[f"{prefix}share"] = high_frequency_share(amplitude, boundary)
+            found[f"{prefix}mean_frequency"] = mean_frequency(amplitude, frequencies)
+            found[f"{prefix}amplitude"] = amplitude.sum(-1)
+            spectra[boundary][rows] = on_frequency_axis(amplitude / repeat, frequencies, axis).cpu()
+        for name, values in found.items():
+            scalars.setdefault(name, torch.zeros(len(pairs), dtype=torch.float64))[rows] = values.cpu()
+    correct = correct.cpu()
+    ends = {"first_correct": correct[pairs.first], "second_correct": correct[pairs.second]}
+    named = {name: values.numpy() for name, values in (scalars | ends).items()}
+    return PathValues(pairs, named, {name: value.numpy() for name, value in spectra.items()}, axis.cpu().numpy())
+
+
+def joined(parts: list[PathValues]) -> PathValues:
+    """Return the values of several sets of pairs, chosen together, as one."""
+    columns = {
+        f.name: torch.cat([getattr(part.pairs, f.name) for part in parts])
+        for f in fields(Pairs)
+        if f.name != "left_out"
+    }
+    return PathValues(
+        Pairs(**columns, left_out=parts[0].pairs.left_out),
+        {name: np.concatenate([part.scalars[name] for part in parts]) for name in parts[0].scalars},
+        {name: np.concatenate([part.spectra[name] for part in parts]) for name in parts[0].spectra},
+        parts[0].axis,
+    )
+
+
+def summarise(values: PathValues, rows: np.ndarray | slice = slice(None)) -> Summary:
+    """Return the means over the paths at `rows` (indices, a mask, or all), with standard errors over images.
+
+    A mean of no path, or weighted by an amplitude of 0 in all, is left out.
+    """
+    first, second, samples = (x.numpy()[rows] for x in (values.pairs.first, values.pairs.second, values.pairs.samples))
+    means: dict[str, float] = {}
+    errors: dict[str, float | None] = {}
+    for name, (scalar, weight_name) in SCALARS.items():
+        value = values.scalars[scalar][rows]
+        weight = np.ones(len(value)) if weight_name is None else values.scalars[weight_name][rows]
+        if weight.sum() > 0:
+            means[name] = float((value * weight).sum() / weight.sum())
+            errors[name] = ratio_standard_error(value * weight, weight, first, second)
+    return Summary(means, errors, len(first), int(samples.sum()))
+
+
+def frequency_metrics(found: dict[str, PathValues]) -> dict[str, float]:
+    """Return the scalars that are reported of kind -> values, under `frequency/{kind}...`; the rest is in the arrays.
+
+    No suffix: the released high-frequency share over all paths; `ends_correct`: over paths between images that are
+    classified correctly, left out where there is none.
+    """
+    metrics: dict[str, float] = {}
+    for kind, values in found.items():
+        means = summarise(values).means
+        metrics[f"frequency/{kind}"] = means["high_frequency_share"]
+        for name in (*BOUNDARIES[1:], "mean_frequency", "total_variation"):
+            if name in means:
+                metrics[f"frequency/{kind}/{name}"] = means[name]
+        of_correct = summarise(values, values.ends_correct).means
+        if of_correct:
+            metrics[f"frequency/{kind}/ends_correct"] = of_correct["high_frequency_share"]
+    return metrics
+
+
+def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
+    """Return what the npz keeps of kind -> values: every path, and mean spectra, under `frequency/{kind}/`.
+
+    (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `samples`,
+    and every scalar of PathValues. Spectra at `frequency/axis` (51,): `spectrum` (51,) over all paths,
+    `ends_correct/spectrum`, and per class or class pair `spectrum_per_classes` (G, 51), for the `classes` (G, 2);
+    the same under the other boundaries' names. `left_out`: the number of pairs too close for a path.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for kind, values in found.items():
+        pairs, prefix = values.pairs, f"frequency/{kind}"
+        arrays["frequency/axis"] = values.axis
+        columns = {"first_image": pairs.first, "second_image": pairs.second, "distance": pairs.distance}
+        columns |= {"first_class": pairs.first_class, "second_class": pairs.second_class, "samples": pairs.samples}
+        arrays |= {f"{prefix}/{name}": column.numpy() for name, column in columns.items()}
+        arrays |= {f"{prefix}/{name}": column for name, column in values.scalars.items()}
+        arrays[f"{prefix}/left_out"] = np.array(pairs.left_out)
+        groups = rows_of_classes(pairs)
+        arrays[f"{prefix}/classes"] = np.array([*groups])
+        for boundary, spectra in values.spectra.items():
+            place = prefix if boundary == "periodic" else f"{prefix}/{boundary}"
+            arrays[f"{place}/spectrum"] = spectra.mean(axis=0)
+            if values.ends_correct.any():
+                arrays[f"{place}/ends_correct/spectrum"] = spectra[values.ends_correct].mean(axis=0)
+            arrays[f"{place}/spectrum_per_classes"] = np.stack([spectra[rows].mean(axis=0) for rows in groups.values()])
+    return arrays
+
+
+def rows_of_classes(pairs: Pairs) -> dict[tuple[int, int], np.ndarray]:
+    """Return (first class, second class) -> the indices of the pairs between them."""
+    classes, group = torch.stack([pairs.first_class, pairs.second_class], 1).unique(dim=0, return_inverse=True)
+    return {(int(a), int(b)): (group == i).nonzero().flatten().numpy() for i, (a, b) in enumerate(classes)}

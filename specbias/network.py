@@ -1,0 +1,165 @@
+"""How is a network that was trained elsewhere measured? Its factory, its weights, its images, and one call."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import json
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from specbias.config import NetworkConfig
+from specbias.data import DATASETS, Data, Split, data_directory
+from specbias.data.imagefolder import load_imagefolder
+from specbias.measure import evaluating
+from specbias.measure.report import measure_function
+from specbias.models import MODELS, build_model
+from specbias.registry import load, look_up
+from specbias.settings import SettingError
+
+NESTED = ("state_dict", "model_state_dict", "model", "net")  # where checkpoints keep the weights
+PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+
+
+def measure_network(
+    config: NetworkConfig, *, on_images: Callable[[int, int], object] = lambda done, total: None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what measure_function returns, for the network, weights and images that `config` names.
+
+    Sets torch's number of threads and float32 precision. Raises SettingError, one line, where something named is not
+    there or does not fit; FloatingPointError on an output that is not finite.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device=cuda: torch finds no GPU here")
+    data = load_images(config, device)
+    model = load_network(config, num_classes=data.num_classes, image_size=data.test.images.shape[-1])
+    model = model.to(device).to(memory_format=torch.channels_last)
+    as_expected = _expected_input(config, data, device)
+    with evaluating(model, device, config.precision) as predict:
+        return measure_function(lambda images: predict(as_expected(images)), data, config, on_images=on_images)
+
+
+def load_images(config: NetworkConfig, device: str) -> Data:
+    """Return the data set that `config` names, the split to be measured on `device`."""
+    name, colon, folder = config.dataset.partition(":")
+    if colon and name == "imagefolder":
+        data = load_imagefolder(Path(folder).expanduser(), image_size=config.image_size)
+    else:
+        facts = look_up(DATASETS | {"imagefolder:DIR": None}, config.dataset, "data set")
+        if facts is None:
+            raise SettingError("dataset=imagefolder:DIR: name the folder")
+        data = load(facts.loader)(data_directory())
+        if config.extra_test is not None:
+            if facts.extra is None:
+                raise SettingError(f"extra_test={config.extra_test}: {config.dataset} has no second test set")
+            data = replace(data, extra=load(facts.extra)(data_directory(), config.extra_test))
+    if config.split not in data.splits:
+        raise SettingError(f"split={config.split}: not in {config.dataset}, which has {', '.join(data.splits)}")
+    moved = Split(*(part.to(device) for part in data.splits[config.split]))
+    return replace(data, **{config.split: moved})  # type: ignore[arg-type]
+
+
+def load_network(config: NetworkConfig, *, num_classes: int, image_size: int) -> nn.Module:
+    """Return the network that `config` names, with the weights of its checkpoint."""
+    try:
+        arguments = json.loads(config.model_args)
+    except json.JSONDecodeError as error:
+        raise SettingError(f"model_args={config.model_args}: no JSON ({error})") from None
+    if not isinstance(arguments, dict):
+        raise SettingError(f'model_args={config.model_args}: expected names and values, {{"width": 16}}')
+    factory: Callable[..., Any]
+    if ":" not in config.model:
+        look_up(MODELS, config.model, "model")
+        factory = functools.partial(build_model, config.model, num_classes=num_classes, image_size=image_size)
+    else:
+        factory = _factory(config.model)
+    try:
+        model = factory(**arguments)
+    except TypeError as error:
+        raise SettingError(f"model={config.model}: cannot be called with {config.model_args} ({error})") from None
+    if not isinstance(model, nn.Module):
+        raise SettingError(f"model={config.model}: gave a {type(model).__name__}, not a torch.nn.Module")
+    if config.checkpoint is not None:
+        _load_weights(model, Path(config.checkpoint).expanduser())
+    return model
+
+
+def _factory(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # the user's own modules are here
+    try:
+        found = getattr(importlib.import_module("torchvision.models" if module == "torchvision" else module), name)
+    except ImportError as error:
+        raise SettingError(f"model={path}: {error}") from None
+    except AttributeError:
+        raise SettingError(f"model={path}: there is no {name!r} in {module}") from None
+    if not callable(found):
+        raise SettingError(f"model={path}: {name} is a {type(found).__name__}, not a factory")
+    return found
+
+
+def _load_weights(model: nn.Module, file: Path) -> None:
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise SettingError(f"checkpoint={file}: there is no such file") from None
+    except (pickle.UnpicklingError, EOFError, RuntimeError, IsADirectoryError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SettingError(f"checkpoint={file}: no file of weights that torch loads safely ({reason})") from None
+    while isinstance(found, dict) and not any(isinstance(value, Tensor) for value in found.values()):
+        inner = next((found[key] for key in NESTED if key in found), None)
+        if inner is None:
+            raise SettingError(f"checkpoint={file}: no weights, but {', '.join(map(str, found)) or 'nothing'}")
+        found = inner
+    if not isinstance(found, dict):
+        raise SettingError(f"checkpoint={file}: holds a {type(found).__name__}, not named weights")
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in found):
+            found = {name.removeprefix(prefix): value for name, value in found.items()}
+    own = model.state_dict()
+    differences = {
+        "missing": own.keys() - found.keys(),
+        "unknown": found.keys() - own.keys(),
+        "of another shape": {name for name in own.keys() & found.keys() if own[name].shape != found[name].shape},
+    }
+    said = "; ".join(f"{what}: {_listed(sorted(names))}" for what, names in differences.items() if names)
+    if said:
+        raise SettingError(f"checkpoint={file}: does not fit the model ({said})")
+    model.load_state_dict(found)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _expected_input(config: NetworkConfig, data: Data, device: str) -> Callable[[Tensor], Tensor]:
+    """Return the way from the data set's normalised space to what the network expects."""
+    if config.input_mean is None and config.input_std is None:
+        return lambda images: images
+    own_mean, own_std = torch.tensor(data.mean), torch.tensor(data.std)
+    mean = own_mean if config.input_mean is None else torch.tensor(config.input_mean)
+    std = own_std if config.input_std is None else torch.tensor(config.input_std)
+    scale, shift = (constants.view(1, 3, 1, 1).to(device) for constants in (own_std / std, (own_mean - mean) / std))
+    return lambda images: images * scale + shift
+
+
+def checksum(file: str) -> str:
+    """Return the SHA-256 of a file, 12 hex digits; SettingError if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(file).expanduser().read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise SettingError(f"checkpoint={file}: {error.strerror or error}") from None

@@ -1,0 +1,46 @@
+"""Local lines: their points against numpy, and a planted wave that shows at its own frequency."""
+
+import numpy as np
+import pytest
+import torch
+
+from specbias.config import TrialConfig
+from specbias.data import load_data
+from specbias.measure.local import measure_local, random_lines
+from specbias.settings import SettingError
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data(TrialConfig(dataset="digits", batch_size=2))
+
+
+def test_points_lie_around_the_image_in_pixel_units(data):
+    direction = torch.zeros(1, 3, 32, 32)
+    direction[0, 1, 4, 5] = 1.0
+    points = random_lines(data, data.test, torch.tensor([7]), direction)(torch.zeros(128, dtype=int), torch.arange(128))
+    pixels = points.numpy() * np.array(data.std).reshape(1, 3, 1, 1) + np.array(data.mean).reshape(1, 3, 1, 1)
+    offset = pixels - data.test.images[7].numpy() / 255
+    assert offset[:, 1, 4, 5] == pytest.approx(-0.5 + np.arange(128) / 128, abs=1e-6)
+    offset[:, 1, 4, 5] = 0
+    assert np.abs(offset).max() < 1e-6
+
+
+def test_a_wave_in_the_norm_of_the_step_shows_at_its_frequency(data):
+    """The logits are a wave along the very line: 20 cycles per unit."""
+    image = data.normalise(data.test.images[:1])
+
+    def predict(images):
+        along = ((images - image) * data.std[0]).flatten(1)  # back to [0, 1] units
+        place = along.norm(dim=1) * torch.where(along @ along[0] > 0, -1.0, 1.0)
+        return torch.sin(2 * torch.pi * 20 * place).unsqueeze(1).repeat(1, 10)
+
+    scalars, arrays = measure_local(predict, data, split="test", images=1, batch_size=128)
+    assert arrays["local/energy"].argmax() == 20
+    assert scalars["mean_frequency"] == pytest.approx(20, abs=1)
+    assert np.exp(arrays["local/log_energy_share"]).sum() == pytest.approx(1)
+
+
+def test_more_lines_than_images_are_refused(data):
+    with pytest.raises(SettingError, match="603 local lines need as many images, test has 602"):
+        measure_local(lambda x: x, data, split="test", images=603, batch_size=128)

@@ -1,0 +1,112 @@
+"""The record of any function: its numbers are those of the paths, rounds stop where asked, and bad input is said."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from specbias.config import MeasureSettings, TrialConfig
+from specbias.data import load_data
+from specbias.measure.report import measure_function
+from specbias.settings import SettingError
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data(TrialConfig(dataset="digits", batch_size=2))
+
+
+def random_network(images):
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(size, generator=generator) for size in ((3072, 30), (30, 10)))
+    return torch.tanh(images.flatten(1) @ first / 20) @ second
+
+
+def test_the_record_holds_means_counts_and_standard_errors_of_its_own_paths(data):
+    record, arrays = measure_function(random_network, data, MeasureSettings(pairs=4))
+    json.dumps(record, allow_nan=False)
+    assert record["within_class"]["n_paths"] == 40 and record["between_class"]["n_paths"] == 180
+    for kind, group in (("within_class", "per_class"), ("between_class", "per_class_pair")):
+        found = record[kind]
+        assert found["high_frequency_share"] == pytest.approx(arrays[f"frequency/{kind}/share"].mean())
+        assert found["total_variation"] == pytest.approx(arrays[f"frequency/{kind}/total_variation"].mean())
+        assert found["n_samples"] == arrays[f"frequency/{kind}/samples"].sum()
+        assert set(found["standard_errors"]) == set(found["ends_correct"]["standard_errors"])
+        shares = [one["high_frequency_share"] for one in record[group].values()]
+        assert np.mean(shares) == pytest.approx(found["high_frequency_share"])
+    assert set(record["per_class"]) == set("0123456789")
+    assert "3-7" in record["per_class_pair"] and len(record["per_class_pair"]) == 45
+    predicted = random_network(data.normalise(data.test.images)).argmax(1)
+    assert record["accuracy"] == pytest.approx((predicted == data.test.labels).double().mean().item())
+    assert record["settings"]["pairing"] == "official" and record["settings"]["pairs"] == 4
+
+
+def test_until_se_stops_early_and_says_what_that_saved(data):
+    asked = []
+
+    def predict(images):
+        asked.append(len(images))
+        return random_network(images)
+
+    whole, _ = measure_function(predict, data, MeasureSettings(pairs=25))
+    all_images = sum(asked)
+    asked.clear()
+    some, arrays = measure_function(predict, data, MeasureSettings(pairs=25, until_se=0.02))
+    assert some["within_class"]["n_paths"] < 250
+    assert all_images - sum(asked) == some["forward_passes_saved"] > 0
+    assert all(some[k]["standard_errors"]["high_frequency_share"] < 0.02 for k in ("within_class", "between_class"))
+    n = some["between_class"]["n_paths"] // 45
+    first, _ = measure_function(predict, data, MeasureSettings(pairs=n))
+    assert some["between_class"]["mean_frequency"] == pytest.approx(first["between_class"]["mean_frequency"], abs=1e-6)
+    never, _ = measure_function(predict, data, MeasureSettings(pairs=25, until_se=1e-9))
+    assert never["forward_passes_saved"] == 0
+    assert never["within_class"]["n_paths"] == whole["within_class"]["n_paths"]
+
+
+def test_every_other_measurement_is_there_where_asked_for(data):
+    told = []
+    record, arrays = measure_function(
+        random_network,
+        data,
+        MeasureSettings(pairs=1, fourier=3, local=2, jacobian=4, signal="margin"),
+        on_images=lambda done, total: told.append((done, total)),
+    )
+    assert record["jacobian_norm"] > 0
+    assert 0 < record["fourier"]["phase"]["high_frequency_share"] < 1
+    assert record["local"]["mean_frequency"] >= 0 and arrays["local/energy"].shape == (65,)
+    assert told[-1][0] == told[-1][1] and all(total == told[0][1] for _, total in told)
+
+
+def test_a_function_with_other_outputs_is_refused(data):
+    with pytest.raises(SettingError, match=r"outputs of shape \(7,\) per image, the data set has 10 classes"):
+        measure_function(lambda x: torch.zeros(len(x), 7), data, MeasureSettings(pairs=1))
+    with pytest.raises(FloatingPointError, match="not finite"):
+        measure_function(lambda x: torch.full((len(x), 10), float("inf")), data, MeasureSettings(pairs=1))
+
+
+def test_identical_images_are_left_out_counted_and_leave_no_nan(data):
+    images = data.test.images.clone()
+    images[data.test.labels == 4] = images[data.test.labels == 4][0]
+    same = dataclasses.replace(data, test=data.test._replace(images=images))
+    record, _ = measure_function(random_network, same, MeasureSettings(pairs=2))
+    assert record["within_class"]["n_left_out"] == 2 and record["within_class"]["n_paths"] == 18
+    assert "4" not in record["per_class"]
+    json.dumps(record, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"pairs": 0}, "pairs=0: must be at least 1"),
+        ({"pairing": "none"}, "pairing=none: must be random or official"),
+        ({"spacing": -1.0}, "spacing=-1.0: must be above 0 and finite"),
+        ({"until_se": 0.0}, "until_se=0.0: must be above 0 and finite"),
+        ({"path_samples": 3}, "path_samples=3: must be at least 4"),
+        ({"signal": "loss"}, "signal=loss: must be probabilities or logits or margin"),
+    ],
+)
+def test_settings_out_of_range_are_said(settings, said):
+    with pytest.raises(SettingError, match=said):
+        MeasureSettings(**settings)
