@@ -37,6 +37,10 @@ def check_config(config: TrialConfig) -> None:
             f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {facts.probe_supply} probe images "
             f"of a class of {config.dataset}, so at most {facts.probe_supply // 2}"
         )
+    if config.noise_class is not None and config.noise_class >= facts.num_classes:
+        raise SettingError(
+            f"noise_class={config.noise_class}: {config.dataset} has classes 0 to {facts.num_classes - 1}"
+        )
     for name in ("flip_crop", "cutout"):
         if getattr(config, name) > facts.image_size:
             raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")

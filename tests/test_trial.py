@@ -111,7 +111,8 @@ def test_a_checkpoint_is_readable_and_holds_no_code(small, tmp_path):
     assert '"epoch": 0' in (tmp_path / "state.json").read_text()
     loaded = torch.load(tmp_path / "weights.pt", weights_only=True)
     assert set(loaded) == {"model", "optimizer"}
-    assert {field.name for field in dataclasses.fields(TrainState)} == {"config", "model", "optimizer", "epoch"}
+    fields = {"config", "model", "optimizer", "epoch", "lowest_noise_fitting"}
+    assert {field.name for field in dataclasses.fields(TrainState)} == fields
 
 
 def test_a_config_that_cannot_run_is_refused_before_anything(small):
@@ -120,7 +121,7 @@ def test_a_config_that_cannot_run_is_refused_before_anything(small):
 
 
 def test_weights_that_overflow_in_the_last_step_are_found_when_measured(small, monkeypatch):
-    def poison(state, data):
+    def poison(state, data, noise):
         state.epoch = 1
         next(state.model.parameters()).data.fill_(float("nan"))
         yield state

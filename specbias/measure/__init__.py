@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from specbias.config import TrialConfig
 from specbias.data import Data
-from specbias.measure.generalization import measure_generalization
+from specbias.label_noise import LabelNoise
+from specbias.measure.generalization import evaluate, measure_generalization
+from specbias.measure.noise_fitting import measure_noise_fitting
 from specbias.measure.paths import Probes
 from specbias.measure.spectra import measure_paths
 
@@ -26,21 +28,27 @@ class Measurement:
     arrays: dict[str, np.ndarray]
 
 
-def measure(model: nn.Module, data: Data, probes: Probes, *, config: TrialConfig, epoch: int) -> Measurement:
-    """Measure generalization and function frequency of `model` in evaluation mode.
+def measure(
+    model: nn.Module, data: Data, probes: Probes, *, config: TrialConfig, epoch: int, noise: LabelNoise | None = None
+) -> Measurement:
+    """Measure generalization, function frequency and the fit of label noise of `model` in evaluation mode.
 
     Metrics: `generalization/{train|validation|test}_{accuracy|loss}`, `generalization/gap`,
-    `generalization/test_accuracy/no_probe`, `frequency/{within_class|between_class}`. Arrays: per-class accuracies,
+    `generalization/test_accuracy/no_probe`, `frequency/{within_class|between_class}` where the config asks for
+    paths, `noise_fitting/{value|normalised|noisy_test_loss|noisy_train_loss}` with `noise`. Arrays: class accuracies,
     and per kind of path the pairs, lengths, shares and the mean amplitude spectrum. The model's weights, buffers and
     modes and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
     """
     metrics: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
     with evaluating(model, config) as predict:
-        for found in (
-            measure_generalization(predict, data, probes, batch_size=config.measure_batch),
-            measure_paths(predict, data, probes, batch_size=config.measure_batch),
-        ):
+        outcomes = evaluate(predict, data, batch_size=config.measure_batch)
+        parts = [measure_generalization(outcomes, data, probes)]
+        if noise is not None:
+            parts.append(measure_noise_fitting(outcomes, data, noise))
+        if config.probe_pairs:
+            parts.append(measure_paths(predict, data, probes, batch_size=config.measure_batch))
+        for found in parts:
             metrics |= found[0]
             arrays |= found[1]
     return Measurement(epoch, metrics, arrays)

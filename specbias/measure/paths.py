@@ -65,7 +65,7 @@ def choose_probes(data: Data, *, pairs: int, seed: int) -> Probes:
         generator = torch.Generator().manual_seed(derive_seed(seed, "probes", *stream))
         return rows_of[label][torch.randperm(len(rows_of[label]), generator=generator)[:count]]
 
-    within = [draw(2 * pairs, c, "within", c).view(2, -1) for c in range(data.num_classes)]
+    within = [draw(2 * pairs, c, "within", c).view(2, pairs) for c in range(data.num_classes)]
     between = [
         torch.stack([draw(pairs, a, "between", a, b, a), draw(pairs, b, "between", a, b, b)])
         for a, b in combinations(range(data.num_classes), 2)
