@@ -11,7 +11,14 @@ from specbias.config import SettingError
 from specbias.train import Diverged
 from specbias.trial import run_trial
 
-EVERYTHING = {"mixup": 0.3, "cutout": 8, "label_smoothing": 0.1, "epochs": 5, "measurement_epochs": (0, 1, 2, 4)}
+EVERYTHING = {
+    "mixup": 0.3,
+    "cutout": 8,
+    "label_smoothing": 0.1,
+    "label_noise": 0.2,
+    "epochs": 5,
+    "measurement_epochs": (0, 1, 2, 4),
+}
 
 
 def measured(config, checkpoint=None):
@@ -31,6 +38,7 @@ def test_the_same_config_gives_the_same_measurements_bit_for_bit(small):
     for one, other in zip(first, measured(config), strict=True):
         same(one, other)
     assert [m.epoch for m in first] == [0, 1, 2, 4, 5]
+    assert {"noise_fitting/min", "frequency/within_class"} <= first[0].metrics.keys() and len(first[0].metrics) <= 24
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
