@@ -7,7 +7,7 @@ intervention, beside the uniform control: the same smoothing without a wave. Exp
 are fitted first, high ones late or never; larger models fit them sooner and regularisation later.
 
   python sweeps/label_noise.py --quick         15 small trials on scikit-learn's digits, about 2 minutes on 2 cores
-  python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network, about an hour on 2 cores
+  python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network; --dry-run guesses the time
   python sweeps/label_noise.py --preset paper --interventions none   91 trainings of ResNet-18; for GPUs
 """
 
@@ -31,7 +31,7 @@ def interventions(base: Any) -> dict[str, list]:
 
 
 def quick_interventions(base: Any) -> dict[str, list]:
-    """One regulariser more, and one less of the label."""
+    """Two regularisers."""
     return {"weight_decay": [5e-3], "cutout": [16]}
 
 
@@ -92,7 +92,7 @@ PRESETS = {
             "dataset": "digits",
             "model": "small_cnn",
             "width": 8,
-            "epochs": 30,
+            "epochs": 20,
             "batch_size": 50,
             "flip_crop": 0,
             "label_noise": 0.4,

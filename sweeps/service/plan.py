@@ -51,10 +51,7 @@ class Plan:
         return hashlib.sha256("/".join(sorted(t.trial_id for t in self.trials)).encode()).hexdigest()[:12]
 
     def varied(self, config: Any) -> Settings:
-        """Return the settings that were changed and differ from the baseline; not those that follow from them.
-
-        The condition's settings are not among them.
-        """
+        """Return the settings changed under the condition that differ from the baseline; not those that follow."""
         names = self.changes[config.trial_id].intervention
         return {k: getattr(config, k) for k in names if getattr(config, k) != getattr(self.base, k)}
 

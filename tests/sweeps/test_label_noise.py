@@ -75,7 +75,7 @@ def test_random_search_draws_wave_and_interventions_together():
 def test_every_epoch_is_measured_without_paths_unless_asked_for():
     assert {c.epochs_to_measure for c in plan(epochs=7).trials} == {tuple(range(8))}
     assert {c.probe_pairs for c in plan().trials} == {0}
-    assert plan(set=("measurement_epochs=0,3",)).base.epochs_to_measure == (0, 3, 30)
+    assert plan(set=("measurement_epochs=0,3",)).base.epochs_to_measure == (0, 3, 20)
 
 
 @pytest.mark.parametrize(("name", "waves", "interventions"), [("quick", 5, 2), ("laptop", 4, 4), ("paper", 91, 4)])
