@@ -2,11 +2,21 @@
 
 from dataclasses import replace
 
-from specbias.config import TrialConfig
+from specbias.config import NOISE_TYPES, TrialConfig
 from specbias.data import DATASETS
 from specbias.models import MODELS
 from specbias.registry import look_up
 from specbias.settings import SettingError
+
+# Which types of label noise use a setting of it.
+NOISE_SETTINGS = {
+    "noise_type": NOISE_TYPES,
+    "noise_class": NOISE_TYPES,
+    "noise_normalise": NOISE_TYPES,
+    "noise_frequency": tuple(name for name in NOISE_TYPES if name != "uniform"),
+    "noise_spatial_frequency": ("fourier",),
+    "noise_seed": ("random",),
+}
 
 
 def training_images(config: TrialConfig) -> int:
@@ -18,10 +28,14 @@ def training_images(config: TrialConfig) -> int:
 def complete_config(config: TrialConfig) -> TrialConfig:
     """Return the same trial with its width and number of training images said, where they were left to be all or usual.
 
-    So that one trial has one identity, and tables have numbers. Raises SettingError on an unknown name.
+    Settings of a label noise that it does not use are put to their defaults. So that one trial has one identity, and
+    tables have numbers. Raises SettingError on an unknown name.
     """
     width = config.width or look_up(MODELS, config.model, "model").width
-    return replace(config, width=width, train_size=training_images(config))
+    noise = config.noise_type if config.label_noise else None
+    unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
+    idle = {name: getattr(TrialConfig, name) for name in unused}
+    return replace(config, width=width, train_size=training_images(config), **idle)
 
 
 def check_config(config: TrialConfig) -> None:
@@ -47,6 +61,10 @@ def check_config(config: TrialConfig) -> None:
     if config.jacobian_images > facts.sizes[2]:
         raise SettingError(
             f"jacobian_images={config.jacobian_images}: {config.dataset} has {facts.sizes[2]} test images"
+        )
+    if config.noise_class is not None and config.noise_class >= facts.num_classes:
+        raise SettingError(
+            f"noise_class={config.noise_class}: {config.dataset} has classes 0 to {facts.num_classes - 1}"
         )
     for name in ("flip_crop", "cutout"):
         if getattr(config, name) > facts.image_size:

@@ -21,12 +21,14 @@ class TrainState:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     epoch: int = 0
+    lowest_noise_fitting: tuple[float, int] | None = None  # of the measured epochs, and the epoch it was at
 
     def save(self, folder: str | Path) -> None:
-        """Write weights.pt (model and optimiser) and state.json (epoch, settings) into `folder`."""
+        """Write weights.pt (model and optimiser) and state.json (the rest) into `folder`."""
         weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(weights, Path(folder) / "weights.pt")
         record = {"epoch": self.epoch, "trial_id": self.config.trial_id, "settings": self.config.to_dict()}
+        record["lowest_noise_fitting"] = self.lowest_noise_fitting
         (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
 
     def restore(self, folder: str | Path) -> None:
@@ -38,3 +40,5 @@ class TrainState:
         self.model.load_state_dict(weights["model"])
         self.optimizer.load_state_dict(weights["optimizer"])
         self.epoch = record["epoch"]
+        if lowest := record.get("lowest_noise_fitting"):  # not in records of older versions
+            self.lowest_noise_fitting = (lowest[0], lowest[1])

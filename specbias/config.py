@@ -10,6 +10,7 @@ MEMORY_FORMATS = ("channels_last", "contiguous_format")
 SPLITS = ("train", "validation", "test", "extra")
 PAIRINGS = ("random", "official")
 SIGNALS = ("probabilities", "logits", "margin")
+NOISE_TYPES = ("radial", "random", "fourier", "f", "1/f", "uniform")
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,21 @@ class TrialConfig(Settings):
     cutout: int = 0  # pixels of the side of the blanked square
     label_smoothing: float = 0.0  # share of the label spread evenly over the classes
 
+    # Label noise, an intervention too: a wave over image space moves that mean share of the label onto all classes
+    label_noise: float = 0.0  # the mean share, above 0 also what noise fitting is measured with
+    noise_type: str = "radial"  # what the wave runs along, in specbias.label_noise; uniform: no wave, the control
+    noise_frequency: float = 0.038  # cycles per unit of normalised L2 distance
+    noise_spatial_frequency: float = 2.0  # of the fourier type's image, cycles per image, down to a diagonal one
+    noise_seed: int = 0  # draws the random type's direction
+    noise_class: int | None = None  # only labels of this class are smoothed; None: all
+    noise_normalise: str = "split"  # the wave's mean is that of the training split; batch: of each batch, the release
+
     # Measurement
     measurement_epochs: tuple[int, ...] = ()  # at which to measure, and at the last; (): 0, 1, 2, 5, 10, 20, ...
     probe_pairs: int = 20  # paths per class and per pair of classes; the papers use 200; 0: none
     probe_seed: int = 0  # chooses the probe images: equal for all trials that are compared
     probe_split: str = "test"  # whose images the paths join: train, validation, test or extra
-    pairing: str = (
-        "random"  # random, from half of the images; or official: in the order of the data, as in the paper's code
-    )
+    pairing: str = "random"  # random, from half of the images; official: in the order of the data, as the paper's code
     spacing: float = 1.0  # between the samples of a path, in normalised L2 distance
     path_samples: int | None = None  # a fixed number of samples on every path, instead of a spacing
     signal: str = "probabilities"  # whose frequency is measured: probabilities, logits, or the class margin
@@ -77,6 +85,13 @@ class TrialConfig(Settings):
             ("flip_crop", self.flip_crop >= 0, "at least 0"),
             ("cutout", self.cutout >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing <= 1, "between 0 and 1"),
+            ("label_noise", 0 <= self.label_noise <= 0.5, "between 0 and 0.5"),
+            ("noise_type", self.noise_type in NOISE_TYPES, "one of " + ", ".join(NOISE_TYPES)),
+            ("noise_frequency", 0 < self.noise_frequency < float("inf"), "above 0 and finite"),
+            ("noise_spatial_frequency", 0 <= self.noise_spatial_frequency < float("inf"), "at least 0 and finite"),
+            ("noise_seed", 0 <= self.noise_seed < 2**32, "at least 0 and below 2**32"),
+            ("noise_class", self.noise_class is None or self.noise_class >= 0, "at least 0, or None for all"),
+            ("noise_normalise", self.noise_normalise in ("split", "batch"), "split or batch"),
             ("measurement_epochs", all(epoch >= 0 for epoch in self.measurement_epochs), "at least 0"),
             ("probe_pairs", self.probe_pairs >= 0, "at least 0"),
             ("probe_split", self.probe_split in SPLITS, " or ".join(SPLITS)),

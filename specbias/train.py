@@ -15,6 +15,7 @@ from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
 from specbias.data import Data
 from specbias.interventions import build_interventions
+from specbias.label_noise import LabelNoise
 from specbias.seeds import derive_seed
 
 
@@ -31,8 +32,10 @@ def new_state(model: nn.Module, config: TrialConfig) -> TrainState:
     return TrainState(config, model, optimizer)
 
 
-def train(state: TrainState, data: Data) -> Iterator[TrainState]:
+def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Iterator[TrainState]:
     """Train from `state.epoch` to the last epoch and yield the same, updated state after each epoch.
+
+    `noise` is put on the labels last, for the image that the network sees.
 
     Raises Diverged with the first bad step (counted from 1 over the whole training) at the end of its epoch: looking
     after every step would make a GPU wait.
@@ -51,6 +54,8 @@ def train(state: TrainState, data: Data) -> Iterator[TrainState]:
             targets = one_hot(data.train.labels[rows], data.num_classes).float()
             for name, intervene in interventions.items():
                 images, targets = intervene(images, targets, streams[name])
+            if noise is not None:
+                targets = noise.apply(images, targets)
 
             images = images.contiguous(memory_format=getattr(torch, config.memory_format))
             optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from specbias.check import check_config
 from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
 from specbias.data import load_data
+from specbias.label_noise import build_label_noise
 from specbias.measure import Measurement, measure, probes_of
 from specbias.models import build_model
 from specbias.seeds import derive_seed
@@ -31,6 +33,7 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
     data = load_data(config)
     probes = probes_of(config, data)
+    noise = build_label_noise(config, data)
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(config.seed, "model"))
         image_size = data.train.images.shape[-1]
@@ -41,12 +44,23 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
 
     def measured() -> tuple[TrainState, Measurement]:
         try:
-            return state, measure(state.model, data, probes, config=config, epoch=state.epoch)
+            found = measure(state.model, data, probes, config=config, epoch=state.epoch, noise=noise)
         except FloatingPointError as error:
             raise Diverged(f"{error} after epoch {state.epoch}") from None
+        if noise is not None:
+            _note_minimum(found, state)
+        return state, found
 
     if checkpoint is None and 0 in config.epochs_to_measure:
         yield measured()
-    for _ in train(state, data):
+    for _ in train(state, data, noise):
         if state.epoch in config.epochs_to_measure:
             yield measured()
+
+
+def _note_minimum(found: Measurement, state: TrainState) -> None:
+    """Put the lowest noise fitting so far, and its epoch, into the state and the measurement."""
+    now = (found.metrics["noise_fitting/value"], found.epoch)
+    value, epoch = state.lowest_noise_fitting = min(state.lowest_noise_fitting or now, now)
+    found.metrics["noise_fitting/min"] = value
+    found.arrays["noise_fitting/min_epoch"] = np.array(epoch)

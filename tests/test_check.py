@@ -15,6 +15,7 @@ from specbias.settings import SettingError
         ({"train_size": 45_001}, "train_size=45001: cifar10 has 45000 training images"),
         ({"train_size": 100}, "batch_size=128: more than the 100 training images"),
         ({"dataset": "digits", "probe_pairs": 15}, "probe_pairs=15: .* so at most 14"),
+        ({"noise_class": 10}, "noise_class=10: cifar10 has classes 0 to 9"),
         ({"cutout": 33}, "cutout=33: more than the image's 32 pixels"),
     ],
 )

@@ -37,6 +37,9 @@ def test_every_setting_is_part_of_the_identity():
         "path_samples": 9,
         "extra_test": "v6",
         "measure_precision": "float32",
+        "label_noise": 0.5,
+        "noise_type": "uniform",
+        "noise_normalise": "batch",
     }
     for field in dataclasses.fields(TrialConfig):
         value = other[field.name] if field.name in other else (field.default or 0) + 1
@@ -67,6 +70,10 @@ def test_identities_are_those_of_the_first_release():
         ({"epochs": True}, "epochs=True: not a whole number"),
         ({"width": "wide"}, "width='wide': not a whole number or none"),
         ({"measurement_epochs": (-1, 9)}, r"measurement_epochs=\(-1, 9\): must be at least 0"),
+        ({"label_noise": 0.6}, "label_noise=0.6: must be between 0 and 0.5"),
+        ({"noise_type": "white"}, "noise_type=white: must be one of radial, random, fourier, f, 1/f, uniform"),
+        ({"noise_frequency": 0}, "noise_frequency=0.0: must be above 0"),
+        ({"noise_class": -1}, "noise_class=-1: must be at least 0, or None for all"),
         ({"precision": "fp8"}, "precision=fp8: must be float32 or bf16"),
     ],
 )

@@ -11,7 +11,14 @@ from specbias.settings import SettingError
 from specbias.train import Diverged
 from specbias.trial import run_trial
 
-EVERYTHING = {"mixup": 0.3, "cutout": 8, "label_smoothing": 0.1, "epochs": 5, "measurement_epochs": (0, 1, 2, 4)}
+EVERYTHING = {
+    "mixup": 0.3,
+    "cutout": 8,
+    "label_smoothing": 0.1,
+    "label_noise": 0.2,
+    "epochs": 5,
+    "measurement_epochs": (0, 1, 2, 4),
+}
 
 
 def measured(config, checkpoint=None):
@@ -31,6 +38,7 @@ def test_the_same_config_gives_the_same_measurements_bit_for_bit(small):
     for one, other in zip(first, measured(config), strict=True):
         same(one, other)
     assert [m.epoch for m in first] == [0, 1, 2, 4, 5]
+    assert {"noise_fitting/min", "frequency/within_class"} <= first[0].metrics.keys() and len(first[0].metrics) <= 24
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -111,7 +119,8 @@ def test_a_checkpoint_is_readable_and_holds_no_code(small, tmp_path):
     assert '"epoch": 0' in (tmp_path / "state.json").read_text()
     loaded = torch.load(tmp_path / "weights.pt", weights_only=True)
     assert set(loaded) == {"model", "optimizer"}
-    assert {field.name for field in dataclasses.fields(TrainState)} == {"config", "model", "optimizer", "epoch"}
+    fields = {"config", "model", "optimizer", "epoch", "lowest_noise_fitting"}
+    assert {field.name for field in dataclasses.fields(TrainState)} == fields
 
 
 def test_a_config_that_cannot_run_is_refused_before_anything(small):
@@ -120,7 +129,7 @@ def test_a_config_that_cannot_run_is_refused_before_anything(small):
 
 
 def test_weights_that_overflow_in_the_last_step_are_found_when_measured(small, monkeypatch):
-    def poison(state, data):
+    def poison(state, data, noise):
         state.epoch = 1
         next(state.model.parameters()).data.fill_(float("nan"))
         yield state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 
 from specbias.config import TrialConfig
 from specbias.data import Data
+from specbias.label_noise import LabelNoise
 from specbias.measure.frequency import KINDS, frequency_arrays, frequency_metrics, measure_pairs
 from specbias.measure.generalization import evaluate, measure_generalization
 from specbias.measure.jacobian import jacobian_norm
+from specbias.measure.noise_fitting import measure_noise_fitting
 from specbias.measure.pairs import Probes, choose_probes
 
 
@@ -27,39 +30,42 @@ class Measurement:
     arrays: dict[str, np.ndarray]
 
 
-def measure(model: nn.Module, data: Data, probes: Probes | None, *, config: TrialConfig, epoch: int) -> Measurement:
-    """Measure generalization and function frequency of `model` in evaluation mode.
+def measure(
+    model: nn.Module,
+    data: Data,
+    probes: Probes | None,
+    *,
+    config: TrialConfig,
+    epoch: int,
+    noise: LabelNoise | None = None,
+) -> Measurement:
+    """Measure generalization, function frequency and the fit of label noise of `model` in evaluation mode.
 
-    Metrics: those of measure_generalization and, with probes, of frequency_metrics; `jacobian_norm` where images for
-    it are asked for. Arrays: accuracies per class, every path and mean spectra (frequency_arrays). Accuracies and
-    losses are computed in the precision of training, the rest in `measure_precision`. The model's weights, buffers and
-    modes and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
+    Metrics and arrays: those of measure_generalization; with `noise`, of measure_noise_fitting; with `probes`, of
+    frequency_metrics and frequency_arrays; and `jacobian_norm` where images for it are asked for. Accuracies and losses
+    are computed in the precision of training, the rest in `measure_precision`. The model's weights, buffers and modes
+    and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
     """
     batch, layout = config.measure_batch, config.memory_format
     with evaluating(model, config.device, config.precision, layout) as predict:
-        found = {name: evaluate(predict, split, data, batch_size=batch) for name, split in data.splits.items()}
-        supply = probes.supply if probes and probes.split == "test" else None
-        metrics, arrays = measure_generalization(found, data, supply)
+        outcomes = {name: evaluate(predict, split, data, batch_size=batch) for name, split in data.splits.items()}
+    supply = probes.supply if probes and probes.split == "test" else None
+    parts = [measure_generalization(outcomes, data, supply)]
+    if noise is not None:
+        parts.append(measure_noise_fitting(outcomes, data, noise))
     with evaluating(model, config.device, config.measure_precision or config.precision, layout) as predict:
-        if probes:
-            correct = found[probes.split].correct
-            paths = {
-                kind: measure_pairs(
-                    predict,
-                    data,
-                    probes,
-                    getattr(probes, kind),
-                    correct=correct,
-                    signal=config.signal,
-                    batch_size=batch,
-                )
-                for kind in KINDS
-            }
-            metrics |= frequency_metrics(paths)
-            arrays |= frequency_arrays(paths)
+        if probes is not None:
+            settings: Any = {"correct": outcomes[probes.split].correct, "signal": config.signal, "batch_size": batch}
+            paths = {kind: measure_pairs(predict, data, probes, getattr(probes, kind), **settings) for kind in KINDS}
+            parts.append((frequency_metrics(paths, shares_alone=noise is not None), frequency_arrays(paths)))
         if config.jacobian_images:
             images = data.normalise(data.test.images[: config.jacobian_images])
-            metrics["jacobian_norm"] = jacobian_norm(predict, images, batch_size=batch)
+            parts.append(({"jacobian_norm": jacobian_norm(predict, images, batch_size=batch)}, {}))
+    metrics: dict[str, float] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for found in parts:
+        metrics |= found[0]
+        arrays |= found[1]
     return Measurement(epoch, metrics, arrays)
 
 

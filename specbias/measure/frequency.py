@@ -142,17 +142,18 @@ def summarise(values: PathValues, rows: np.ndarray | slice = slice(None)) -> Sum
     return Summary(means, errors, len(first), int(samples.sum()))
 
 
-def frequency_metrics(found: dict[str, PathValues]) -> dict[str, float]:
+def frequency_metrics(found: dict[str, PathValues], *, shares_alone: bool = False) -> dict[str, float]:
     """Return the scalars that are reported of kind -> values, under `frequency/{kind}...`; the rest is in the arrays.
 
     No suffix: the released high-frequency share over all paths; `ends_correct`: over paths between images that are
-    classified correctly, left out where there is none.
+    classified correctly, left out where there is none. With `shares_alone` these two alone: a trial that reports noise
+    fitting too has no room for more.
     """
     metrics: dict[str, float] = {}
     for kind, values in found.items():
         means = summarise(values).means
         metrics[f"frequency/{kind}"] = means["high_frequency_share"]
-        for name in (*BOUNDARIES[1:], "mean_frequency", "total_variation"):
+        for name in () if shares_alone else (*BOUNDARIES[1:], "mean_frequency", "total_variation"):
             if name in means:
                 metrics[f"frequency/{kind}/{name}"] = means[name]
         of_correct = summarise(values, values.ends_correct).means

@@ -1,6 +1,6 @@
 """How well does the network do on images it was trained on, and on images it was not?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,50 +11,49 @@ from torch.nn.functional import cross_entropy
 from specbias.data import Data, Split
 
 
-class Evaluation(NamedTuple):
-    """For the N images of a split: the cross-entropy (N,) in nats and whether the prediction is right (N,)."""
+class Outcome(NamedTuple):
+    """What came of each image of a split (N,): its losses are cross-entropies in nats."""
 
-    losses: Tensor
-    correct: Tensor
+    loss: Tensor  # against its label
+    uniform_loss: Tensor  # against all classes alike
+    correct: Tensor  # whether the prediction is its label
 
 
-def evaluate(predict: Callable[[Tensor], Tensor], split: Split, data: Data, *, batch_size: int) -> Evaluation:
+def evaluate(predict: Callable[[Tensor], Tensor], split: Split, data: Data, *, batch_size: int) -> Outcome:
     """Evaluate every image of `split`, without augmentation; FloatingPointError on an output that is not finite."""
-    losses, correct = [], []
+    outcomes = []
     for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
         logits = predict(data.normalise(images))
-        losses.append(cross_entropy(logits, labels, reduction="none"))
-        correct.append(logits.argmax(dim=1) == labels)
-    found = Evaluation(torch.cat(losses), torch.cat(correct))
-    if not found.losses.isfinite().all():
+        loss = cross_entropy(logits, labels, reduction="none")
+        outcomes.append(Outcome(loss, -logits.log_softmax(dim=1).mean(dim=1), logits.argmax(dim=1) == labels))
+    found = Outcome(*(torch.cat(parts) for parts in zip(*outcomes, strict=True)))
+    if not (found.loss + found.uniform_loss).isfinite().all():
         raise FloatingPointError("the network's output is not finite")
     return found
 
 
 def measure_generalization(
-    found: dict[str, Evaluation], data: Data, supply: Tensor | None
+    outcomes: Mapping[str, Outcome], data: Data, supply: Tensor | None
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Return accuracies, mean cross-entropies (nats) and the accuracy gap, with accuracies per class as arrays.
 
-    `found` has the evaluation of each split by its name. gap = training accuracy - test accuracy. With `supply` (test
-    images,), `test_accuracy/no_probe` is over the test images from which no probe is drawn, so that a correlation with
-    function frequency cannot come from shared images. The extra split's loss is an array, not a metric.
+    `outcomes` are those of each split, by its name. gap = training accuracy - test accuracy. With `supply` (test
+    images,), `test_accuracy/no_probe` is over the test images from which no probe is ever drawn, so that a correlation
+    with function frequency cannot come from shared images. The extra split's loss is an array, not a metric.
     """
     metrics: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
-    for name, (losses, correct) in found.items():
+    for name, outcome in outcomes.items():
         split: Split = getattr(data, name)
-        metrics[f"generalization/{name}_accuracy"] = correct.double().mean().item()
-        metrics[f"generalization/{name}_loss"] = losses.double().mean().item()
-        counts, hits = (
-            torch.bincount(labels, minlength=data.num_classes) for labels in (split.labels, split.labels[correct])
-        )
-        per_class = torch.where(counts > 0, hits / counts, float("nan"))
-        arrays[f"generalization/{name}_accuracy_per_class"] = per_class.cpu().numpy()
-    if "extra" in found:
+        metrics[f"generalization/{name}_accuracy"] = outcome.correct.double().mean().item()
+        metrics[f"generalization/{name}_loss"] = outcome.loss.double().mean().item()
+        counts = torch.bincount(split.labels, minlength=data.num_classes)
+        hits = torch.bincount(split.labels[outcome.correct], minlength=data.num_classes)
+        arrays[f"generalization/{name}_accuracy_per_class"] = (hits / counts).cpu().numpy()
+    if "extra" in outcomes:
         arrays["generalization/extra_loss"] = np.array(metrics.pop("generalization/extra_loss"))
     if supply is not None:
-        unused = found["test"].correct[~supply.to(found["test"].correct.device)]
+        unused = outcomes["test"].correct[~supply.to(outcomes["test"].correct.device)]
         metrics["generalization/test_accuracy/no_probe"] = unused.double().mean().item()
     metrics["generalization/gap"] = metrics["generalization/train_accuracy"] - metrics["generalization/test_accuracy"]
     return metrics, arrays

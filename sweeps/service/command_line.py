@@ -38,11 +38,11 @@ class Options:
     epochs: Count = None
     """Passes over the training images, instead of the preset's."""
     interventions: Annotated[str | None, arg(metavar="A,B", help_behavior_hint="")] = None
-    """Which of the preset's interventions to try: the names of the settings they change."""
+    """Which of the preset's interventions to try: the names of the settings they change; none: the baseline alone."""
     set: Values = ()
     """Give a setting of the baseline another value; wins over the preset and all other flags."""
     grid: Grids = ()
-    """Try all combinations of these values instead of the preset's interventions."""
+    """Try all combinations of these values instead of what the preset tries."""
     search: Annotated[str, arg(metavar="grid|random")] = "grid"
     """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels."""
     num_samples: Count = None

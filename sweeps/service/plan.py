@@ -9,16 +9,26 @@ import os
 import random
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from specbias.registry import look_up
 from specbias.seeds import derive_seed
 from specbias.settings import SettingError
 from sweeps.service.preflight import execution_settings
-from sweeps.service.study import Settings, Study
+from sweeps.service.study import Preset, Settings, Study
 
 if TYPE_CHECKING:
     from sweeps.service.command_line import Options
+
+
+CONDITION = "condition"  # the axis of the conditions in a random search
+
+
+class Change(NamedTuple):
+    """What makes a trial of the baseline: the condition it is under, and what is changed under it."""
+
+    condition: Settings
+    intervention: Settings
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Plan:
     preset: str
     base: Any
     trials: tuple[Any, ...]
-    changes: dict[str, Settings]  # trial_id -> what was changed to make it of the baseline
+    changes: dict[str, Change]  # by trial_id
     experiment: str
     cpus_per_trial: int
     gpus_per_trial: float
@@ -41,8 +51,8 @@ class Plan:
         return hashlib.sha256("/".join(sorted(t.trial_id for t in self.trials)).encode()).hexdigest()[:12]
 
     def varied(self, config: Any) -> Settings:
-        """Return the settings that were changed and differ from the baseline; not those that follow from them."""
-        names = self.changes[config.trial_id]
+        """Return the settings changed under the condition that differ from the baseline; not those that follow."""
+        names = self.changes[config.trial_id].intervention
         return {k: getattr(config, k) for k in names if getattr(config, k) != getattr(self.base, k)}
 
     def intervention(self, config: Any) -> str:
@@ -51,8 +61,9 @@ class Plan:
         return names[0] if len(names) == 1 else "several settings"
 
     def label(self, config: Any) -> str:
-        """Return a short name for people: what is varied, or baseline, and the seed where seeds are repeated."""
-        text = " ".join(f"{k}={v}" for k, v in self.varied(config).items()) or "baseline"
+        """Return a short name for people: condition and what is varied, or baseline; and the seed where repeated."""
+        condition = {k: getattr(config, k) for k in self.changes[config.trial_id].condition}
+        text = " ".join(f"{k}={v}" for k, v in (condition | self.varied(config)).items()) or "baseline"
         return text + (f" seed={config.seed}" if len({t.seed for t in self.trials}) > 1 else "")
 
     @property
@@ -86,7 +97,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         )
     given = _base(study, options, preset.settings, gpus_per_trial)
     base = study.complete(given)
-    changes = _search(study, options, base, preset.interventions)
+    changes = _search(study, options, base, preset)
     trials = _trials(study, given, changes, options.seeds)
     for config, _ in trials:
         study.check(config)
@@ -133,21 +144,32 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
     return study.config_class.from_dict(settings)
 
 
-def _search(study: Study, options: Options, base: Any, interventions: Any) -> list[Settings]:
-    """Return the distinct changes to the baseline that the sweep tries, as dicts."""
+def _search(study: Study, options: Options, base: Any, preset: Preset) -> list[Change]:
+    """Return the changes to the baseline that the sweep tries.
+
+    A grid of the user's takes the place of conditions and interventions; what --set gives is left out of conditions.
+    """
     if options.search not in ("grid", "random"):
         raise SettingError(f"unknown search {options.search!r}; known: grid, random")
     if options.num_samples is not None and options.search != "random":
         raise SettingError("--num-samples belongs to --search random; --seeds repeats the trials of a grid")
     if options.grid and options.interventions:
         raise SettingError("--grid takes the place of the preset's interventions: give one of --grid, --interventions")
-    levels = _grid(study, options) if options.grid else _levels(options, base, interventions(base))
+    levels = _grid(study, options) if options.grid else _levels(options, base, preset.interventions(base))
+    conditions = [{}] if options.grid else _conditions(options, preset.conditions(base))
     if options.search == "random":
         axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
-        return _draw(axes, options.num_samples, options.sweep_seed)
+        drawn = _draw({CONDITION: [*range(len(conditions))], **axes}, options.num_samples, options.sweep_seed)
+        return [Change(conditions[point.pop(CONDITION)], point) for point in drawn]
     if options.grid:
-        return [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
-    return [{}, *({name: value} for name, values in levels.items() for value in values)]
+        return [Change({}, dict(zip(levels, v, strict=True))) for v in itertools.product(*levels.values())]
+    interventions = [{}, *({name: value} for name, values in levels.items() for value in values)]
+    return [Change(condition, intervention) for intervention in interventions for condition in conditions]
+
+
+def _conditions(options: Options, conditions: list[Settings]) -> list[Settings]:
+    given = {text.partition("=")[0] for text in options.set}
+    return [{name: v for name, v in condition.items() if name not in given} for condition in conditions]
 
 
 def _grid(study: Study, options: Options) -> dict[str, list]:
@@ -170,9 +192,11 @@ def _grid(study: Study, options: Options) -> dict[str, list]:
 
 
 def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
+    if options.interventions == "none":
+        return {}
     names = levels if options.interventions is None else [n for n in options.interventions.split(",") if n]
     if not names:
-        raise SettingError(f"--interventions: none named; known: {', '.join(levels)}")
+        raise SettingError(f"--interventions: none named; known: {', '.join(levels)}, none")
     for name in names:
         if options.interventions and not set(look_up(levels, name, "intervention")) - {getattr(base, name)}:
             raise SettingError(f"--interventions {name}: no level differs from the baseline's {getattr(base, name)}")
@@ -194,7 +218,7 @@ def _draw(axes: dict[str, list], count: int | None, seed: int) -> list[Settings]
     return list(drawn.values())
 
 
-def _trials(study: Study, given: Any, changes: list[Settings], seeds: int) -> list[tuple[Any, Settings]]:
+def _trials(study: Study, given: Any, changes: list[Change], seeds: int) -> list[tuple[Any, Change]]:
     """Return the distinct configs, each with its change; those of one seed first: an early stop leaves whole repeats.
 
     A change is made to the baseline as it was given, then what is left open is filled in: another model has its own
@@ -202,10 +226,10 @@ def _trials(study: Study, given: Any, changes: list[Settings], seeds: int) -> li
     """
     if seeds < 1:
         raise SettingError(f"--seeds {seeds}: must be at least 1")
-    found: dict[str, tuple[Any, Settings]] = {}
+    found: dict[str, tuple[Any, Change]] = {}
     for i in range(seeds):
         for change in changes:
-            config = study.complete(replace(given, **change, seed=given.seed + i))
+            config = study.complete(replace(given, **change.condition, **change.intervention, seed=given.seed + i))
             found.setdefault(config.trial_id, (config, change))
     return list(found.values())
 

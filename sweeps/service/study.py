@@ -8,10 +8,14 @@ Settings = dict[str, Any]
 
 
 class Preset(NamedTuple):
-    """One budget: the settings of its baseline, and from a baseline the levels of each intervention."""
+    """One budget: the settings of its baseline, and from a baseline the levels of each intervention.
+
+    `conditions` are the settings under each of which every intervention is tried, and the baseline too.
+    """
 
     settings: Mapping[str, Any]
     interventions: Callable[[Any], Mapping[str, list]]
+    conditions: Callable[[Any], list[Settings]] = lambda base: [{}]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Study:
     prepare: Callable[[Any], None]  # fetches what a trial with this config reads; raises SettingError
     presets: Mapping[str, Preset]
     choose_preset: Callable[[float], str]  # number of GPUs -> the preset when none is named
-    analysis: str  # the script that draws the result
+    analysis: str | None  # the script that draws the result
     columns: Mapping[str, str]  # metric key -> column title, for the progress table
     seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
     calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings

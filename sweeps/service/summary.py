@@ -31,9 +31,10 @@ def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dic
         again = [word for word in sys.argv if word != "--fresh"]  # what is there is kept
         print(f"To run what is missing, the same command again:\n  {_command('python', *again)}")
         return 130
-    analysis = os.path.relpath(ROOT / plan.study.analysis)
-    print("Next, the figure and the trials:")
-    print("  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", tracking.uri))
+    print(f"Next, {'the figure and ' if plan.study.analysis else ''}the trials:")
+    if plan.study.analysis:
+        analysis = os.path.relpath(ROOT / plan.study.analysis)
+        print("  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", tracking.uri))
     if tracking.uri.startswith("sqlite:"):
         print("  " + _command("mlflow", "ui", "--backend-store-uri", tracking.uri))
     return 1 if counts["failed"] else 0

@@ -1,0 +1,129 @@
+"""Which function frequencies does a network fit, and how do interventions change that?
+
+Noise fitting of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022): the labels are smoothed by a wave
+over image space, along the image's norm (radial) or along a Fourier image of some spatial frequency, and a network that
+fits the wave has a lower loss on test images with the wave on their labels. Every wave is tried with every
+intervention, beside the uniform control: the same smoothing without a wave. Expected: low function frequencies
+are fitted first, high ones late or never; larger models fit them sooner and regularisation later.
+
+  python sweeps/label_noise.py --quick         15 small trials on scikit-learn's digits, about 2 minutes on 2 cores
+  python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network; --dry-run guesses the time
+  python sweeps/label_noise.py --preset paper --interventions none   91 trainings of ResNet-18; for GPUs
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from specbias.check import check_config, complete_config
+from specbias.config import TrialConfig
+from sweeps.cifar import calibrate, prepare, run, seconds
+from sweeps.service.study import Preset, Settings, Study
+
+FREQUENCIES = (0.005, 0.01, 0.02, 0.038, 0.05, 0.075, 0.1, 0.2)  # cycles per unit of normalised L2 distance
+SPATIAL_FREQUENCIES = (1.5, 3, 6, 8, 10, 12, 16, 22)  # cycles per image
+
+
+def interventions(base: Any) -> dict[str, list]:
+    """What a trial changes, one setting at a time: the regularisers, and the size."""
+    return {"weight_decay": [0.0], "cutout": [16], "mixup": [0.4], "width": [2 * base.width]}
+
+
+def quick_interventions(base: Any) -> dict[str, list]:
+    """Two regularisers."""
+    return {"weight_decay": [5e-3], "cutout": [16]}
+
+
+def paper_conditions(base: Any) -> list[Settings]:
+    """Radial waves and the control at three strengths, and Fourier waves of all spatial frequencies at one."""
+    radial = [UNIFORM, *_radial(*FREQUENCIES)]
+    fourier = [wave for k in SPATIAL_FREQUENCIES for wave in _fourier(k, *FREQUENCIES)]
+    waves = {0.1: radial, 0.2: radial + fourier, 0.4: radial}
+    return [{"label_noise": strength} | wave for strength, some in waves.items() for wave in some]
+
+
+def laptop_conditions(base: Any) -> list[Settings]:
+    """The control, two radial waves and a Fourier wave that oscillates as often over the images as the first."""
+    return [UNIFORM, *_radial(0.01, 0.05), *_fourier(4, 0.05)]
+
+
+def quick_conditions(base: Any) -> list[Settings]:
+    """The control, three radial waves and a Fourier wave."""
+    return [UNIFORM, *_radial(0.02, 0.05, 0.15), *_fourier(4, 0.05)]
+
+
+UNIFORM: Settings = {"noise_type": "uniform"}
+
+
+def _radial(*frequencies: float) -> list[Settings]:
+    return [{"noise_type": "radial", "noise_frequency": frequency} for frequency in frequencies]
+
+
+def _fourier(spatial_frequency: float, *frequencies: float) -> list[Settings]:
+    wave: Settings = {"noise_type": "fourier", "noise_spatial_frequency": float(spatial_frequency)}
+    return [wave | {"noise_frequency": frequency} for frequency in frequencies]
+
+
+def complete(config: TrialConfig) -> TrialConfig:
+    """Return the config as every study's, and measured after every epoch unless it says when: a minimum is sought."""
+    config = complete_config(config)
+    return replace(config, measurement_epochs=config.measurement_epochs or tuple(range(config.epochs)))
+
+
+PRESETS = {
+    "paper": Preset(
+        {"model": "resnet18", "epochs": 100, "label_noise": 0.2, "probe_pairs": 0}, interventions, paper_conditions
+    ),
+    "laptop": Preset(
+        {
+            "model": "small_cnn",
+            "epochs": 25,
+            "train_size": 10_000,
+            "flip_crop": 0,
+            "label_noise": 0.4,
+            "probe_pairs": 0,
+        },
+        interventions,
+        laptop_conditions,
+    ),
+    "quick": Preset(
+        {
+            "dataset": "digits",
+            "model": "small_cnn",
+            "width": 8,
+            "epochs": 20,
+            "batch_size": 50,
+            "flip_crop": 0,
+            "label_noise": 0.4,
+            "probe_pairs": 0,
+        },
+        quick_interventions,
+        quick_conditions,
+    ),
+}
+
+STUDY = Study(
+    name="label_noise",
+    question=__doc__,
+    config_class=TrialConfig,
+    run=run,
+    complete=complete,
+    check=check_config,
+    prepare=prepare,
+    presets=PRESETS,
+    choose_preset=lambda gpus: "laptop",
+    analysis=None,
+    columns={
+        "generalization/test_accuracy": "accuracy",
+        "noise_fitting/min": "minimum",
+        "noise_fitting/normalised": "fit",
+    },
+    seconds=seconds,
+    calibrate=calibrate,
+)
+
+if __name__ == "__main__":
+    from sweeps.service.command_line import main
+
+    main(STUDY)
