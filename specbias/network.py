@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
 import json
 import pickle
@@ -127,7 +126,7 @@ def _load_weights(model: nn.Module, file: Path) -> None:
         found = inner
     if not isinstance(found, dict):
         raise SettingError(f"checkpoint={file}: holds a {type(found).__name__}, not named weights")
-    for prefix in PREFIXES:
+    for prefix in PREFIXES * 2:  # in either order
         if all(name.startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): value for name, value in found.items()}
     own = model.state_dict()
@@ -155,11 +154,3 @@ def _expected_input(config: NetworkConfig, data: Data, device: str) -> Callable[
     std = own_std if config.input_std is None else torch.tensor(config.input_std)
     scale, shift = (constants.view(1, 3, 1, 1).to(device) for constants in (own_std / std, (own_mean - mean) / std))
     return lambda images: images * scale + shift
-
-
-def checksum(file: str) -> str:
-    """Return the SHA-256 of a file, 12 hex digits; SettingError if it cannot be read."""
-    try:
-        return hashlib.sha256(Path(file).expanduser().read_bytes()).hexdigest()[:12]
-    except OSError as error:
-        raise SettingError(f"checkpoint={file}: {error.strerror or error}") from None

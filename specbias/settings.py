@@ -47,6 +47,10 @@ class Settings:
         """Return the settings as a flat dict of plain values (JSON-ready; tuples become lists)."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
+    def said(self, names: typing.Iterable[str]) -> str:
+        """Return the settings of these names as a person reads them."""
+        return " ".join(f"{name}={getattr(self, name)}" for name in names)
+
     @classmethod
     def from_dict(cls, settings: typing.Mapping[str, typing.Any]) -> typing.Any:
         """Build a config from a flat dict; an unknown name raises SettingError and lists the known ones."""

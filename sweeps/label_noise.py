@@ -35,7 +35,7 @@ def quick_interventions(base: Any) -> dict[str, list]:
     return {"weight_decay": [5e-3], "cutout": [16]}
 
 
-def paper_conditions(base: Any) -> list[Settings]:
+def paper_conditions(base: Any, options: Any) -> list[Settings]:
     """Radial waves and the control at three strengths, and Fourier waves of all spatial frequencies at one."""
     radial = [UNIFORM, *_radial(*FREQUENCIES)]
     fourier = [wave for k in SPATIAL_FREQUENCIES for wave in _fourier(k, *FREQUENCIES)]
@@ -43,12 +43,12 @@ def paper_conditions(base: Any) -> list[Settings]:
     return [{"label_noise": strength} | wave for strength, some in waves.items() for wave in some]
 
 
-def laptop_conditions(base: Any) -> list[Settings]:
+def laptop_conditions(base: Any, options: Any) -> list[Settings]:
     """The control, two radial waves and a Fourier wave that oscillates as often over the images as the first."""
     return [UNIFORM, *_radial(0.01, 0.05), *_fourier(4, 0.05)]
 
 
-def quick_conditions(base: Any) -> list[Settings]:
+def quick_conditions(base: Any, options: Any) -> list[Settings]:
     """The control, three radial waves and a Fourier wave."""
     return [UNIFORM, *_radial(0.02, 0.05, 0.15), *_fourier(4, 0.05)]
 

@@ -168,7 +168,8 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `samples`,
     and every scalar of PathValues. Spectra at `frequency/axis` (51,): `spectrum` (51,) over all paths,
     `ends_correct/spectrum`, and per class or class pair `spectrum_per_classes` (G, 51), for the `classes` (G, 2);
-    the same under the other boundaries' names. `left_out`: the number of pairs too close for a path.
+    the same under the other boundaries' names. `standard_error/...`: of the means over all paths. `left_out`: the
+    number of pairs too close for a path.
     """
     arrays: dict[str, np.ndarray] = {}
     for kind, values in found.items():
@@ -179,6 +180,8 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
         arrays |= {f"{prefix}/{name}": column.numpy() for name, column in columns.items()}
         arrays |= {f"{prefix}/{name}": column for name, column in values.scalars.items()}
         arrays[f"{prefix}/left_out"] = np.array(pairs.left_out)
+        errors = summarise(values).standard_errors
+        arrays |= {f"{prefix}/standard_error/{name}": np.array(e) for name, e in errors.items() if e is not None}
         groups = rows_of_classes(pairs)
         arrays[f"{prefix}/classes"] = np.array([*groups])
         for boundary, spectra in values.spectra.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 BOUNDARIES = ("periodic", "mirror", "hann", "detrend")
 AXIS_POINTS = 51
-ROUNDING = 1e-12  # of the largest value of a signal: what is left below it, once its mean is taken off, is none
+ROUNDING = 1e-6  # of the largest value of a signal: one that moves less is constant, to float32
 
 
 def signal_of(logits: Tensor, kind: str, own_class: Tensor) -> Tensor:
@@ -34,8 +34,9 @@ def amplitude_spectrum(signals: Tensor, boundary: str = "periodic") -> Tensor:
     """Return A (..., K): the mean over channels of |rfft over time| of signals (..., T, C), in float64.
 
     periodic: the signal as it is, constant part and all. The others first take something off, so that a constant
-    signal gives 0: mirror the mean, then follows the path there and back (2T samples, no jump); hann the mean, then
-    multiplies by a Hann window; detrend the line that joins the ends. No padding. K = T//2 + 1, for mirror T + 1.
+    signal gives 0 (as does one that moves by less than a millionth: that is rounding): mirror the mean, then follows
+    the path there and back (2T samples, no jump); hann the mean, then multiplies by a Hann window; detrend the line
+    that joins the ends. No padding. K = T//2 + 1, for mirror T + 1.
     """
     signals = signals.double()
     if boundary != "periodic":
@@ -51,7 +52,8 @@ def _without_jump(signals: Tensor, boundary: str) -> Tensor:
     else:
         removed = signals.mean(dim=-2, keepdim=True)
     left = signals - removed
-    left = left.masked_fill(left.abs() <= ROUNDING * signals.abs().amax(dim=(-2, -1), keepdim=True), 0)
+    moves = left.abs().amax(dim=(-2, -1), keepdim=True) > ROUNDING * signals.abs().amax(dim=(-2, -1), keepdim=True)
+    left = left.where(moves, 0)
     if boundary == "hann":
         return left * torch.hann_window(samples, periodic=False, dtype=torch.float64, device=left.device).unsqueeze(-1)
     return torch.cat([left, left.flip(-2)], dim=-2) if boundary == "mirror" else left

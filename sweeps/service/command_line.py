@@ -73,9 +73,9 @@ class Options:
     """Say how many trials there would be and about how long they take; start nothing."""
 
 
-def main(study: Study) -> None:
+def main(study: Study, options_class: type[Options] = Options) -> None:
     """Run the study as the command line says and exit: 0 all well, 1 a trial failed, 2 bad input, 130 interrupted."""
-    options = tyro.cli(Options, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
+    options = tyro.cli(options_class, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
         gpus = local_gpus()
         plan = make_plan(study, options, gpus=gpus)

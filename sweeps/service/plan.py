@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from specbias.registry import look_up
 from specbias.seeds import derive_seed
 from specbias.settings import SettingError
-from sweeps.service.preflight import execution_settings
 from sweeps.service.study import Preset, Settings, Study
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ class Plan:
 
     def label(self, config: Any) -> str:
         """Return a short name for people: condition and what is varied, or baseline; and the seed where repeated."""
-        condition = {k: getattr(config, k) for k in self.changes[config.trial_id].condition}
-        text = " ".join(f"{k}={v}" for k, v in (condition | self.varied(config)).items()) or "baseline"
+        text = config.said({**self.changes[config.trial_id].condition, **self.varied(config)}) or "baseline"
         return text + (f" seed={config.seed}" if len({t.seed for t in self.trials}) > 1 else "")
 
     @property
@@ -140,7 +138,7 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
         name, value = _split(text, "--set")
         chosen[name] = study.config_class.parse(name, value)
     device = chosen.get("device", "cuda" if gpus_per_trial > 0 else "cpu")
-    settings |= execution_settings(device, threads=options.cpus_per_trial) | chosen
+    settings |= study.execution(device, threads=options.cpus_per_trial) | chosen
     return study.config_class.from_dict(settings)
 
 
@@ -156,7 +154,7 @@ def _search(study: Study, options: Options, base: Any, preset: Preset) -> list[C
     if options.grid and options.interventions:
         raise SettingError("--grid takes the place of the preset's interventions: give one of --grid, --interventions")
     levels = _grid(study, options) if options.grid else _levels(options, base, preset.interventions(base))
-    conditions = [{}] if options.grid else _conditions(options, preset.conditions(base))
+    conditions = [{}] if options.grid else _conditions(options, preset.conditions(base, options))
     if options.search == "random":
         axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
         drawn = _draw({CONDITION: [*range(len(conditions))], **axes}, options.num_samples, options.sweep_seed)
@@ -184,7 +182,7 @@ def _grid(study: Study, options: Options) -> dict[str, list]:
         axes[name] = list(dict.fromkeys(study.config_class.parse(name, v) for v in values.split(",") if v))
         if not axes[name]:
             raise SettingError(f"--grid {text}: no values; expected {name}=V1,V2")
-        if name in execution_settings("cpu", threads=1):
+        if name in study.execution("cpu", threads=1):
             raise SettingError(f"--grid {text}: {name} is one for the whole sweep; give it with --set {name}=VALUE")
         if any(isinstance(value, tuple) for value in axes[name]):
             raise SettingError(f"--grid {text}: {name} is a list itself; give it with --set {name}=...")
@@ -195,7 +193,7 @@ def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
     if options.interventions == "none":
         return {}
     names = levels if options.interventions is None else [n for n in options.interventions.split(",") if n]
-    if not names:
+    if not names and options.interventions is not None:
         raise SettingError(f"--interventions: none named; known: {', '.join(levels)}, none")
     for name in names:
         if options.interventions and not set(look_up(levels, name, "intervention")) - {getattr(base, name)}:

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlparse
 
 from specbias.settings import SettingError
-from sweeps.service.study import Settings
 
 
 def local_gpus() -> float:
@@ -31,7 +30,7 @@ def local_gpus() -> float:
     return float(min(found, len([v for v in visible.split(",") if v.strip() not in ("", "-1")])))
 
 
-def execution_settings(device: str, *, threads: int) -> Settings:
+def execution_settings(device: str, *, threads: int) -> dict[str, Any]:
     """Return how trials compute on a device: read off the hardware, never timed.
 
     bf16 where the hardware has it (every GPU; CPUs that say so), channels last everywhere. Function frequencies are

@@ -4,25 +4,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sweeps.service.preflight import execution_settings
+
 Settings = dict[str, Any]
 
 
 class Preset(NamedTuple):
     """One budget: the settings of its baseline, and from a baseline the levels of each intervention.
 
-    `conditions` are the settings under each of which every intervention is tried, and the baseline too.
+    `conditions`, from the baseline and the command line's options, are the settings under each of which every
+    intervention is tried, and the baseline too.
     """
 
     settings: Mapping[str, Any]
     interventions: Callable[[Any], Mapping[str, list]]
-    conditions: Callable[[Any], list[Settings]] = lambda base: [{}]
+    conditions: Callable[[Any, Any], list[Settings]] = lambda base, options: [{}]
 
 
 @dataclass(frozen=True)
 class Study:
     """One question. Nothing in it may import torch, ray or mlflow before it is called: `--help` answers at once.
 
-    A config is frozen and has to_dict, from_dict, parse, check_name, trial_id, a `seed` and `epochs`, the last epoch.
+    A config is a specbias.settings.Settings with a `seed` and `epochs`, the last epoch.
     run(config, checkpoint) yields (state, measurement): state.save(folder), measurement.{epoch, metrics, arrays}.
     """
 
@@ -39,3 +42,4 @@ class Study:
     columns: Mapping[str, str]  # metric key -> column title, for the progress table
     seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
     calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings
+    execution: Callable[..., Settings] = execution_settings  # device, threads=n -> how its trials compute

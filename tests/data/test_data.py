@@ -8,6 +8,7 @@ from torchvision.datasets import CIFAR10
 
 from specbias.config import TrialConfig
 from specbias.data import DATASETS, data_directory, load_data
+from specbias.data.cifar10 import load_cifar10_1
 from specbias.settings import SettingError
 
 
@@ -103,3 +104,17 @@ def test_the_data_directory_comes_from_the_environment(monkeypatch, tmp_path):
     assert data_directory() == tmp_path
     monkeypatch.delenv("SPECBIAS_DATA_DIR")
     assert str(data_directory()).endswith(".cache/specbias")
+
+
+def test_cifar10_1_is_read_from_its_two_files_or_said_to_be_missing(tmp_path):
+    with pytest.raises(SettingError, match="CIFAR-10.1 v6 is not there: looked for cifar10.1_v6_data.npy"):
+        load_cifar10_1(tmp_path, "v6")
+    images = np.random.default_rng(0).integers(256, size=(20, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "cifar10.1_v6_data.npy", images)
+    np.save(tmp_path / "cifar10.1_v6_labels.npy", np.arange(20, dtype=np.int32) % 10)
+    split = load_cifar10_1(tmp_path, "v6")
+    assert torch.equal(split.images[3, 1], torch.from_numpy(images[3, :, :, 1]))
+    assert split.labels.tolist() == [*range(10)] * 2 and split.labels.dtype == torch.int64
+    np.save(tmp_path / "cifar10.1_v6_data.npy", images[:7])
+    with pytest.raises(SettingError, match="as many labels"):
+        load_cifar10_1(tmp_path, "v6")

@@ -143,6 +143,11 @@ def test_every_boundary_equals_numpy_step_by_step(boundary, samples):
     assert period(samples, boundary) == len(changed)
 
 
+def test_rounding_around_a_constant_is_no_frequency_and_a_real_wave_is():
+    noise = torch.randn(T, 10, generator=torch.Generator().manual_seed(0)).double()
+    assert share(0.1 + 1e-8 * noise, "mirror") == 0 < 0.5 < share(0.1 + 1e-5 * noise, "mirror")
+
+
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("level", [0.1, 1 / 3, 1e-3, 1e5])
 def test_a_constant_signal_has_no_frequency_with_any_boundary(boundary, level):

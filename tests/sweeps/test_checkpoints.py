@@ -1,0 +1,79 @@
+"""A list of networks becomes one experiment: rows, columns, identities, and what is refused."""
+
+import pytest
+import torch
+
+from analysis.records import load_records
+from specbias.models import build_model
+from specbias.settings import SettingError
+from sweeps.checkpoints import STUDY, ListedNetwork, ListOptions
+from sweeps.service.plan import make_plan
+from sweeps.service.tuner import run_sweep
+
+HEADER = "model,checkpoint,model_args,width,recipe\n"
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Three networks in a folder, and the list of them."""
+    lines = []
+    for number, width in enumerate((4, 4, 8)):
+        torch.manual_seed(number)
+        model = build_model("small_cnn", num_classes=10, image_size=32, width=width)
+        torch.save(model.state_dict(), tmp_path / f"{number}.pt")
+        lines.append(f'small_cnn,{number}.pt,"{{""width"": {width}}}",{width},{"plain" if number else "mixup"}\n')
+    (tmp_path / "networks.csv").write_text(HEADER + "".join(lines))
+    return tmp_path / "networks.csv"
+
+
+def options(file, folder, **more):
+    defaults = {"models": str(file), "set": ("dataset=digits", "pairs=1", "device=cpu"), "experiment": "nets"}
+    defaults |= {"storage_path": str(folder / "ray"), "tracking_uri": f"sqlite:///{folder}/mlflow.db"}
+    return ListOptions(**defaults | {"gpus_per_trial": 0.0} | more)
+
+
+def plan(file, folder, **more):
+    return make_plan(STUDY, options(file, folder, **more), gpus=0, cpus=2)
+
+
+def test_every_row_is_a_trial_with_its_settings_and_a_readable_label(listed, tmp_path):
+    trials = plan(listed, tmp_path).trials
+    assert [config.model_args for config in trials] == ['{"width": 4}'] * 2 + ['{"width": 8}']
+    assert trials[2].to_dict()["width"] == 8 and trials[0].to_dict()["recipe"] == "mixup"
+    assert all(ListedNetwork.from_dict(config.to_dict()) == config for config in trials)
+    label = plan(listed, tmp_path).label(trials[0])
+    assert label == 'model=small_cnn checkpoint=0.pt model_args={"width": 4} width=4 recipe=mixup'
+
+
+def test_other_weights_in_the_same_file_are_another_trial(listed, tmp_path):
+    before = plan(listed, tmp_path).trials
+    torch.save(torch.load(tmp_path / "1.pt"), tmp_path / "0.pt")
+    after = plan(listed, tmp_path).trials
+    assert [a.trial_id == b.trial_id for a, b in zip(after, before, strict=True)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "name the list of networks"),
+        ("model,weights\nsmall_cnn,0.pt\n", "expected rows under the columns model and checkpoint"),
+        (HEADER, "expected rows under the columns"),
+        (HEADER + "small_cnn,0.pt\n", "line 2: not as many values as columns"),
+        (HEADER + "small_cnn,0.pt,,,,,\n", "line 2: not as many values as columns"),
+        (HEADER + "small_cnn,7.pt,,,\n", "7.pt: No such file"),
+    ],
+)
+def test_a_list_that_cannot_be_is_said(listed, tmp_path, text, said):
+    if text is not None:
+        listed.write_text(text)
+    with pytest.raises(SettingError, match=said):
+        plan(listed if text is not None else None, tmp_path, **({} if text is not None else {"models": None}))
+
+
+def test_the_list_lands_in_one_experiment_with_its_columns(listed, tmp_path, ray_with_two_gpus):
+    assert run_sweep(STUDY, options(listed, tmp_path)) == 0
+    records = load_records("nets", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    table = records.table.sort_values("checkpoint", ignore_index=True)
+    assert table["width"].tolist() == [4, 4, 8] and table["recipe"].tolist() == ["mixup", "plain", "plain"]
+    assert table["frequency/between_class"].between(0, 1).all() and len(records.metrics) <= 24
+    assert table["generalization/test_accuracy"].between(0, 1).all()
