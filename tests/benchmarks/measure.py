@@ -1,0 +1,133 @@
+"""How near is measuring to the limit, a bare forward pass over as many images? Ratios, all from one run.
+
+  SPECBIAS_DATA_DIR=DIR python tests/benchmarks/measure.py      CIFAR-10, two networks, about 12 minutes on 2 cores
+  python tests/benchmarks/measure.py --smoke                    the digits, one small network, seconds
+
+Rows, each in images per second: `forward`, a loop over batches of random images and nothing else; `measured`,
+straight paths with all their spectra and scalars, in the same precision; `simple`, the straightforward way in float32:
+every image of every path made at once in contiguous NCHW, then the network, softmax and numpy's rfft path by path. Peak
+memory is that of a process of its own that measures with many pairs.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from specbias.config import MeasureSettings, TrialConfig
+from specbias.data import load_data
+from specbias.measure import evaluating
+from specbias.measure.frequency import KINDS, measure_pairs, summarise
+from specbias.measure.pairs import choose_probes
+from specbias.models import build_model
+
+BATCH = 256
+
+
+def timed(function: Callable[[], int]) -> float:
+    """Return images per second of a function that returns their number: the best of three rounds, or of 15 s."""
+    rates: list[float] = []
+    beginning = time.perf_counter()
+    while len(rates) < 3 and time.perf_counter() - beginning < 15:
+        started = time.perf_counter()
+        images = function()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        rates.append(images / (time.perf_counter() - started))
+    return max(rates)
+
+
+def benchmark(model: nn.Module, name: str, data, pairs: int, device: str) -> None:
+    probes = choose_probes(data, pairs=pairs, pairing="official")
+    total = sum(int(getattr(probes, kind).samples.sum()) for kind in KINDS)
+    correct = torch.ones(len(data.test.labels), dtype=torch.bool)
+    size = data.test.images.shape[-1]
+    print(f"\n{name}, {pairs} pairs: {total} images on {device}, {torch.get_num_threads()} threads")
+    rates, shares = {}, {}
+    for precision in ("float32", "bf16"):
+        model.to(memory_format=torch.channels_last)
+        with evaluating(model, device, precision) as predict:
+            images = torch.randn(BATCH, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+
+            def forward(predict=predict, images=images) -> int:
+                return sum(len(predict(images)) for _ in range(min(total // BATCH, 30)))
+
+            def measured(predict=predict, precision=precision) -> int:
+                settings = {"correct": correct, "batch_size": BATCH}
+                found = [measure_pairs(predict, data, probes, getattr(probes, kind), **settings) for kind in KINDS]
+                shares[precision] = [summarise(values).means["high_frequency_share"] for values in found]
+                return total
+
+            predict(images)
+            rates[f"forward {precision}"] = timed(forward)
+            rates[f"measured {precision}"] = timed(measured)
+    model.to(memory_format=torch.contiguous_format)
+    with evaluating(model, device, "float32", "contiguous_format") as predict:
+        shares["simple"] = []
+        rates["simple"] = timed(lambda: simple(predict, data, probes, shares["simple"]))
+    for row, rate in rates.items():
+        print(f"  {row:18} {rate:9.0f} images/s  {rate / rates['simple']:5.2f} of simple")
+    for precision in ("float32", "bf16"):
+        ratio = rates[f"measured {precision}"] / rates[f"forward {precision}"]
+        moved = np.array(shares[precision]) - shares["simple"][:2]
+        print(f"  measured/forward in {precision}: {ratio:.2f}; shares moved by {moved[0]:+.5f} and {moved[1]:+.5f}")
+
+
+def simple(predict, data, probes, shares: list) -> int:
+    total = 0
+    for kind in KINDS:
+        pairs = getattr(probes, kind)
+        ends = [data.normalise(data.test.images[rows]) for rows in (pairs.first, pairs.second)]
+        paths = []
+        for first, second, distance in zip(*ends, pairs.distance.tolist(), strict=True):
+            weight = (torch.arange(0, distance, 1.0) / distance).to(first.device).view(-1, 1, 1, 1)
+            paths.append((1 - weight) * first + weight * second)
+        images = torch.cat(paths)
+        outputs = torch.cat([predict(part).softmax(1).cpu() for part in images.split(BATCH)]).numpy()
+        found, start = [], 0
+        for path in paths:
+            amplitude = np.abs(np.fft.rfft(outputs[start : start + len(path)], axis=0)).mean(1)
+            found.append(amplitude[int(np.ceil(0.1 * len(amplitude))) : -1].sum() / amplitude.sum())
+            start += len(path)
+        shares.append(float(np.mean(found)))
+        total += len(images)
+    return total
+
+
+def peak_memory(pairs: int, dataset: str) -> int:
+    """Return the peak resident memory in MB of a process that measures the small network with so many pairs."""
+    code = (
+        "import resource\n"
+        "from specbias.config import NetworkConfig\n"
+        "from specbias.network import measure_network\n"
+        f"measure_network(NetworkConfig(model='small_cnn', dataset={dataset!r}, pairs={pairs}))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
+    )
+    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="seconds, on the digits")
+    smoke = parser.parse_args().smoke
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.fp32_precision = "ieee"
+    dataset, pairs = ("digits", 1) if smoke else ("cifar10", 5)
+    data = load_data(TrialConfig(dataset=dataset, device=device))
+    for name, width in (("small_cnn", 16),) if smoke else (("small_cnn", 16), ("resnet18", 64)):
+        torch.manual_seed(0)
+        model = build_model(name, num_classes=10, image_size=32, width=width).to(device)
+        benchmark(model, f"{name}, width {width}", data, pairs, device)
+    many = 2 if smoke else MeasureSettings().pairs
+    print(
+        f"\npeak memory with {many} pairs: {peak_memory(many, dataset)} MB, with 1 pair: {peak_memory(1, dataset)} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()
