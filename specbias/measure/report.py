@@ -14,6 +14,7 @@ from torch import Tensor
 
 from specbias.config import MeasureSettings
 from specbias.data import Data
+from specbias.measure.fourier import SAMPLES as FOURIER_SAMPLES
 from specbias.measure.fourier import measure_fourier
 from specbias.measure.frequency import (
     KINDS,
@@ -27,7 +28,7 @@ from specbias.measure.frequency import (
 )
 from specbias.measure.generalization import evaluate
 from specbias.measure.jacobian import jacobian_norm
-from specbias.measure.local import measure_local
+from specbias.measure.local import POINTS, measure_local
 from specbias.measure.pairs import Pairs, Probes, choose_probes
 from specbias.measure.paths import Predict
 from specbias.settings import SettingError
@@ -61,45 +62,64 @@ def measure_function(
         spacing=settings.spacing,
         path_samples=settings.path_samples,
     )
-    everything = [getattr(probes, kind) for kind in KINDS]
     split = data.splits[settings.split]
-    extra = settings.fourier * 200 + settings.local * 128 + settings.jacobian
-    total = len(split.labels) + sum(int(pairs.samples.sum()) for pairs in everything) + extra
+    for name, needed in (("fourier", 2 * settings.fourier), ("local", settings.local), ("jacobian", settings.jacobian)):
+        if needed > len(split.labels):  # said before anything is measured
+            raise SettingError(
+                f"{name}={getattr(settings, name)}: needs {needed} images, there are {len(split.labels)}"
+            )
+    on_paths = sum(int(getattr(probes, kind).samples.sum()) for kind in KINDS)
+    elsewhere = len(split.labels) + 2 * FOURIER_SAMPLES * settings.fourier + POINTS * settings.local + settings.jacobian
+    counted = _counted(predict, data.num_classes, on_images, total=on_paths + elsewhere)
+    with torch.inference_mode():
+        evaluation = evaluate(counted, split, data, batch_size=settings.batch_size)
+        paths = _in_rounds(counted, data, probes, evaluation.correct, settings)
+        record = _record(paths, evaluation.correct, split.labels, data.num_classes)
+        if settings.until_se is not None:
+            record["forward_passes_saved"] = on_paths - sum(record[kind]["n_samples"] for kind in KINDS)
+        further, arrays = _further(counted, data, settings)
+    return record | further | {"settings": settings.to_dict()}, frequency_arrays(paths) | arrays
+
+
+def _counted(predict: Predict, num_classes: int, on_images: Callable[[int, int], object], *, total: int) -> Predict:
+    """Return `predict`, held to its number of classes, that tells how many images it has seen."""
     done = 0
 
     def counted(images: Tensor) -> Tensor:
         nonlocal done
         logits = predict(images)
-        if logits.ndim != 2 or logits.shape[1] != data.num_classes:
+        if logits.ndim != 2 or logits.shape[1] != num_classes:
             raise SettingError(
-                f"the model gives outputs of shape {tuple(logits.shape[1:])} per image, the data set has "
-                f"{data.num_classes} classes"
+                f"the model gives outputs of shape {tuple(logits.shape[1:])} per image, the data set has {num_classes} "
+                "classes"
             )
         done += len(images)
         on_images(done, total)
         return logits.float()
 
-    with torch.inference_mode():
-        evaluation = evaluate(counted, split, data, batch_size=settings.batch_size)
-        paths = _in_rounds(counted, data, probes, evaluation.correct, settings)
-        record = _record(paths, evaluation.correct, split.labels, data.num_classes)
-        arrays = frequency_arrays(paths)
-        if settings.until_se is not None:
-            used = sum(found["n_samples"] for found in (record["within_class"], record["between_class"]))
-            record["forward_passes_saved"] = sum(int(pairs.samples.sum()) for pairs in everything) - used
-        common: dict[str, Any] = {"split": settings.split, "seed": settings.seed, "batch_size": settings.batch_size}
-        if settings.fourier:
-            record["fourier"], found = measure_fourier(counted, data, pairs=settings.fourier, **common)
-            arrays |= found
-        if settings.local:
-            record["local"], found = measure_local(counted, data, images=settings.local, **common)
-            arrays |= found
-        if settings.jacobian:
-            images = data.normalise(split.images[: settings.jacobian])
-            record["jacobian_norm"] = jacobian_norm(
-                counted, images, batch_size=settings.batch_size, projections=settings.projections, seed=settings.seed
-            )
-    record["settings"] = settings.to_dict()
+    return counted
+
+
+def _further(predict: Predict, data: Data, settings: MeasureSettings) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what is asked for besides straight paths."""
+    record: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    common: dict[str, Any] = {"split": settings.split, "seed": settings.seed, "batch_size": settings.batch_size}
+    if settings.fourier:
+        record["fourier"], found = measure_fourier(predict, data, pairs=settings.fourier, **common)
+        arrays |= found
+    if settings.local:
+        record["local"], found = measure_local(predict, data, images=settings.local, **common)
+        arrays |= found
+    if settings.jacobian:
+        images = data.splits[settings.split].images[: settings.jacobian]
+        record["jacobian_norm"] = jacobian_norm(
+            predict,
+            data.normalise(images),
+            batch_size=settings.batch_size,
+            projections=settings.projections,
+            seed=settings.seed,
+        )
     return record, arrays
 
 

@@ -86,6 +86,12 @@ def test_a_function_with_other_outputs_is_refused(data):
         measure_function(lambda x: torch.full((len(x), 10), float("inf")), data, MeasureSettings(pairs=1))
 
 
+@pytest.mark.parametrize("name", ["fourier", "local", "jacobian"])
+def test_more_images_than_there_are_is_said_before_anything_is_measured(data, name):
+    with pytest.raises(SettingError, match=f"{name}=700: needs [0-9]+ images, there are 602"):
+        measure_function(None, data, MeasureSettings(pairs=1, **{name: 700}))
+
+
 def test_identical_images_are_left_out_counted_and_leave_no_nan(data):
     images = data.test.images.clone()
     images[data.test.labels == 4] = images[data.test.labels == 4][0]
