@@ -10,6 +10,7 @@ MEMORY_FORMATS = ("channels_last", "contiguous_format")
 SPLITS = ("train", "validation", "test", "extra")
 PAIRINGS = ("random", "official")
 SIGNALS = ("probabilities", "logits", "margin")
+PENALTIES = ("spectral_penalty", "jacobian_penalty", "path_penalty")
 NOISE_TYPES = ("radial", "random", "fourier", "f", "1/f", "uniform")
 
 
@@ -40,6 +41,11 @@ class TrialConfig(Settings):
     flip_crop: int = 4  # pixels of padding for the random crop; a left-right flip goes with it
     cutout: int = 0  # pixels of the side of the blanked square
     label_smoothing: float = 0.0  # share of the label spread evenly over the classes
+
+    # Penalties on the function, added to the loss: the strength of each, 0 leaves it out
+    spectral_penalty: float = 0.0  # on half the squared spectral norms of all weight matrices
+    jacobian_penalty: float = 0.0  # on half the squared norm of the Jacobian at training images, logits per unit
+    path_penalty: float = 0.0  # on the total variation of probabilities per unit, on paths within a class
 
     # Label noise, an intervention too: a wave over image space moves that mean share of the label onto all classes
     label_noise: float = 0.0  # the mean share, above 0 also what noise fitting is measured with
@@ -85,6 +91,7 @@ class TrialConfig(Settings):
             ("flip_crop", self.flip_crop >= 0, "at least 0"),
             ("cutout", self.cutout >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing <= 1, "between 0 and 1"),
+            *((name, 0 <= getattr(self, name) < float("inf"), "at least 0 and finite") for name in PENALTIES),
             ("label_noise", 0 <= self.label_noise <= 0.5, "between 0 and 0.5"),
             ("noise_type", self.noise_type in NOISE_TYPES, "one of " + ", ".join(NOISE_TYPES)),
             ("noise_frequency", 0 < self.noise_frequency < float("inf"), "above 0 and finite"),

@@ -18,7 +18,7 @@ LAYERS = (
     "settings",
     "config seeds registry",
     "data",
-    "models interventions label_noise",
+    "models interventions penalties label_noise",
     "check checkpoint",
     "train measure",
     "calibrate trial network",
