@@ -41,6 +41,8 @@ class Measure:
 
     def run(self) -> None:
         arrays_file = self.output.with_suffix(".npz")
+        if self.output.is_dir() or self.output.suffix == ".npz":
+            raise SettingError(f"--output {self.output}: expected a file for JSON; the paths go into an npz beside it")
         if not self.output.parent.is_dir():
             raise SettingError(f"--output {self.output}: there is no folder {self.output.parent}")
         if self.data_dir is not None:
@@ -50,6 +52,8 @@ class Measure:
 
         from specbias.network import measure_network
 
+        if self.network.checkpoint is None:
+            print("no --checkpoint: measuring the network as its factory makes it", file=sys.stderr)
         started = time.perf_counter()
         with _Bar() as bar:
             record, arrays = measure_network(self.network, on_images=bar.update)
@@ -103,7 +107,7 @@ def _as_text(record: dict) -> str:
         cells = []
         for name in ("high_frequency_share", "mean_frequency", "total_variation"):
             error = "" if errors.get(name) is None else f" +- {errors[name]:.4f}"
-            cells.append(f"{found[name]:.4f}{error}" if name in found else "undefined")
+            cells.append(f"{found[name]:.4f}{error}" if found[name] is not None else "undefined")
         lines.append(f"{kind.replace('_', ' '):14}" + "".join(f"{cell:>24}" for cell in cells))
         left_out = f", {found['n_left_out']} left out as too short" if found["n_left_out"] else ""
         lines[-1] += f"   {found['n_paths']} paths, {found['n_samples']} images{left_out}"

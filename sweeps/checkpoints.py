@@ -29,7 +29,6 @@ from specbias.settings import SettingError
 from sweeps.service.command_line import Options
 from sweeps.service.study import Preset, Settings, Study
 
-REPORTED = ("mirror", "hann", "detrend", "mean_frequency", "total_variation")
 PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
 IMAGES_PER_SECOND = {"cpu": 1000, "cuda": 20_000}  # guessed for a ResNet-18
 
@@ -126,6 +125,7 @@ class _Measured:
 
 def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
     from specbias.measure import Measurement
+    from specbias.measure.frequency import REPORTED
     from specbias.network import measure_network
 
     record, arrays = measure_network(config)
@@ -133,7 +133,7 @@ def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, An
     for kind in ("within_class", "between_class"):
         found = record[kind]
         metrics[f"frequency/{kind}"] = found["high_frequency_share"]
-        metrics |= {f"frequency/{kind}/{name}": found[name] for name in REPORTED if name in found}
+        metrics |= {f"frequency/{kind}/{name}": found[name] for name in REPORTED if found[name] is not None}
         if found["ends_correct"]["n_paths"]:
             metrics[f"frequency/{kind}/ends_correct"] = found["ends_correct"]["high_frequency_share"]
     for part, found in record.get("fourier", {}).items():
@@ -148,7 +148,7 @@ def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, An
 
 def execution(device: str, *, threads: int) -> Settings:
     """Networks are measured in float32: rounding to bf16 is itself a high frequency."""
-    return {"device": device, "threads": threads, "batch_size": 2048 if device == "cuda" else 256}
+    return {"device": device, "threads": threads}
 
 
 def seconds(config: ListedNetwork) -> float:

@@ -26,12 +26,13 @@ def load_imagefolder(directory: Path, *, image_size: int | None = None) -> Data:
         steps = [v2.Resize(image_size, antialias=True), v2.CenterCrop(image_size), v2.PILToTensor()]
     try:
         files = ImageFolder(str(directory), transform=v2.Compose(steps))
-        pairs = [(image, label) for image, label in files]
-        images = torch.stack([image for image, _ in pairs])
+        images = torch.empty(len(files), *files[0][0].shape, dtype=torch.uint8)
+        for row, (image, _) in enumerate(files):
+            images[row] = image
     except OSError as error:  # not there, no class, no image, or not an image
         raise SettingError(f"imagefolder {directory}: {str(error).splitlines()[0]}") from None
     except RuntimeError:
         raise SettingError(f"imagefolder {directory}: images of several sizes; give --image-size") from None
     none = Split(images[:0], torch.zeros(0, dtype=torch.long))
-    test = Split(images, torch.tensor([label for _, label in pairs]))
+    test = Split(images, torch.tensor(files.targets))
     return Data(none, none, test, mean=MEAN, std=STD, num_classes=len(files.classes))
