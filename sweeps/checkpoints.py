@@ -1,9 +1,9 @@
 """What functions have these networks learned? Measures a list of networks, trained anywhere, into one experiment.
 
 The list is a CSV file with a row per network. Its columns are `model` (torchvision:NAME, package.module:factory, or a
-name in specbias.models.MODELS), `checkpoint` (its weights, from the file's folder), any setting of the measurement, and
-whatever else describes the networks (width, weight_decay, ...), which becomes a setting of the record and a column of
-its table.
+name in specbias.models.MODELS), `checkpoint` (its weights, from the file's folder), any setting of the measurement
+("0.5,0.5,0.5" in quotes for three numbers; --set wins over the file), and whatever else describes the networks (width,
+weight_decay, ...), which becomes a setting of the record and a column of its table.
 
   python sweeps/checkpoints.py --models networks.csv --set pairs=20 --experiment my-networks
   python analysis/interventions.py --experiment my-networks      frequency against accuracy, a point per network
@@ -71,12 +71,15 @@ def networks(base: ListedNetwork, options: ListOptions) -> list[Settings]:
     if options.models is None:
         raise SettingError("--models FILE.csv: name the list of networks, with the columns model and checkpoint")
     try:
-        with Path(options.models).expanduser().open(newline="") as file:
+        with Path(options.models).expanduser().open(newline="", encoding="utf-8-sig") as file:
             rows = [*csv.DictReader(file, skipinitialspace=True)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingError(f"--models {options.models}: {getattr(error, 'strerror', None) or error}") from None
     if not rows or not {"model", "checkpoint"} <= rows[0].keys():
-        raise SettingError(f"--models {options.models}: expected rows under the columns model and checkpoint")
+        found = ", ".join(map(str, rows[0])) if rows else "no rows"
+        raise SettingError(
+            f"--models {options.models}: expected rows under the columns model and checkpoint, not {found}"
+        )
     return [_settings(row, number, options.models) for number, row in enumerate(rows, start=2)]
 
 
@@ -84,7 +87,10 @@ def _settings(row: dict[Any, Any], number: int, file: str) -> Settings:
     if None in row or None in row.values():
         raise SettingError(f"--models {file}, line {number}: not as many values as columns")
     known = {field.name for field in fields(NetworkConfig)}
-    own = {name: ListedNetwork.parse(name, text) for name, text in row.items() if name in known and text}
+    try:
+        own = {name: ListedNetwork.parse(name, text) for name, text in row.items() if name in known and text}
+    except SettingError as error:
+        raise SettingError(f"--models {file}, line {number}: {error}") from None
     if "checkpoint" in own:
         own["checkpoint"] = str((Path(file).expanduser().parent / own["checkpoint"]).resolve())
     further = {name: _value(text) for name, text in row.items() if name not in known}

@@ -32,8 +32,12 @@ def paired_difference(
     total_variation, ... What the images have in common drops out, so that far smaller differences show than the
     standard errors of the two means suggest. The error resamples images, with all paths of one together. With
     `both_correct`, over the paths whose ends both networks classify correctly: a difference there is not one of
-    accuracy. Paths that only one was measured on are left out; ValueError if no path is left.
+    accuracy. Paths that only one was measured on are left out; ValueError if no path is left, or they
+    measured different signals.
     """
+    signals = [str(arrays["frequency/signal"]) for arrays in (first, second)]
+    if signals[0] != signals[1]:
+        raise ValueError(f"one is of {signals[0]}, the other of {signals[1]}")
     prefix = f"frequency/{kind}"
     names = [f"{prefix}/{name}" for name in ("first_image", "second_image", "samples")]
     paths = [[tuple(path) for path in np.stack([arrays[name] for name in names], 1)] for arrays in (first, second)]

@@ -42,6 +42,7 @@ class PathValues:
     scalars: dict[str, np.ndarray]
     spectra: dict[str, np.ndarray]
     axis: np.ndarray
+    signal: str
 
     @property
     def ends_correct(self) -> np.ndarray:
@@ -108,7 +109,7 @@ def measure_pairs(
             scalars.setdefault(name, axis.new_zeros(len(pairs)))[rows] = values
     correct = correct.cpu()
     scalars |= {"first_correct": correct[pairs.first], "second_correct": correct[pairs.second]}
-    return PathValues(pairs, _as_arrays(scalars), _as_arrays(spectra), axis.cpu().numpy())
+    return PathValues(pairs, _as_arrays(scalars), _as_arrays(spectra), axis.cpu().numpy(), signal)
 
 
 def _as_arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -128,6 +129,7 @@ def joined(parts: list[PathValues], *, reached: int | None = None) -> PathValues
         {name: np.concatenate([part.scalars[name] for part in parts]) for name in parts[0].scalars},
         {name: np.concatenate([part.spectra[name] for part in parts]) for name in parts[0].spectra},
         parts[0].axis,
+        parts[0].signal,
     )
 
 
@@ -171,6 +173,7 @@ def frequency_metrics(found: dict[str, PathValues], *, few: bool = False) -> dic
 def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     """Return what the npz keeps of kind -> values: every path, and mean spectra, under `frequency/{kind}/`.
 
+    `frequency/signal` is probabilities, logits or margin.
     (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `samples`,
     and every scalar of PathValues. Spectra at `frequency/axis` (51,): `spectrum` (51,) over all paths,
     `ends_correct/spectrum`, and per class or class pair `spectrum_per_classes` (G, 51), for the `classes` (G, 2);
@@ -181,7 +184,7 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for kind, values in found.items():
         pairs, prefix = values.pairs, f"frequency/{kind}"
-        arrays["frequency/axis"] = values.axis
+        arrays |= {"frequency/axis": values.axis, "frequency/signal": np.array(values.signal)}
         columns = {"first_image": pairs.first, "second_image": pairs.second, "distance": pairs.distance}
         columns |= {"first_class": pairs.first_class, "second_class": pairs.second_class, "samples": pairs.samples}
         arrays |= {f"{prefix}/{name}": column.numpy() for name, column in columns.items()}

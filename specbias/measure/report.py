@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from specbias.config import MeasureSettings
 from specbias.data import Data
@@ -55,6 +55,8 @@ def measure_function(
     NaN. `on_images` is told the images done and to do. Raises SettingError where the images do not suffice or the
     number of logits is wrong, FloatingPointError on an output that is not finite.
     """
+    if isinstance(predict, nn.Module) and predict.training:
+        raise SettingError("the network is in training mode: call its eval() first")
     probes = choose_probes(
         data,
         pairs=settings.pairs,
@@ -79,13 +81,15 @@ def measure_function(
         paths = _in_rounds(counted, data, probes, evaluation.correct, settings)
         record = _record(paths, evaluation.correct, split.labels, data.num_classes)
         if settings.until_se is not None:
+            record["until_se_reached"] = all(_precise([values], settings.until_se) for values in paths.values())
             record["forward_passes_saved"] = on_paths - sum(record[kind]["n_samples"] for kind in KINDS)
         further, arrays = _further(counted, data, settings)
         if "extra" in data.splits and settings.split != "extra":
             extra = evaluate(counted, data.splits["extra"], data, batch_size=settings.batch_size)
             further["extra_accuracy"] = extra.correct.double().mean().item()
     arrays["accuracy_per_class"] = np.array(record["accuracy_per_class"])
-    return record | further | {"settings": settings.to_dict()}, frequency_arrays(paths) | arrays
+    record |= further | {"class_names": list(data.class_names), "settings": settings.to_dict()}
+    return record, frequency_arrays(paths) | arrays
 
 
 def _counted(predict: Predict, num_classes: int, on_images: Callable[[int, int], object], *, total: int) -> Predict:

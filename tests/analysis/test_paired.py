@@ -6,9 +6,10 @@ import pytest
 from analysis.inference.paired import paired_difference
 
 
-def arrays(values, images, correct=True):
+def arrays(values, images, correct=True, signal="probabilities"):
     count = len(values)
     return {
+        "frequency/signal": np.array(signal),
         "frequency/within_class/first_image": images[0],
         "frequency/within_class/second_image": images[1],
         "frequency/within_class/samples": np.full(count, 70),
@@ -56,5 +57,7 @@ def test_without_a_common_path_there_is_nothing_to_compare(planted):
     images, first, second = planted
     with pytest.raises(ValueError, match="no path on which both were measured"):
         paired_difference(arrays(first, images), arrays(second, images + 1000), kind="within_class")
+    with pytest.raises(ValueError, match="one is of probabilities, the other of logits"):
+        paired_difference(arrays(first, images), arrays(second, images, signal="logits"), kind="within_class")
     with pytest.raises(ValueError, match="no path that both get right"):
         paired_difference(arrays(first, images, False), arrays(second, images), kind="within_class", both_correct=True)

@@ -13,6 +13,7 @@ from specbias.measure.fourier import measure_fourier
 from specbias.measure.jacobian import jacobian_norm
 from specbias.measure.local import measure_local
 from specbias.measure.report import measure_function
+from specbias.models import build_model
 from specbias.settings import SettingError
 
 
@@ -69,8 +70,9 @@ def test_until_se_stops_early_and_says_what_that_saved(data):
         )
     first, _ = measure_function(predict, data, MeasureSettings(pairs=n))
     assert some["between_class"]["mean_frequency"] == pytest.approx(first["between_class"]["mean_frequency"], abs=1e-6)
+    assert some["until_se_reached"]
     never, _ = measure_function(predict, data, MeasureSettings(pairs=25, until_se=1e-9))
-    assert never["forward_passes_saved"] == 0
+    assert never["forward_passes_saved"] == 0 and not never["until_se_reached"]
     assert never["within_class"]["n_paths"] == whole["within_class"]["n_paths"]
 
 
@@ -107,6 +109,15 @@ def test_a_second_test_set_is_evaluated_too(data):
     record, _ = measure_function(random_network, both, MeasureSettings(pairs=1))
     validation, _ = measure_function(random_network, data, MeasureSettings(pairs=1, split="validation"))
     assert record["extra_accuracy"] == validation["accuracy"] and "extra_accuracy" not in validation
+
+
+def test_a_network_in_training_mode_is_refused_and_left_as_it_is(data):
+    model = build_model("small_cnn", num_classes=10, image_size=32, width=4)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(SettingError, match="in training mode"):
+        measure_function(model, data, MeasureSettings(pairs=1))
+    measure_function(model.eval(), data, MeasureSettings(pairs=1))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_what_is_undefined_is_none(data):
