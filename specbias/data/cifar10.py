@@ -34,6 +34,7 @@ def load_cifar10(directory: Path) -> Data:
         mean=MEAN,
         std=STD,
         num_classes=10,
+        class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     )
 
 
