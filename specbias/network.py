@@ -21,7 +21,7 @@ from specbias.data import DATASETS, Data, Split, data_directory
 from specbias.data.imagefolder import load_imagefolder
 from specbias.measure import evaluating
 from specbias.measure.report import measure_function
-from specbias.models import MODELS, build_model
+from specbias.models import build_model, look_up_model
 from specbias.registry import load, look_up
 from specbias.settings import SettingError
 
@@ -81,7 +81,7 @@ def load_network(config: NetworkConfig, *, num_classes: int, image_size: int) ->
         raise SettingError(f'model_args={config.model_args}: expected names and values, {{"width": 16}}')
     factory: Callable[..., Any]
     if ":" not in config.model:
-        look_up(MODELS, config.model, "model")
+        look_up_model(config.model)
         factory = functools.partial(build_model, config.model, num_classes=num_classes, image_size=image_size)
     else:
         factory = _factory(config.model)

@@ -202,7 +202,7 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
     ("flags", "said"),
     [
         (("--model", "nothing"), "error: unknown model 'nothing'; known:"),
-        (("--dataset", "mnist"), "error: unknown data set 'mnist'; known: cifar10, digits, imagefolder:DIR"),
+        (("--dataset", "mnist"), "error: unknown data set 'mnist'; known: cifar10, cifar100, digits, imagefolder:DIR"),
         (("--pairs", "400"), "error: 400 pairs need 800 images of a class"),
         (("--output", "no/where.json"), "error: --output no/where.json: there is no folder no"),
         (("--split", "extra"), "error: split=extra: not in digits, which has train, validation, test"),
