@@ -70,7 +70,7 @@ def test_what_the_network_draws_is_a_stream_of_its_own_for_every_epoch(small, tm
         torch.rand(3)
         before = torch.get_rng_state()
         state, found = next(trial)
-        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(torch.get_rng_state(), before) and state.model.dropout.p == 0.5
         same(found, expected)
         if state.epoch == 1:
             state.save(tmp_path)
