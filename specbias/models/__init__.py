@@ -48,8 +48,10 @@ def look_up_model(name: str, *, width: int | None = None, dropout: float = 0.0) 
     known = MODELS | {TORCHVISION + "NAME": FROM_TORCHVISION}
     model = FROM_TORCHVISION if name.startswith(TORCHVISION) else look_up(known, name, "model")
     if model.width is None and (width is not None or dropout):
-        refused = f"width={width}" if width is not None else f"dropout={dropout}"
-        raise SettingError(f"{refused}: {name} is taken as it is; name it with no width and dropout 0")
+        refused, possible = (
+            (f"width={width}", "width=none") if width is not None else (f"dropout={dropout}", "dropout=0")
+        )
+        raise SettingError(f"{refused}: {name} is taken as it is, with {possible}")
     if width is not None and width % model.width_step:
         raise SettingError(f"width={width}: {name} needs a multiple of {model.width_step}")
     return model
