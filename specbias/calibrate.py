@@ -33,7 +33,7 @@ def fastest_execution(config: TrialConfig) -> dict[str, Any]:
 def _seconds_per_step(config: TrialConfig) -> float:
     facts = DATASETS[config.dataset]
     size, classes = facts.image_size, facts.num_classes
-    model = build_model(config.model, num_classes=classes, image_size=size, width=config.width)
+    model = build_model(config.model, num_classes=classes, image_size=size, width=config.width, dropout=config.dropout)
     state = new_state(model, config)
     images = torch.randn(config.batch_size, 3, size, size, device=config.device)
     images = images.contiguous(memory_format=getattr(torch, config.memory_format))

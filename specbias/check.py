@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from specbias.config import NOISE_TYPES, TrialConfig
 from specbias.data import DATASETS
-from specbias.models import MODELS
+from specbias.models import look_up_model
 from specbias.registry import look_up
 from specbias.settings import SettingError
 
@@ -31,7 +31,7 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     Settings of a label noise that it does not use are put to their defaults. So that one trial has one identity, and
     tables have numbers. Raises SettingError on an unknown name.
     """
-    width = config.width or look_up(MODELS, config.model, "model").width
+    width = config.width or look_up_model(config.model).width
     noise = config.noise_type if config.label_noise else None
     unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
     idle = {name: getattr(TrialConfig, name) for name in unused}
@@ -40,7 +40,7 @@ def complete_config(config: TrialConfig) -> TrialConfig:
 
 def check_config(config: TrialConfig) -> None:
     """Raise SettingError, one line, if the settings name something unknown or do not fit the data set."""
-    look_up(MODELS, config.model, "model")
+    look_up_model(config.model, width=config.width, dropout=config.dropout)
     facts = look_up(DATASETS, config.dataset, "data set")
     size, available = training_images(config), training_images(replace(config, train_size=None))
     if size > available:

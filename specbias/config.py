@@ -27,8 +27,9 @@ class TrialConfig(Settings):
     legacy_split: bool = False  # validation images join the training split, as in the paper's code
 
     # Model
-    model: str = "resnet18"  # a name in specbias.models.MODELS
+    model: str = "resnet18"  # a name in specbias.models.MODELS, or torchvision:NAME
     width: int | None = None  # channels of the first stage; None: the published width
+    dropout: float = 0.0  # share of features dropped before the last layer in training
 
     # Training: SGD with Nesterov momentum 0.9, cosine to zero over all steps
     epochs: int = 30  # passes over the training images
@@ -83,6 +84,7 @@ class TrialConfig(Settings):
         return (
             ("train_size", self.train_size is None or self.train_size >= 1, "at least 1, or None for all"),
             ("width", self.width is None or self.width >= 1, "at least 1, or None for the published width"),
+            ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch_size", self.batch_size >= 2, "at least 2 (batch norm needs two images)"),
             ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),

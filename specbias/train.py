@@ -6,6 +6,7 @@ lr/2 (1 + cos(pi i / steps)) for i = 1..steps, weight decay on all parameters. I
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -49,23 +50,24 @@ def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Ite
         order = torch.randperm(len(data.train.labels), generator=streams["order"]).to(config.device)
         losses = []
         model.train()
-        for step, rows in enumerate(order.split(config.batch_size)[:steps], start=(epoch - 1) * steps + 1):
-            images = data.normalise(data.train.images[rows])
-            targets = one_hot(data.train.labels[rows], data.num_classes).float()
-            for name, intervene in interventions.items():
-                images, targets = intervene(images, targets, streams[name])
-            if noise is not None:
-                targets = noise.apply(images, targets)
+        with _own_draws(config, epoch):
+            for step, rows in enumerate(order.split(config.batch_size)[:steps], start=(epoch - 1) * steps + 1):
+                images = data.normalise(data.train.images[rows])
+                targets = one_hot(data.train.labels[rows], data.num_classes).float()
+                for name, intervene in interventions.items():
+                    images, targets = intervene(images, targets, streams[name])
+                if noise is not None:
+                    targets = noise.apply(images, targets)
 
-            images = images.contiguous(memory_format=getattr(torch, config.memory_format))
-            optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))
-            with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-                logits = model(images)
-            loss = cross_entropy(logits.float(), targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
+                images = images.contiguous(memory_format=getattr(torch, config.memory_format))
+                optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))
+                with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+                    logits = model(images)
+                loss = cross_entropy(logits.float(), targets)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
 
         finite = torch.stack(losses).isfinite()
         if not finite.all():
@@ -73,6 +75,18 @@ def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Ite
             raise Diverged(f"the loss is not finite from step {first_bad} on (epoch {epoch})")
         state.epoch = epoch
         yield state
+
+
+@contextmanager
+def _own_draws(config: TrialConfig, epoch: int) -> Iterator[None]:
+    """Give what the network itself draws (dropout, shaking) a stream: torch's global generators, put back after."""
+    cuda = config.device == "cuda"
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):
+        seed = derive_seed(config.seed, "model noise", epoch)
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed(seed)
+        yield
 
 
 def _generator(config: TrialConfig, purpose: str, epoch: int) -> torch.Generator:

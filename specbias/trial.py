@@ -36,8 +36,13 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     noise = build_label_noise(config, data)
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(config.seed, "model"))
-        image_size = data.train.images.shape[-1]
-        model = build_model(config.model, num_classes=data.num_classes, image_size=image_size, width=config.width)
+        model = build_model(
+            config.model,
+            num_classes=data.num_classes,
+            image_size=data.train.images.shape[-1],
+            width=config.width,
+            dropout=config.dropout,
+        )
     state = new_state(model, config)
     if checkpoint is not None:
         state.restore(checkpoint)

@@ -17,7 +17,7 @@ from typing import Any
 from specbias.check import check_config, complete_config
 from specbias.config import TrialConfig
 from specbias.data import DATASETS
-from specbias.models import MODELS
+from specbias.models import look_up_model
 from sweeps.service.study import Preset, Study
 
 
@@ -26,7 +26,7 @@ def interventions(base: Any) -> dict[str, list]:
     return {
         "epochs": _shares(base.epochs, (1 / 5, 1 / 2), least=1),
         "train_size": _shares(base.train_size, (1 / 8, 1 / 3), least=base.batch_size),
-        "width": [*_shares(base.width, (1 / 2,), least=1), 2 * base.width],
+        "width": _widths(base),
         "weight_decay": [0.0],
         "flip_crop": [0],
         "cutout": [16],
@@ -52,8 +52,14 @@ def quick_interventions(base: Any) -> dict[str, list]:
     return interventions(base) | {
         "epochs": _shares(base.epochs, (1 / 5, 1 / 3, 1 / 2, 3 / 4), least=1),
         "train_size": [size for size in (100, 200, 400, 700) if base.batch_size <= size < base.train_size],
-        "width": [16],
+        "width": _widths(base)[-1:],
     }
+
+
+def _widths(base: Any) -> list[int]:
+    """Return half and double the width, where the model has a width that can be that."""
+    step = look_up_model(base.model).width_step
+    return [w for w in (base.width // 2, 2 * base.width) if w and w % step == 0] if base.width else []
 
 
 def _shares(whole: int, shares: tuple[float, ...], *, least: int) -> list[int]:
@@ -85,11 +91,11 @@ PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
 
 def seconds(config: Any) -> float:
     """Guess a complete TrialConfig's time from the floating-point operations of its network."""
-    model, facts = MODELS[config.model], DATASETS[config.dataset]
+    model, facts = look_up_model(config.model), DATASETS[config.dataset]
     pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
     trained = 3 * config.epochs * config.train_size
     measured = len(config.epochs_to_measure) * (config.train_size + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
-    flop = 1e6 * model.megaflops * (config.width / model.width) ** 2
+    flop = 1e6 * model.megaflops * (config.width / model.width if model.width else 1) ** 2
     cores = config.threads if config.device == "cpu" else 1
     return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * cores)
 
@@ -101,8 +107,15 @@ def run(config: TrialConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]
 
 
 def prepare(config: TrialConfig) -> None:
-    from specbias.data import prepare_data
+    import torch
 
+    from specbias.data import prepare_data
+    from specbias.models import build_model
+
+    facts = DATASETS[config.dataset]
+    sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
+    with torch.device("meta"):  # a network that cannot be is said before any trial
+        build_model(config.model, **sizes, width=config.width, dropout=config.dropout)
     prepare_data(config.dataset)
 
 

@@ -27,7 +27,7 @@ SPATIAL_FREQUENCIES = (1.5, 3, 6, 8, 10, 12, 16, 22)  # cycles per image
 
 def interventions(base: Any) -> dict[str, list]:
     """What a trial changes, one setting at a time: the regularisers, and the size."""
-    return {"weight_decay": [0.0], "cutout": [16], "mixup": [0.4], "width": [2 * base.width]}
+    return {"weight_decay": [0.0], "cutout": [16], "mixup": [0.4], "width": [2 * base.width] if base.width else []}
 
 
 def quick_interventions(base: Any) -> dict[str, list]:

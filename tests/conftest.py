@@ -34,9 +34,19 @@ def small():
 @pytest.fixture
 def cifar_directory() -> Path:
     """The folder with CIFAR-10 in torchvision's format, by SPECBIAS_DATA_DIR."""
+    return data_folder("cifar-10-batches-py")
+
+
+@pytest.fixture
+def cifar100_directory() -> Path:
+    """The folder with CIFAR-100 in torchvision's format, by SPECBIAS_DATA_DIR."""
+    return data_folder("cifar-100-python")
+
+
+def data_folder(files: str) -> Path:
     folder = os.environ.get("SPECBIAS_DATA_DIR")
-    if not folder or not (Path(folder) / "cifar-10-batches-py").is_dir():
-        pytest.skip("no CIFAR-10: set SPECBIAS_DATA_DIR to a folder that holds cifar-10-batches-py")
+    if not folder or not (Path(folder) / files).is_dir():
+        pytest.skip(f"no such data: set SPECBIAS_DATA_DIR to a folder that holds {files}")
     return Path(folder)
 
 

@@ -40,6 +40,7 @@ def test_every_setting_is_part_of_the_identity():
         "label_noise": 0.5,
         "noise_type": "uniform",
         "noise_normalise": "batch",
+        "dropout": 0.5,
     }
     for field in dataclasses.fields(TrialConfig):
         value = other[field.name] if field.name in other else (field.default or 0) + 1
@@ -65,6 +66,7 @@ def test_identities_are_those_of_the_first_release():
     [
         ({"epochs": 0}, "epochs=0: must be at least 1"),
         ({"learning_rate": float("nan")}, "learning_rate=nan: must be above 0"),
+        ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
         ({"label_smoothing": 1.5}, "label_smoothing=1.5: must be between 0 and 1"),
         ({"epochs": 2.5}, "epochs=2.5: not a whole number"),
         ({"epochs": True}, "epochs=True: not a whole number"),

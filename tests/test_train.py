@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from specbias.data import load_data
-from specbias.models import build_model
+from specbias.models import MODELS, build_model
 from specbias.seeds import derive_seed
 from specbias.train import Diverged, new_state, train
 
 
 def fresh(config):
     torch.manual_seed(7)
-    return build_model(config.model, num_classes=10, image_size=32, width=config.width)
+    return build_model(config.model, num_classes=10, image_size=32, width=config.width, dropout=config.dropout)
 
 
 def weights(model):
@@ -90,6 +90,35 @@ def test_an_intervention_leaves_the_streams_of_others_alone(small, monkeypatch):
 
     assert run(["cutout"])["cutout"] == run(["mixup", "cutout", "later"])["cutout"]
     assert len(set(run(["a", "b"])["a"] + run(["a", "b"])["b"])) == 8
+
+
+def test_what_the_network_draws_differs_from_step_to_step_epoch_to_epoch_and_seed_to_seed(small):
+    def drawn(seed):
+        found = []
+        config = small(epochs=2, dropout=0.5, seed=seed)
+        model = fresh(config)
+        model.dropout.register_forward_hook(lambda *_: found.append(torch.get_rng_state().numpy().tobytes()))
+        list(train(new_state(model, config), load_data(config)))
+        return found
+
+    first, again, other = drawn(0), drawn(0), drawn(1)
+    assert first == again and len(set(first + other)) == 16
+
+
+@pytest.mark.parametrize("model", ["shake_shake_32", "pyramid_net"])
+def test_a_shaken_network_goes_on_from_a_checkpoint_bit_for_bit(small, tmp_path, model, monkeypatch):
+    monkeypatch.setitem(MODELS, "pyramid_net", MODELS["pyramid_net"]._replace(arguments={"depth": 11}))
+    config = small(model=model, width=2, epochs=2, train_size=20, batch_size=10)
+    data = load_data(config)
+    torch.manual_seed(1)
+    for state in train(new_state(fresh(config), config), data):
+        if state.epoch == 1:
+            state.save(tmp_path)
+    torch.manual_seed(2)
+    resumed = new_state(fresh(config), config)
+    resumed.restore(tmp_path)
+    list(train(resumed, data))
+    assert torch.equal(weights(resumed.model), weights(state.model))
 
 
 @pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"memory_format": "contiguous_format"}, {"mixup": 1.0}])

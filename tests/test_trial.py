@@ -61,6 +61,23 @@ def test_stop_and_resume_equals_the_uninterrupted_trial_bit_for_bit(small, tmp_p
         assert all(torch.equal(v, final[k]) for k, v in rest[-1][0].model.state_dict().items())
 
 
+def test_what_the_network_draws_is_a_stream_of_its_own_for_every_epoch(small, tmp_path):
+    """Whatever the caller does to torch's own stream, and wherever the trial stopped; and that stream is not moved."""
+    config = small(dropout=0.5, epochs=3, measurement_epochs=(1, 2, 3), probe_pairs=0)
+    uninterrupted = measured(config)
+    trial = run_trial(config)
+    for expected in uninterrupted:
+        torch.rand(3)
+        before = torch.get_rng_state()
+        state, found = next(trial)
+        assert torch.equal(torch.get_rng_state(), before) and state.model.dropout.p == 0.5
+        same(found, expected)
+        if state.epoch == 1:
+            state.save(tmp_path)
+    for found, expected in zip(measured(config, tmp_path), uninterrupted[1:], strict=True):
+        same(found, expected)
+
+
 def test_measuring_more_often_does_not_change_training(small):
     often = measured(small(epochs=4, measurement_epochs=(0, 1, 2, 3, 4)))[-1]
     once = measured(small(epochs=4, measurement_epochs=(4,)))[-1]

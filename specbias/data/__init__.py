@@ -36,6 +36,7 @@ DATASETS = {
         32,
         extra="specbias.data.cifar10:load_cifar10_1",
     ),
+    "cifar100": Dataset("specbias.data.cifar100:load_cifar100", (45_000, 5_000, 10_000), 50, 100, 32),
     "digits": Dataset("specbias.data.digits:load_digits", (992, 203, 602), 29, 10, 32),
 }
 

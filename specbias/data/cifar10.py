@@ -13,28 +13,37 @@ from specbias.settings import SettingError
 # "Spectral Bias in Practice", released code: channel constants of the training images, to their last digit.
 MEAN = (0.49139968, 0.48215841, 0.44653091)
 STD = (0.24703223, 0.24348513, 0.26158784)
-VALIDATION_PER_CLASS = 500
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+VALIDATION = 5_000  # images, equally many of each class
 
 
 @lru_cache(maxsize=1)
 def load_cifar10(directory: Path) -> Data:
     """Return CIFAR-10: 45,000 training, 5,000 validation and 10,000 test images, downloaded if they are not there.
 
-    Validation is the last 500 training images of each class in file order (which is random). The files are checked
-    against torchvision's md5 sums; SettingError says what was looked for, where, and how to get it.
+    Validation is the last 500 training images of each class in file order (which is random).
     """
-    train, test = (_read(directory, train=part) for part in (True, False))
+    return read_cifar(CIFAR10, directory, num_classes=10, class_names=CLASS_NAMES)
+
+
+def read_cifar(kind: type[CIFAR10], directory: Path, *, num_classes: int, class_names: tuple[str, ...] = ()) -> Data:
+    """Return the data set that a class of torchvision reads, the last training images of each class for validation.
+
+    The files are checked against torchvision's md5 sums; SettingError says what was looked for, where, and how to get
+    it.
+    """
+    train, test = (_read(kind, directory, train=part) for part in (True, False))
     held_out = torch.zeros(len(train.labels), dtype=torch.bool)
-    for label in range(10):
-        held_out[(train.labels == label).nonzero().flatten()[-VALIDATION_PER_CLASS:]] = True
+    for label in range(num_classes):
+        held_out[(train.labels == label).nonzero().flatten()[-VALIDATION // num_classes :]] = True
     return Data(
         train=Split(train.images[~held_out], train.labels[~held_out]),
         validation=Split(train.images[held_out], train.labels[held_out]),
         test=test,
         mean=MEAN,
         std=STD,
-        num_classes=10,
-        class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        num_classes=num_classes,
+        class_names=class_names,
     )
 
 
@@ -56,25 +65,25 @@ def load_cifar10_1(directory: Path, version: str) -> Split:
     return Split(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), torch.from_numpy(labels).long())
 
 
-def _read(directory: Path, *, train: bool) -> Split:
+def _read(kind: type[CIFAR10], directory: Path, *, train: bool) -> Split:
     try:
-        files = CIFAR10(str(directory), train=train, download=False)
+        files = kind(str(directory), train=train, download=False)
     except RuntimeError:  # absent, or not the published bytes
-        files = _download(directory, train=train)
+        files = _download(kind, directory, train=train)
     images = torch.from_numpy(np.ascontiguousarray(files.data.transpose(0, 3, 1, 2)))
     return Split(images, torch.tensor(files.targets))
 
 
-def _download(directory: Path, *, train: bool) -> CIFAR10:
+def _download(kind: type[CIFAR10], directory: Path, *, train: bool) -> CIFAR10:
     new = not directory.exists()
     try:
-        return CIFAR10(str(directory), train=train, download=True)
+        return kind(str(directory), train=train, download=True)
     except (OSError, RuntimeError) as error:
         if new and directory.exists() and not any(directory.iterdir()):
             directory.rmdir()  # torchvision made it before it failed
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SettingError(
-            f"CIFAR-10 is not there: looked for whole files in {directory / CIFAR10.base_folder}, and downloading "
-            f"failed ({reason}); fetch {CIFAR10.url} on a connected machine, unpack it in a folder and name that "
-            "folder with --data-dir or SPECBIAS_DATA_DIR"
+            f"{kind.__name__.replace('R', 'R-')} is not there: looked for whole files in "
+            f"{directory / kind.base_folder}, and downloading failed ({reason}); fetch {kind.url} on a connected "
+            "machine, unpack it in a folder and name that folder with --data-dir or SPECBIAS_DATA_DIR"
         ) from None

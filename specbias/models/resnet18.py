@@ -31,7 +31,7 @@ class ResNet18(nn.Module):
     Width 64, ten classes: 11,173,962 parameters.
     """
 
-    def __init__(self, *, num_classes: int, width: int) -> None:
+    def __init__(self, *, num_classes: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -41,8 +41,9 @@ class ResNet18(nn.Module):
                 blocks.append(BasicBlock(channels, width * 2**stage, stride))
                 channels = width * 2**stage
         self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.blocks(relu(self.bn1(self.conv1(images))))
-        return self.classifier(features.mean(dim=(2, 3)))
+        return self.classifier(self.dropout(features.mean(dim=(2, 3))))

@@ -11,7 +11,7 @@ class SmallCNN(nn.Module):
     Width 16, ten classes: 72,954 parameters.
     """
 
-    def __init__(self, *, num_classes: int, width: int) -> None:
+    def __init__(self, *, num_classes: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         plan = [(width, 1), (width, 1), (2 * width, 2), (2 * width, 1), (4 * width, 2), (4 * width, 1)]
         layers: list[nn.Module] = []
@@ -24,7 +24,8 @@ class SmallCNN(nn.Module):
             ]
             channels = out_channels
         self.features = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(images).mean(dim=(2, 3)))
+        return self.classifier(self.dropout(self.features(images).mean(dim=(2, 3))))

@@ -1,13 +1,16 @@
 """The data sets against their facts, and splits against the laws of splitting."""
 
+import hashlib
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, CIFAR100
 
 from specbias.config import TrialConfig
-from specbias.data import DATASETS, data_directory, load_data
+from specbias.data import DATASETS, cifar10, data_directory, load_data
 from specbias.data.cifar10 import load_cifar10_1
 from specbias.settings import SettingError
 
@@ -18,8 +21,9 @@ def keys(split):
 
 @pytest.fixture(params=list(DATASETS))
 def dataset(request, monkeypatch):
-    if request.param == "cifar10":
-        monkeypatch.setenv("SPECBIAS_DATA_DIR", str(request.getfixturevalue("cifar_directory")))
+    folders = {"cifar10": "cifar_directory", "cifar100": "cifar100_directory"}
+    if request.param in folders:
+        monkeypatch.setenv("SPECBIAS_DATA_DIR", str(request.getfixturevalue(folders[request.param])))
     return request.param
 
 
@@ -42,8 +46,9 @@ def test_the_three_splits_share_no_image(dataset):
 def test_the_normalised_training_split_has_mean_0_and_deviation_1(dataset):
     data = load_data(TrialConfig(dataset=dataset))
     values = data.normalise(data.train.images[:20_000]).double()
-    assert values.mean(dim=(0, 2, 3)).abs().max() < 0.02
-    assert (values.std(dim=(0, 2, 3)) - 1).abs().max() < 0.02
+    tolerance = 0.3 if dataset == "cifar100" else 0.02  # which has the constants of CIFAR-10
+    assert values.mean(dim=(0, 2, 3)).abs().max() < tolerance
+    assert (values.std(dim=(0, 2, 3)) - 1).abs().max() < tolerance
 
 
 def test_cifar10_is_the_published_data_in_order(cifar_directory, monkeypatch):
@@ -59,6 +64,39 @@ def test_cifar10_is_the_published_data_in_order(cifar_directory, monkeypatch):
     norms = data.normalise(data.test.images).flatten(1).norm(dim=1)
     assert norms.mean().item() == pytest.approx(53.49, abs=0.01)
     assert norms.std().item() == pytest.approx(14.25, abs=0.01)
+
+
+@pytest.fixture
+def small_cifar100(tmp_path, monkeypatch):
+    """CIFAR-100's files with 52 training images and one test image of each class, in an order of their own."""
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    parts = {"meta": {"fine_label_names": [f"class {label}" for label in range(100)]}}
+    for name, each in (("train", 52), ("test", 1)):
+        images = generator.integers(256, size=(100 * each, 3072), dtype=np.uint8)
+        parts[name] = {"data": images, "fine_labels": generator.permutation([*range(100)] * each).tolist()}
+    sums = {}
+    for name, part in parts.items():
+        (folder / name).write_bytes(pickle.dumps(part))
+        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", sums["train"]]])
+    monkeypatch.setattr(CIFAR100, "test_list", [["test", sums["test"]]])
+    monkeypatch.setattr(CIFAR100, "meta", {"filename": "meta", "key": "fine_label_names", "md5": sums["meta"]})
+    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path))
+    return parts
+
+
+def test_cifar100_is_read_from_torchvisions_files_and_split_by_class(small_cifar100):
+    data = load_data(TrialConfig(dataset="cifar100"))
+    assert data.num_classes == 100 and (data.mean, data.std) == (cifar10.MEAN, cifar10.STD)
+    labels = np.array(small_cifar100["train"]["fine_labels"])
+    images = small_cifar100["train"]["data"].reshape(-1, 3, 32, 32)
+    held_out = sorted(row for c in range(100) for row in np.flatnonzero(labels == c)[-50:])
+    assert np.array_equal(data.validation.images.numpy(), images[held_out])
+    assert np.array_equal(data.validation.labels.numpy(), labels[held_out])
+    assert np.array_equal(data.train.images.numpy(), np.delete(images, held_out, axis=0))
+    assert data.test.labels.tolist() == small_cifar100["test"]["fine_labels"]
 
 
 def test_the_digits_are_scikit_learns():
@@ -81,11 +119,14 @@ def test_the_legacy_split_adds_validation_to_training(small):
     assert len(legacy.validation.labels) == 0
 
 
-def test_absent_data_without_a_network_says_what_where_and_how(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["CIFAR-10", "CIFAR-100"])
+def test_absent_data_without_a_network_says_what_where_and_how(tmp_path, monkeypatch, name):
+    dataset = name.replace("-", "")
     monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path / "none"))
-    monkeypatch.setattr("torchvision.datasets.CIFAR10.url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
-    with pytest.raises(SettingError, match=f"looked for .*{tmp_path}.*downloading failed.*--data-dir") as error:
-        load_data(TrialConfig())
+    monkeypatch.setattr(f"torchvision.datasets.{dataset}.url", f"http://127.0.0.1:9/{name.lower()}-python.tar.gz")
+    said = f"^{name} is not there: looked for .*{tmp_path}.*{name.lower()}.*downloading failed.*--data-dir"
+    with pytest.raises(SettingError, match=said) as error:
+        load_data(TrialConfig(dataset=dataset.lower()))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "none").exists()
 

@@ -87,6 +87,16 @@ def test_levels_that_fall_together_count_once():
     assert combinations("flip_crop=0") == combinations() / 2
 
 
+def test_a_network_of_one_size_is_swept_without_widths():
+    found = plan(set=("model=torchvision:resnet18", "width=none"))
+    assert {c.width for c in found.trials} == {None} and len(found.trials) >= 12 and "about" in found.description
+
+
+def test_widths_are_those_that_the_network_can_have():
+    found = plan(quick=False, preset="laptop", model="vit")
+    assert {c.width for c in found.trials} == {96, 192, 384}
+
+
 @pytest.mark.parametrize(
     "setting", ["epochs=1", "width=1", "train_size=60", "measurement_epochs=0,20", "batch_size=128"]
 )
@@ -154,7 +164,7 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
     [
         ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, laptop, quick"),
         ({"preset": "paper"}, "--quick is --preset quick"),
-        ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, digits"),
+        ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, cifar100, digits"),
         ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
         ({"interventions": "mixup,magic"}, "unknown intervention 'magic'; known: epochs, .*mixup"),
         ({"interventions": ","}, "--interventions: none named"),

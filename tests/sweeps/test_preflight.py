@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from specbias.config import TrialConfig
 from specbias.settings import SettingError
 from sweeps.cifar import STUDY
 from sweeps.service import preflight
@@ -34,6 +35,19 @@ def test_a_gpu_that_is_used_must_be_reserved():
     with pytest.raises(SettingError, match="device=cuda needs a GPU"):
         preflight.check_resources(on_gpu, cpus=2, gpus=1)
     preflight.check_resources(found, cpus=2, gpus=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("torchvision:resnet81", "unknown model of torchvision 'resnet81'; known: alexnet"),
+        ("torchvision:alexnet", "model=torchvision:alexnet: takes no images of 32 x 32"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_before_any_trial(model, said):
+    with pytest.raises(SettingError, match=said):
+        STUDY.prepare(TrialConfig(dataset="digits", model=model))
+    STUDY.prepare(TrialConfig(dataset="digits", model="pyramid_net"))
 
 
 def test_a_tracking_store_becomes_absolute(monkeypatch, tmp_path):
