@@ -20,7 +20,9 @@ LAYERS = {
     "label_noise": {"models", "interventions", "train", "measure", "trial", "check", "__main__"},
     "data": {"label_noise", "models", "interventions", "train", "measure", "trial", "check", "__main__"},
     "models": {"data", "interventions", "label_noise", "train", "measure", "trial", "check", "__main__"},
-    "interventions": {"data", "models", "label_noise", "train", "measure", "trial", "check", "__main__"},
+    "interventions": {"models", "train", "measure", "trial", "check", "__main__"},
+    "policies": {"data", "config", "interventions", "models", "label_noise", "train", "measure", "trial", "check"},
+    "operations": {"policies", "data", "config", "interventions", "models", "label_noise", "train", "measure", "trial"},
     "config": {
         "data",
         "models",

@@ -7,12 +7,9 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
-from specbias.data import Data, Split
+from specbias.data import DATASETS, Data, Split
 from specbias.settings import SettingError
 
-# "Spectral Bias in Practice", released code: channel constants of the training images, to their last digit.
-MEAN = (0.49139968, 0.48215841, 0.44653091)
-STD = (0.24703223, 0.24348513, 0.26158784)
 VALIDATION_PER_CLASS = 500
 
 
@@ -31,8 +28,8 @@ def load_cifar10(directory: Path) -> Data:
         train=Split(train.images[~held_out], train.labels[~held_out]),
         validation=Split(train.images[held_out], train.labels[held_out]),
         test=test,
-        mean=MEAN,
-        std=STD,
+        mean=DATASETS["cifar10"].mean,
+        std=DATASETS["cifar10"].std,
         num_classes=10,
     )
 
