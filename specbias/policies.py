@@ -69,15 +69,13 @@ def apply_choices(
     signs = 1 - 2.0 * torch.randint(2, (len(images),), generator=generator)
     order = chosen.argsort(stable=True)
     counts = chosen.bincount(minlength=len(table)).tolist()
-    places = order.to(images.device)
+    parts = (each[order.to(each.device)].split(counts) for each in (images, levels, signs))
     done = []
-    for choice, part, level, sign in zip(
-        table, images[places].split(counts), levels[order].split(counts), signs[order].split(counts), strict=True
-    ):
+    for choice, part, level, sign in zip(table, *parts, strict=True):
         if len(part):
             amount = choice.amount(level)
             done.append(choice.operation(part, sign * amount if choice.signed else amount))
-    return torch.empty_like(images).index_copy_(0, places, torch.cat(done))
+    return torch.cat(done)[order.argsort().to(images.device)]
 
 
 def random_operations(magnitude: float, *, layers: int, fill: Tensor) -> Policy:

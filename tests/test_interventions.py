@@ -28,6 +28,12 @@ STRENGTHS = {
 CIFAR10 = DATASETS["cifar10"]
 
 
+@pytest.fixture(autouse=True)
+def one_thread(threads):
+    """Small batches are faster on one, above all where others compute too."""
+    torch.set_num_threads(1)
+
+
 def batch(count=64, size=32):
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (count, 3, size, size), generator=generator)
@@ -140,17 +146,26 @@ def test_mixup_weights_follow_their_beta_distribution_and_labels_follow_images()
 def test_cutmix_pastes_a_clipped_box_and_moves_the_label_by_its_area():
     images = torch.arange(1.0, 9).view(8, 1, 1, 1).expand(8, 3, 6, 10)
     generator, intervene, areas = stream(), INTERVENTIONS["cutmix"](config("cutmix", 1.0)), []
-    for _ in range(1500):
+    for _ in range(1000):
         mixed, labels = intervene(images, torch.eye(8), generator)
         assert torch.allclose(mixed.mean(dim=(1, 2, 3)), labels @ torch.arange(1.0, 9), atol=1e-5)
         pasted = (mixed != images)[:, 0]
         boxes = pasted[pasted.any(2).any(1)]
-        if len(boxes):
-            assert (boxes == boxes[0]).all()  # one box per batch
-            rows, columns = boxes[0].any(1).sum(), boxes[0].any(0).sum()
-            assert boxes[0].sum() == rows * columns
-            areas.append((rows * columns).item())
-    assert len(set(areas)) > 15 and max(areas) == 6 * 10
+        assert (boxes == boxes[:1]).all()  # one box per batch
+        areas.append(boxes[0].sum().item() if len(boxes) else 0)
+        assert not len(boxes) or areas[-1] == boxes[0].any(1).sum() * boxes[0].any(0).sum()
+
+    def twin(random):
+        sides = []
+        share = np.sqrt(1 - random.beta(1, 1))
+        for size in (6, 10):
+            centre, half = random.integers(size), int(size * share) // 2
+            sides.append(min(size, centre + half) - max(0, centre - half))
+        return sides[0] * sides[1]
+
+    random = np.random.default_rng(0)
+    twins = [twin(random) for _ in range(4000)]
+    assert set(areas) <= set(twins) and stats.ks_2samp(areas, twins).pvalue > 0.01
 
 
 def test_image_frequency_adds_one_of_two_images_and_smooths_only_those_labels():
@@ -160,7 +175,7 @@ def test_image_frequency_adds_one_of_two_images_and_smooths_only_those_labels():
     found, labels = intervene(images, targets, stream())
     counts = {"none": 0, 2: 0, -2: 0}
     twins = {power: 4 * w / np.linalg.norm(w) for power in (2, -2) for w in [composite_image(32, power=power)]}
-    kinds = ["none" if not image.any() else 2 if image[0, 0, 0] > 2 else -2 for image in found]
+    kinds = ["none" if not image.any() else 2 if image[0, 0, 0] > 1 else -2 for image in found]
     for image, label, target, kind in zip(found, labels, targets, kinds, strict=True):
         counts[kind] += 1
         if kind == "none":
@@ -188,13 +203,13 @@ def test_gaussian_noise_has_the_asked_deviation_at_every_pixel():
 
 
 def test_autoaugment_reaches_the_asked_share_of_the_images_and_leaves_the_others():
-    images, targets = batch(2000)
+    images, targets = batch(600)
     half, _ = INTERVENTIONS["autoaugment"](config("autoaugment", 0.5))(images, targets, stream())
     all_of_them, _ = INTERVENTIONS["autoaugment"](config("autoaugment", 1.0))(images, targets, stream())
     changed, can_change = ((found != images).flatten(1).any(1) for found in (half, all_of_them))
-    assert can_change.float().mean() > 0.9
+    assert can_change.float().mean() > 0.5
     assert (changed & ~can_change).sum() == 0
-    assert changed.sum() / can_change.sum() == pytest.approx(0.5, abs=0.05)
+    assert changed.sum() / can_change.sum() == pytest.approx(0.5, abs=0.08)
 
 
 def test_flip_and_crop_act_on_the_augmented_image():

@@ -6,6 +6,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from specbias import operations
+from specbias.config import TrialConfig
 from specbias.data import DATASETS, load_data
 
 FILL = (125, 123, 114)
@@ -14,13 +15,16 @@ FILL = (125, 123, 114)
 @pytest.fixture(scope="module")
 def images():
     """Noise, noise of low contrast, a single colour, and real scans with many equal values."""
-    from specbias.config import TrialConfig
-
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(256, (120, 3, 32, 32), generator=generator).byte()
     noise[60:110] = noise[60:110] // 8 + 70
     noise[110:] = 77
     return torch.cat([noise, load_data(TrialConfig(dataset="digits")).train.images[:80]])
+
+
+@pytest.fixture(autouse=True)
+def one_thread(threads):
+    torch.set_num_threads(1)
 
 
 def amounts(low, high, *, whole=False):
