@@ -117,12 +117,12 @@ def test_augmix_mixes_chains_of_one_to_three_operations_by_its_distributions(mon
         return {"Identity": identity, "Equalize": invert, "Rotate": invert}
 
     monkeypatch.setattr(policies, "choices", inversion)
-    black = torch.zeros(3000, 3, 2, 2, dtype=torch.uint8)
+    black = torch.zeros(30_000, 3, 1, 1, dtype=torch.uint8)
     found = policies.augment_and_mix(3.0)(black, torch.Generator().manual_seed(0))
-    assert torch.equal(found, found[:, :1, :1, :1].expand_as(found))
+    assert torch.equal(found, found[:, :1].expand_as(found))
     random = np.random.default_rng(0)
-    odd = random.integers(1, 4, (20_000, 3)) % 2
-    twins = 255 * random.beta(1, 1, 20_000) * (random.dirichlet((1, 1, 1), 20_000) * odd).sum(axis=1)
+    odd = random.integers(1, 4, (200_000, 3)) % 2
+    twins = 255 * random.beta(1, 1, 200_000) * (random.dirichlet((1, 1, 1), 200_000) * odd).sum(axis=1)
     assert stats.ks_2samp(found[:, 0, 0, 0].numpy(), twins).pvalue > 0.01
 
 
