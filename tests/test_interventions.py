@@ -78,6 +78,17 @@ def test_the_same_stream_gives_the_same_batch(name):
     assert torch.equal(first, second) and torch.equal(labels, labels_again)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_the_same_stream_gives_the_same_batch_on_a_gpu(name):
+    expected, found = (
+        INTERVENTIONS[name](config(name, STRENGTHS[name], device=device))(*(x.to(device) for x in batch()), stream())
+        for device in ("cpu", "cuda")
+    )
+    for one, other in zip(expected, found, strict=True):
+        assert other.device.type == "cuda" and torch.allclose(one, other.cpu(), atol=1e-5)
+
+
 def test_none_discards_another():
     """Each leaves its mark on the batch that all of them make: without it, with the same streams, it is another."""
 
