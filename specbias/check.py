@@ -6,7 +6,7 @@ from specbias.config import NOISE_TYPES, TrialConfig
 from specbias.data import DATASETS
 from specbias.models import look_up_model
 from specbias.registry import look_up
-from specbias.settings import SettingError
+from specbias.settings import Clash, SettingError
 
 # Which types of label noise use a setting of it.
 NOISE_SETTINGS = {
@@ -18,6 +18,15 @@ NOISE_SETTINGS = {
     "noise_seed": ("random",),
 }
 
+# Which settings only say how an intervention is done.
+DETAILS = {
+    "image_frequency": ("image_frequency_probability", "image_frequency_share", "image_frequency_smoothing"),
+    "randaugment": ("randaugment_layers",),
+}
+
+# Interventions of which a trial takes one: two ways to mix a batch, two policies of the same operations.
+EXCLUSIVE = (("mixup", "cutmix"), ("autoaugment", "randaugment"))
+
 
 def training_images(config: TrialConfig) -> int:
     """Return the number of training images the trial will see."""
@@ -28,12 +37,13 @@ def training_images(config: TrialConfig) -> int:
 def complete_config(config: TrialConfig) -> TrialConfig:
     """Return the same trial with its width and number of training images said, where they were left to be all or usual.
 
-    Settings of a label noise that it does not use are put to their defaults. So that one trial has one identity, and
-    tables have numbers. Raises SettingError on an unknown name.
+    Settings of a label noise or an intervention that it does not use are put to their defaults. So that one trial has
+    one identity, and tables have numbers. Raises SettingError on an unknown name.
     """
     width = config.width or look_up_model(config.model).width
     noise = config.noise_type if config.label_noise else None
     unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
+    unused += [name for strength, names in DETAILS.items() if not getattr(config, strength) for name in names]
     idle = {name: getattr(TrialConfig, name) for name in unused}
     return replace(config, width=width, train_size=training_images(config), **idle)
 
@@ -67,6 +77,9 @@ def check_config(config: TrialConfig) -> None:
         raise SettingError(
             f"noise_class={config.noise_class}: {config.dataset} has classes 0 to {facts.num_classes - 1}"
         )
+    for one, other in EXCLUSIVE:
+        if getattr(config, one) and getattr(config, other):
+            raise Clash(f"{config.said((one, other))}: a trial takes one of the two, set the other to 0")
     for name in ("flip_crop", "cutout"):
         if getattr(config, name) > facts.image_size:
             raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")

@@ -39,6 +39,16 @@ class TrialConfig(Settings):
 
     # Interventions on a batch: the strength of each, 0 leaves it out
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), one mixing weight per batch
+    cutmix: float = 0.0  # alpha of Beta(alpha, alpha), one box per batch
+    image_frequency: float = 0.0  # normalised L2 norm of the image of high or low frequencies that is added
+    image_frequency_probability: float = 1.0  # that an image gets one
+    image_frequency_share: float = 0.5  # of those, with high frequencies ("f") and not with low ones ("1/f")
+    image_frequency_smoothing: float = 0.5  # share of their labels spread evenly over the classes
+    autoaugment: float = 0.0  # probability that an image gets a sub-policy; the paper: 1
+    randaugment: float = 0.0  # magnitude of the operations, up to 10; the paper's code: 4
+    randaugment_layers: int = 3  # operations on an image, one after the other
+    augmix: float = 0.0  # highest severity of the operations, up to 10; their article: 3
+    gaussian_noise: float = 0.0  # standard deviation, in normalised units
     flip_crop: int = 4  # pixels of padding for the random crop; a left-right flip goes with it
     cutout: int = 0  # pixels of the side of the blanked square
     label_smoothing: float = 0.0  # share of the label spread evenly over the classes
@@ -90,6 +100,16 @@ class TrialConfig(Settings):
             ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
             ("weight_decay", 0 <= self.weight_decay < float("inf"), "at least 0 and finite"),
             ("mixup", 0 <= self.mixup < float("inf"), "at least 0 and finite"),
+            ("cutmix", 0 <= self.cutmix < float("inf"), "at least 0 and finite"),
+            ("image_frequency", 0 <= self.image_frequency < float("inf"), "at least 0 and finite"),
+            ("image_frequency_probability", 0 <= self.image_frequency_probability <= 1, "between 0 and 1"),
+            ("image_frequency_share", 0 <= self.image_frequency_share <= 1, "between 0 and 1"),
+            ("image_frequency_smoothing", 0 <= self.image_frequency_smoothing <= 1, "between 0 and 1"),
+            ("autoaugment", 0 <= self.autoaugment <= 1, "between 0 and 1"),
+            ("randaugment", 0 <= self.randaugment <= 10, "between 0 and 10"),
+            ("randaugment_layers", self.randaugment_layers >= 1, "at least 1"),
+            ("augmix", 0 <= self.augmix <= 10, "between 0 and 10"),
+            ("gaussian_noise", 0 <= self.gaussian_noise < float("inf"), "at least 0 and finite"),
             ("flip_crop", self.flip_crop >= 0, "at least 0"),
             ("cutout", self.cutout >= 0, "at least 0"),
             ("label_smoothing", 0 <= self.label_smoothing <= 1, "between 0 and 1"),

@@ -15,6 +15,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from specbias.config import TrialConfig
+from specbias.data import DATASETS, Dataset, normalise, to_pixels
+from specbias.label_noise import composite_image
+from specbias.policies import Policy, augment_and_mix, random_operations, sub_policies
+from specbias.registry import look_up
 
 Batch = tuple[Tensor, Tensor]
 Intervention = Callable[[Tensor, Tensor, torch.Generator], Batch]
@@ -33,12 +37,133 @@ def mixup(config: TrialConfig) -> Intervention:
     alpha = config.mixup
 
     def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
-        quantile = torch.rand((), dtype=torch.float64, generator=generator).item()
-        weight = float(betaincinv(alpha, alpha, quantile))
+        weight = _beta(alpha, generator)
         partner = torch.randperm(len(images), generator=generator).to(images.device)
         return torch.lerp(images[partner], images, weight), torch.lerp(targets[partner], targets, weight)
 
     return apply if alpha else unchanged
+
+
+def cutmix(config: TrialConfig) -> Intervention:
+    """Paste the same box of another image into each, and as much of its target as of its area (Yun et al. 2019).
+
+    One box per batch: a share 1 - weight of the image, weight ~ Beta(alpha, alpha), its centre uniform, clipped at the
+    borders; the partner a random permutation. Every batch is mixed (their code leaves out half on CIFAR).
+    """
+    alpha = config.cutmix
+
+    def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
+        share = (1 - _beta(alpha, generator)) ** 0.5
+        box = []
+        for size in images.shape[2:]:
+            centre, half = int(torch.randint(size, (), generator=generator)), int(size * share) // 2
+            box.append(slice(max(0, centre - half), min(size, centre + half)))
+        partner = torch.randperm(len(images), generator=generator).to(images.device)
+        mixed = images.clone()
+        mixed[:, :, box[0], box[1]] = images[partner, :, box[0], box[1]]
+        kept = 1 - images[0, 0, box[0], box[1]].numel() / images[0, 0].numel()
+        return mixed, torch.lerp(targets[partner], targets, kept)
+
+    return apply if alpha else unchanged
+
+
+def _beta(alpha: float, generator: torch.Generator) -> float:
+    """Draw from Beta(alpha, alpha)."""
+    quantile = torch.rand((), dtype=torch.float64, generator=generator).item()
+    return float(betaincinv(alpha, alpha, quantile))
+
+
+def image_frequency(config: TrialConfig) -> Intervention:
+    """Add an image of high or of low spatial frequencies to some images, and smooth their labels.
+
+    "Spectral Bias in Practice", section 4, image_freq: the composite image "f" or "1/f" (specbias.label_noise) of norm
+    `image_frequency`. It differs from the paper's code in leaving the training images as they are: there, what is
+    added stays.
+    """
+    norm, smoothing = config.image_frequency, config.image_frequency_smoothing
+    if not norm:
+        return unchanged
+    size = _facts(config).image_size
+    composites = torch.stack([torch.from_numpy(composite_image(size, power=power)) for power in (-2, 2)])
+    composites = (norm * composites / composites.flatten(1).norm(dim=1).view(2, 1, 1, 1)).float().to(config.device)
+
+    def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
+        chosen, high = torch.rand(2, len(images), generator=generator)
+        chosen = (chosen < config.image_frequency_probability).to(images.device)
+        high = (high < config.image_frequency_share).long().to(images.device)
+        changed = torch.where(chosen[:, None, None, None], images + composites[high], images)
+        share = smoothing * chosen[:, None].to(targets.dtype)
+        return changed, (1 - share) * targets + share / targets.shape[1]
+
+    return apply
+
+
+def autoaugment(config: TrialConfig) -> Intervention:
+    """Put each image, with that probability, through one of the 25 sub-policies of AutoAugment (Cubuk et al. 2019).
+
+    Pixels from outside the image are the mean colour. It differs from the paper's code in what follows acting on the
+    augmented image, and in the sub-policies: those of the article; the code draws from a list of 95.
+    """
+    if not config.autoaugment:
+        return unchanged
+    augment, probability = _on_pixels(config, sub_policies(fill=_mean_colour(config))), config.autoaugment
+
+    def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
+        chosen = (torch.rand(len(images), 1, 1, 1, generator=generator) < probability).to(images.device)
+        augmented, _ = augment(images, targets, generator)
+        return torch.where(chosen, augmented, images), targets
+
+    return apply
+
+
+def randaugment(config: TrialConfig) -> Intervention:
+    """Put each image through random operations of one magnitude (Cubuk et al. 2020; "Spectral Bias in Practice", 4).
+
+    Pixels from outside the image are the mean colour. It differs from the paper's code in what follows acting on the
+    augmented image.
+    """
+    if not config.randaugment:
+        return unchanged
+    policy = random_operations(config.randaugment, layers=config.randaugment_layers, fill=_mean_colour(config))
+    return _on_pixels(config, policy)
+
+
+def augmix(config: TrialConfig) -> Intervention:
+    """Mix each image with a mixture of three chains of operations (Hendrycks et al. 2020): width 3, depth 1 to 3.
+
+    Only their images: there is no consistency loss. Pixels from outside the image are black, as in their code.
+    """
+    return _on_pixels(config, augment_and_mix(config.augmix)) if config.augmix else unchanged
+
+
+def _on_pixels(config: TrialConfig, policy: Policy) -> Intervention:
+    """Return the intervention that takes normalised images to pixels, through the policy, and back."""
+    facts = _facts(config)
+
+    def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
+        pixels = policy(to_pixels(images, facts.mean, facts.std), generator)
+        return normalise(pixels, facts.mean, facts.std), targets
+
+    return apply
+
+
+def _mean_colour(config: TrialConfig) -> Tensor:
+    return (torch.tensor(_facts(config).mean) * 255).round().byte()
+
+
+def _facts(config: TrialConfig) -> Dataset:
+    return look_up(DATASETS, config.dataset, "data set")
+
+
+def gaussian_noise(config: TrialConfig) -> Intervention:
+    """Add independent normal numbers of that standard deviation to every pixel and channel."""
+    deviation = config.gaussian_noise
+
+    def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
+        noise = torch.randn(images.shape, generator=generator).to(images.device)
+        return images + deviation * noise, targets
+
+    return apply if deviation else unchanged
 
 
 def flip_crop(config: TrialConfig) -> Intervention:
@@ -88,9 +213,15 @@ def label_smoothing(config: TrialConfig) -> Intervention:
     return apply if share else unchanged
 
 
-# In the order of application: batch mixing, flip and crop, cutout, and the labels last.
+# In the order of application: batch mixing, image augmentation, noise, flip and crop, cutout, and the labels last.
 INTERVENTIONS = {
     "mixup": mixup,
+    "cutmix": cutmix,
+    "image_frequency": image_frequency,
+    "autoaugment": autoaugment,
+    "randaugment": randaugment,
+    "augmix": augmix,
+    "gaussian_noise": gaussian_noise,
     "flip_crop": flip_crop,
     "cutout": cutout,
     "label_smoothing": label_smoothing,

@@ -14,6 +14,10 @@ class SettingError(Exception):
     """Something asked for that cannot be: one line that says what, why, and what is known or possible."""
 
 
+class Clash(SettingError):
+    """Two settings that exclude each other, each of which could be."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The base of every config: a subclass is a frozen dataclass whose fields all have defaults, and its `rules`.

@@ -43,6 +43,12 @@ def more_interventions(base: Any) -> dict[str, list]:
         "weight_decay": [0.0, 1e-4, 2e-3],
         "cutout": [8, 16],
         "mixup": [0.1, 0.4, 1.0],
+        "cutmix": [1.0],
+        "image_frequency": [4.0],
+        "autoaugment": [1.0],
+        "randaugment": [2.0, 4.0, 8.0],
+        "augmix": [3.0],
+        "gaussian_noise": [0.1],
         "label_smoothing": [0.05, 0.1, 0.2],
     }
 

@@ -22,6 +22,8 @@ from specbias.settings import SettingError
         ({"train_size": 100}, "batch_size=128: more than the 100 training images"),
         ({"dataset": "digits", "probe_pairs": 15}, "probe_pairs=15: .* so at most 14"),
         ({"noise_class": 10}, "noise_class=10: cifar10 has classes 0 to 9"),
+        ({"mixup": 0.4, "cutmix": 1}, "mixup=0.4 cutmix=1.0: a trial takes one of the two, set the other to 0"),
+        ({"autoaugment": 1, "randaugment": 4}, "autoaugment=1.0 randaugment=4.0: a trial takes one"),
         ({"cutout": 33}, "cutout=33: more than the image's 32 pixels"),
     ],
 )

@@ -6,15 +6,38 @@ import torch
 from scipy import stats
 
 from specbias.config import TrialConfig
+from specbias.data import DATASETS, load_data, normalise, to_pixels
 from specbias.interventions import INTERVENTIONS, build_interventions
+from specbias.label_noise import composite_image
+from specbias.models import build_model
 from specbias.seeds import derive_seed
+from specbias.train import new_state, train
 
-STRENGTHS = {"mixup": 0.5, "flip_crop": 4, "cutout": 10, "label_smoothing": 0.2}
+STRENGTHS = {
+    "mixup": 0.5,
+    "cutmix": 1.0,
+    "image_frequency": 4.0,
+    "autoaugment": 1.0,
+    "randaugment": 4.0,
+    "augmix": 3.0,
+    "gaussian_noise": 0.1,
+    "flip_crop": 4,
+    "cutout": 10,
+    "label_smoothing": 0.2,
+}
+CIFAR10 = DATASETS["cifar10"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(threads):
+    """Small batches are faster on one, above all where others compute too."""
+    torch.set_num_threads(1)
 
 
 def batch(count=64, size=32):
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(count, 3, size, size, generator=generator) + 3  # no zeros of its own
+    pixels = torch.randint(256, (count, 3, size, size), generator=generator)
+    images = normalise(pixels, CIFAR10.mean, CIFAR10.std)  # no zeros of its own
     targets = torch.eye(10)[torch.randint(10, (count,), generator=generator)]
     return images, targets
 
@@ -23,8 +46,8 @@ def stream(name="test"):
     return torch.Generator().manual_seed(derive_seed(name))
 
 
-def config(name, strength):
-    return TrialConfig(**{"flip_crop": 0, name: strength})
+def config(name, strength, **settings):
+    return TrialConfig(**{"flip_crop": 0, name: strength} | settings)
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
@@ -53,6 +76,17 @@ def test_the_same_stream_gives_the_same_batch(name):
     intervene = INTERVENTIONS[name](config(name, STRENGTHS[name]))
     (first, labels), (second, labels_again) = (intervene(*batch(), stream()) for _ in range(2))
     assert torch.equal(first, second) and torch.equal(labels, labels_again)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_the_same_stream_gives_the_same_batch_on_a_gpu(name):
+    expected, found = (
+        INTERVENTIONS[name](config(name, STRENGTHS[name], device=device))(*(x.to(device) for x in batch()), stream())
+        for device in ("cpu", "cuda")
+    )
+    for one, other in zip(expected, found, strict=True):
+        assert other.device.type == "cuda" and torch.allclose(one, other.cpu(), atol=1e-5)
 
 
 def test_none_discards_another():
@@ -118,6 +152,94 @@ def test_mixup_weights_follow_their_beta_distribution_and_labels_follow_images()
         if moved.any():
             weights.append(labels.diagonal()[moved][0].item())
     assert stats.kstest(weights, stats.beta(alpha, alpha).cdf).pvalue > 0.01
+
+
+def test_cutmix_pastes_a_clipped_box_and_moves_the_label_by_its_area():
+    images = torch.arange(1.0, 9).view(8, 1, 1, 1).expand(8, 3, 6, 10)
+    generator, intervene, areas = stream(), INTERVENTIONS["cutmix"](config("cutmix", 1.0)), []
+    for _ in range(1000):
+        mixed, labels = intervene(images, torch.eye(8), generator)
+        assert torch.allclose(mixed.mean(dim=(1, 2, 3)), labels @ torch.arange(1.0, 9), atol=1e-5)
+        pasted = (mixed != images)[:, 0]
+        boxes = pasted[pasted.any(2).any(1)]
+        assert (boxes == boxes[:1]).all()  # one box per batch
+        areas.append(boxes[0].sum().item() if len(boxes) else 0)
+        assert not len(boxes) or areas[-1] == boxes[0].any(1).sum() * boxes[0].any(0).sum()
+
+    def twin(random):
+        sides = []
+        share = np.sqrt(1 - random.beta(1, 1))
+        for size in (6, 10):
+            centre, half = random.integers(size), int(size * share) // 2
+            sides.append(min(size, centre + half) - max(0, centre - half))
+        return sides[0] * sides[1]
+
+    random = np.random.default_rng(0)
+    twins = [twin(random) for _ in range(4000)]
+    assert set(areas) <= set(twins) and stats.ks_2samp(areas, twins).pvalue > 0.01
+
+
+def test_image_frequency_adds_one_of_two_images_and_smooths_only_those_labels():
+    images, targets = torch.zeros(4000, 3, 32, 32), torch.eye(10)[torch.arange(4000) % 10]
+    settings = {"image_frequency_probability": 0.6, "image_frequency_share": 0.25, "image_frequency_smoothing": 0.3}
+    intervene = INTERVENTIONS["image_frequency"](config("image_frequency", 4.0, **settings))
+    found, labels = intervene(images, targets, stream())
+    counts = {"none": 0, 2: 0, -2: 0}
+    twins = {power: 4 * w / np.linalg.norm(w) for power in (2, -2) for w in [composite_image(32, power=power)]}
+    kinds = ["none" if not image.any() else 2 if image[0, 0, 0] > 1 else -2 for image in found]
+    for image, label, target, kind in zip(found, labels, targets, kinds, strict=True):
+        counts[kind] += 1
+        if kind == "none":
+            assert torch.equal(label, target)
+        else:
+            assert np.allclose(image, twins[kind], atol=1e-6) and label.max() == pytest.approx(0.7 + 0.03)
+    expected = [4000 * 0.4, 4000 * 0.6 * 0.25, 4000 * 0.6 * 0.75]
+    assert stats.chisquare(list(counts.values()), expected).pvalue > 0.01
+
+
+def test_image_frequency_leaves_the_training_images_as_they_are(small):
+    """The paper's code adds to the training set itself, epoch after epoch."""
+    settings = small(image_frequency=8.0)
+    data = load_data(settings)
+    before = [part.clone() for part in data.train]
+    torch.manual_seed(0)
+    list(train(new_state(build_model("small_cnn", num_classes=10, image_size=32, width=4), settings), data))
+    assert all(torch.equal(part, copy) for part, copy in zip(data.train, before, strict=True))
+
+
+def test_gaussian_noise_has_the_asked_deviation_at_every_pixel():
+    images = torch.zeros(500, 3, 8, 8)
+    found, _ = INTERVENTIONS["gaussian_noise"](config("gaussian_noise", 0.3))(images, torch.ones(500, 1), stream())
+    assert stats.kstest(found.flatten().numpy() / 0.3, stats.norm.cdf).pvalue > 0.01
+
+
+def test_autoaugment_reaches_the_asked_share_of_the_images_and_leaves_the_others():
+    images, targets = batch(600)
+    half, _ = INTERVENTIONS["autoaugment"](config("autoaugment", 0.5))(images, targets, stream())
+    all_of_them, _ = INTERVENTIONS["autoaugment"](config("autoaugment", 1.0))(images, targets, stream())
+    changed, can_change = ((found != images).flatten(1).any(1) for found in (half, all_of_them))
+    assert can_change.float().mean() > 0.5
+    assert (changed & ~can_change).sum() == 0
+    assert changed.sum() / can_change.sum() == pytest.approx(0.5, abs=0.08)
+
+
+def test_flip_and_crop_act_on_the_augmented_image():
+    """The paper's code applies them to the image before augmentation, which is then lost."""
+    images, targets = batch()
+    both = build_interventions(TrialConfig(randaugment=8.0, flip_crop=4))
+    augmented, _ = both["randaugment"](images, targets, stream())
+    found, _ = both["flip_crop"](augmented, targets, stream("flip"))
+    for image, source in zip(found, augmented, strict=True):
+        inner = image[:, 4:-4, 4:-4]
+        windows = torch.cat([source, source.flip(-1)]).unfold(1, 24, 1).unfold(2, 24, 1)  # (6, 9, 9, 24, 24)
+        windows = windows.unflatten(0, (2, 3)).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+        assert (windows == inner).flatten(1).all(1).any()
+
+
+def test_pixels_survive_normalised_space():
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
+    for facts in DATASETS.values():
+        assert torch.equal(to_pixels(normalise(pixels, facts.mean, facts.std), facts.mean, facts.std), pixels)
 
 
 def test_label_smoothing_is_the_papers():

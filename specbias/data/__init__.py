@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from specbias.config import TrialConfig
 
 
+Channels = tuple[float, float, float]
+
+
 class Dataset(NamedTuple):
     """What can be said of a data set without opening it; `sizes` are the images of train, validation and test."""
 
@@ -24,6 +27,8 @@ class Dataset(NamedTuple):
     probe_supply: int  # test images of the smallest class that supply probes: half of them (specbias.measure.paths)
     num_classes: int
     image_size: int
+    mean: Channels  # of the training images' channels in [0, 1]: what normalised space subtracts
+    std: Channels  # and divides by
     extra: str | None = None  # "module:function" of a second test set, called with the directory and its version
 
 
@@ -34,10 +39,30 @@ DATASETS = {
         500,
         10,
         32,
+        # "Spectral Bias in Practice", released code, to their last digit
+        mean=(0.49139968, 0.48215841, 0.44653091),
+        std=(0.24703223, 0.24348513, 0.26158784),
         extra="specbias.data.cifar10:load_cifar10_1",
     ),
-    "cifar100": Dataset("specbias.data.cifar100:load_cifar100", (45_000, 5_000, 10_000), 50, 100, 32),
-    "digits": Dataset("specbias.data.digits:load_digits", (992, 203, 602), 29, 10, 32),
+    "cifar100": Dataset(
+        "specbias.data.cifar100:load_cifar100",
+        (45_000, 5_000, 10_000),
+        50,
+        100,
+        32,
+        # those of CIFAR-10, as in that code
+        mean=(0.49139968, 0.48215841, 0.44653091),
+        std=(0.24703223, 0.24348513, 0.26158784),
+    ),
+    "digits": Dataset(
+        "specbias.data.digits:load_digits",
+        (992, 203, 602),
+        29,
+        10,
+        32,
+        mean=(0.30554,) * 3,
+        std=(0.32416,) * 3,
+    ),
 }
 
 
@@ -55,8 +80,8 @@ class Data:
     train: Split
     validation: Split
     test: Split
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     num_classes: int
     extra: Split | None = None  # a second test set: CIFAR-10.1
     class_names: tuple[str, ...] = ()  # where they have names
@@ -68,10 +93,21 @@ class Data:
         return {name: split for name, split in found.items() if split is not None and len(split.labels)}
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (images / 255 - mean) / std in float32, for images (B, 3, H, W) with values from 0 to 255."""
-        images = images.float().div(255)
-        mean, std = (images.new_tensor(constants).view(1, 3, 1, 1) for constants in (self.mean, self.std))
-        return images.sub(mean).div(std)
+        """Return `normalise` of images (B, 3, H, W) with values from 0 to 255, by this data set's constants."""
+        return normalise(images, self.mean, self.std)
+
+
+def normalise(images: torch.Tensor, mean: Channels, std: Channels) -> torch.Tensor:
+    """Return (images / 255 - mean) / std in float32, for images (B, 3, H, W) with values from 0 to 255."""
+    images = images.float().div(255)
+    shift, scale = (images.new_tensor(constants).view(1, 3, 1, 1) for constants in (mean, std))
+    return images.sub(shift).div(scale)
+
+
+def to_pixels(images: torch.Tensor, mean: Channels, std: Channels) -> torch.Tensor:
+    """Return normalised images (B, 3, H, W) as uint8, rounded and clipped: undoes `normalise`."""
+    shift, scale = (images.new_tensor(constants).view(1, 3, 1, 1) for constants in (mean, std))
+    return images.mul(scale).add(shift).mul(255).round().clamp(0, 255).byte()
 
 
 def load_data(config: TrialConfig) -> Data:

@@ -7,12 +7,9 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
-from specbias.data import Data, Split
+from specbias.data import DATASETS, Data, Split
 from specbias.settings import SettingError
 
-# "Spectral Bias in Practice", released code: channel constants of the training images, to their last digit.
-MEAN = (0.49139968, 0.48215841, 0.44653091)
-STD = (0.24703223, 0.24348513, 0.26158784)
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 VALIDATION = 5_000  # images, equally many of each class
 
@@ -40,8 +37,8 @@ def read_cifar(kind: type[CIFAR10], directory: Path, *, num_classes: int, class_
         train=Split(train.images[~held_out], train.labels[~held_out]),
         validation=Split(train.images[held_out], train.labels[held_out]),
         test=test,
-        mean=MEAN,
-        std=STD,
+        mean=DATASETS["cifar10"].mean,
+        std=DATASETS["cifar10"].std,
         num_classes=num_classes,
         class_names=class_names,
     )

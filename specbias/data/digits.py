@@ -7,14 +7,10 @@ import torch
 from sklearn.datasets import load_digits as scans
 from torch.nn.functional import interpolate
 
-from specbias.data import Data, Split
+from specbias.data import DATASETS, Data, Split
 
 # Of every nine consecutive scans of a class: three test, one validates, five train (neighbours share a writer).
 TEST, VALIDATION = (0, 3, 6), (1,)
-
-# Mean and standard deviation of the training split's grey values in [0, 1], the same in all three channels.
-MEAN = (0.30554,) * 3
-STD = (0.32416,) * 3
 
 
 @lru_cache(maxsize=1)
@@ -33,4 +29,5 @@ def load_digits(directory: Path) -> Data:
     test, validation = (torch.isin(place, torch.tensor(places)) for places in (TEST, VALIDATION))
     masks = {"train": ~(test | validation), "validation": validation, "test": test}
     splits = {name: Split(images[mask], labels[mask]) for name, mask in masks.items()}
-    return Data(splits["train"], splits["validation"], splits["test"], mean=MEAN, std=STD, num_classes=10)
+    facts = DATASETS["digits"]
+    return Data(splits["train"], splits["validation"], splits["test"], mean=facts.mean, std=facts.std, num_classes=10)

@@ -8,12 +8,13 @@ import math
 import os
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from specbias.registry import look_up
 from specbias.seeds import derive_seed
-from specbias.settings import SettingError
+from specbias.settings import Clash, SettingError
 from sweeps.service.study import Preset, Settings, Study
 
 if TYPE_CHECKING:
@@ -161,8 +162,19 @@ def _search(study: Study, options: Options, base: Any, preset: Preset) -> list[C
     conditions = [{}] if options.grid else _conditions(options, preset.conditions(base, options))
     if options.search == "random":
         axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
-        drawn = _draw({CONDITION: [*range(len(conditions))], **axes}, options.num_samples, options.sweep_seed)
-        return [Change(conditions[point.pop(CONDITION)], point) for point in drawn]
+
+        def change(point: Settings) -> Change:
+            return Change(conditions[point[CONDITION]], {k: v for k, v in point.items() if k != CONDITION})
+
+        def clashes(point: Settings) -> bool:
+            try:
+                study.check(replace(base, **change(point).condition, **change(point).intervention))
+            except SettingError as error:
+                return isinstance(error, Clash)
+            return False
+
+        axes = {CONDITION: [*range(len(conditions))], **axes}
+        return [change(point) for point in _draw(axes, options.num_samples, options.sweep_seed, clashes)]
     if options.grid:
         return [Change({}, dict(zip(levels, v, strict=True))) for v in itertools.product(*levels.values())]
     interventions = [{}, *({name: value} for name, values in levels.items() for value in values)]
@@ -205,18 +217,26 @@ def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
     return {name: levels[name] for name in names}
 
 
-def _draw(axes: dict[str, list], count: int | None, seed: int) -> list[Settings]:
-    """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws."""
+def _draw(axes: dict[str, list], asked: int | None, seed: int, clashes: Callable[[Settings], bool]) -> list[Settings]:
+    """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws.
+
+    Combinations that clash are drawn anew; where there are too few others, SettingError says how many were found.
+    """
     axes = {name: list(dict.fromkeys(values)) for name, values in axes.items()}
     possible = math.prod(len(values) for values in axes.values())
-    count = min(12, possible) if count is None else count
+    count = min(12, possible) if asked is None else asked
     if not 1 <= count <= possible:
         raise SettingError(f"--num-samples {count}: must be from 1 to {possible}, the number of combinations")
     streams = {name: random.Random(derive_seed(seed, name)) for name in axes}
     drawn: dict[tuple, Settings] = {}
-    while len(drawn) < count:
+    for _ in range(100 * possible):
         point = {name: streams[name].choice(values) for name, values in axes.items()}
-        drawn.setdefault(tuple(point.values()), point)
+        if tuple(point.values()) not in drawn and not clashes(point):
+            drawn[tuple(point.values())] = point
+        if len(drawn) == count:
+            break
+    if len(drawn) < (asked or 1):
+        raise SettingError(f"--num-samples {count}: only {len(drawn)} combinations go together")
     return list(drawn.values())
 
 

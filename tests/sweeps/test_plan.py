@@ -31,7 +31,7 @@ def test_the_users_grid_is_the_product_of_its_values_and_replaces_the_interventi
 
 
 def test_every_preset_plans_distinct_trials_that_can_run():
-    for name, least in (("quick", 15), ("laptop", 12), ("paper", 23)):
+    for name, least in (("quick", 15), ("laptop", 12), ("paper", 31)):
         found = plan(quick=False, preset=name)
         assert len({c.trial_id for c in found.trials}) == len(found.trials) >= least
         assert {c.dataset for c in found.trials} == {"digits" if name == "quick" else "cifar10"}
@@ -74,6 +74,15 @@ def test_random_search_can_draw_all_there_is_and_no_more():
     assert {c.trial_id for c in every.trials} == {c.trial_id for c in plan(grid=("width=4,8", "mixup=0,0.5,1")).trials}
     with pytest.raises(SettingError, match="--num-samples 7: must be from 1 to 6"):
         plan(search="random", num_samples=7, grid=("width=4,8", "mixup=0,0.5,1"))
+
+
+def test_random_search_draws_no_two_settings_that_exclude_each_other():
+    found = plan(quick=False, preset="paper", search="random", num_samples=40).trials
+    assert {bool(c.mixup) + 2 * bool(c.cutmix) for c in found} == {0, 1, 2}
+    axes = ("mixup=0,0.5", "cutmix=0,1")
+    assert len(plan(search="random", grid=axes).trials) == 3
+    with pytest.raises(SettingError, match="--num-samples 4: only 3 combinations go together"):
+        plan(search="random", num_samples=4, grid=axes)
 
 
 def test_levels_that_fall_together_count_once():
