@@ -36,6 +36,7 @@ class TrialConfig(Settings):
     batch_size: int = 128  # images per step; the rest of an epoch's last batch is dropped
     learning_rate: float = 0.1  # at the first step
     weight_decay: float = 5e-4  # on all parameters, as in the paper's code
+    gradient_clip: float = 0.0  # norm of the gradient, weight decay inside, above which it is cut; paper 5; 0: none
 
     # Interventions on a batch: the strength of each, 0 leaves it out
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), one mixing weight per batch
@@ -99,6 +100,7 @@ class TrialConfig(Settings):
             ("batch_size", self.batch_size >= 2, "at least 2 (batch norm needs two images)"),
             ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
             ("weight_decay", 0 <= self.weight_decay < float("inf"), "at least 0 and finite"),
+            ("gradient_clip", 0 <= self.gradient_clip < float("inf"), "at least 0 and finite"),
             ("mixup", 0 <= self.mixup < float("inf"), "at least 0 and finite"),
             ("cutmix", 0 <= self.cutmix < float("inf"), "at least 0 and finite"),
             ("image_frequency", 0 <= self.image_frequency < float("inf"), "at least 0 and finite"),

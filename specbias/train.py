@@ -1,7 +1,8 @@
 """How is a network trained? SGD, a cosine schedule, batches changed by the interventions: the loop, on one screen.
 
 Recipe of "Spectral Bias in Practice" (section 6): Nesterov momentum 0.9, learning rate per step
-lr/2 (1 + cos(pi i / steps)) for i = 1..steps, weight decay on all parameters. It differs in not clipping gradients.
+lr/2 (1 + cos(pi i / steps)) for i = 1..steps, weight decay on all parameters. The norm of the
+gradient with weight decay inside is clipped where `gradient_clip` says so: the paper at 5.
 """
 
 import math
@@ -17,6 +18,7 @@ from specbias.config import TrialConfig
 from specbias.data import Data
 from specbias.interventions import build_interventions
 from specbias.label_noise import LabelNoise
+from specbias.penalties import build_penalties
 from specbias.seeds import derive_seed
 
 
@@ -27,8 +29,9 @@ class Diverged(ArithmeticError):
 def new_state(model: nn.Module, config: TrialConfig) -> TrainState:
     """Return an untrained state: the model on its device in its memory format, with a fresh optimiser."""
     model.to(config.device).to(memory_format=getattr(torch, config.memory_format))
+    decay = 0.0 if config.gradient_clip else config.weight_decay  # with a clip it is inside of it
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
+        model.parameters(), lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay
     )
     return TrainState(config, model, optimizer)
 
@@ -43,10 +46,10 @@ def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Ite
     """
     config, model, optimizer = state.config, state.model, state.optimizer
     steps = len(data.train.labels) // config.batch_size  # per epoch
-    interventions = build_interventions(config)
+    interventions, penalties = build_interventions(config), build_penalties(config)
 
     for epoch in range(state.epoch + 1, config.epochs + 1):
-        streams = {name: _generator(config, name, epoch) for name in ("order", *interventions)}
+        streams = {name: _generator(config, name, epoch) for name in ("order", *interventions, *penalties)}
         order = torch.randperm(len(data.train.labels), generator=streams["order"]).to(config.device)
         losses = []
         model.train()
@@ -64,8 +67,12 @@ def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Ite
                 with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
                     logits = model(images)
                 loss = cross_entropy(logits.float(), targets)
+                for name, penalty in penalties.items():  # in float32: rounding to bf16 is no variation to hold
+                    loss = loss + penalty(model, images, targets, streams[name])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                if config.gradient_clip:
+                    _clip_with_decay(model, config)
                 optimizer.step()
                 losses.append(loss.detach())
 
@@ -87,6 +94,14 @@ def _own_draws(config: TrialConfig, epoch: int) -> Iterator[None]:
         if cuda:
             torch.cuda.manual_seed(seed)
         yield
+
+
+def _clip_with_decay(model: nn.Module, config: TrialConfig) -> None:
+    """Add the weight decay to the gradient, then scale the whole to a norm of at most `gradient_clip`."""
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    for p in parameters:
+        p.grad.add_(p.detach(), alpha=config.weight_decay)  # type: ignore[union-attr]
+    nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
 
 
 def _generator(config: TrialConfig, purpose: str, epoch: int) -> torch.Generator:

@@ -7,6 +7,7 @@ import torch
 
 from specbias.data import load_data
 from specbias.models import MODELS, build_model
+from specbias.penalties import PENALTIES
 from specbias.seeds import derive_seed
 from specbias.train import Diverged, new_state, train
 
@@ -20,8 +21,10 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.state_dict().values() if p.is_floating_point()])
 
 
-def test_the_loop_equals_a_plain_twin(small):
-    config = small(flip_crop=0, epochs=3, memory_format="contiguous_format")
+@pytest.mark.parametrize(("clip", "epochs"), [(0.0, 3), (0.3, 1)])
+def test_the_loop_equals_a_plain_twin(small, clip, epochs):
+    """SGD by hand; with a clip, of the gradient with the decay inside."""
+    config = small(flip_crop=0, epochs=epochs, memory_format="contiguous_format", gradient_clip=clip)
     data = load_data(config)
     for state in train(new_state(fresh(config), config), data):
         found = weights(state.model)
@@ -29,8 +32,8 @@ def test_the_loop_equals_a_plain_twin(small):
     model = fresh(config).train()
     velocity = [torch.zeros_like(p) for p in model.parameters()]
     images = (data.train.images / 255 - data.mean[0]) / data.std[0]
-    step, steps = 0, 3 * 4
-    for epoch in (1, 2, 3):
+    step, steps, clipped = 0, epochs * 4, []
+    for epoch in range(1, epochs + 1):
         generator = torch.Generator().manual_seed(derive_seed(0, "order", epoch))
         order = torch.randperm(100, generator=generator)
         for start in range(0, 100, 25):
@@ -40,12 +43,16 @@ def test_the_loop_equals_a_plain_twin(small):
             loss = -model(images[rows]).log_softmax(1)[range(25), data.train.labels[rows]].mean()
             gradients = torch.autograd.grad(loss, list(model.parameters()))
             with torch.no_grad():
-                for p, v, g in zip(model.parameters(), velocity, gradients, strict=True):
-                    g = g + 5e-4 * p
+                decayed = [g + 5e-4 * p for p, g in zip(model.parameters(), gradients, strict=True)]
+                norm = torch.cat([g.flatten() for g in decayed]).norm().item()
+                clipped.append(bool(clip) and norm > clip)
+                for p, v, g in zip(model.parameters(), velocity, decayed, strict=True):
+                    g = g * (clip / norm) if clipped[-1] else g
                     v.mul_(0.9).add_(g)
                     p.sub_(rate * (g + 0.9 * v))
     assert torch.allclose(found, weights(model), rtol=1e-3, atol=1e-4)
     assert not torch.allclose(found, weights(fresh(config)), rtol=1e-3, atol=1e-2)
+    assert any(clipped) == bool(clip)
 
 
 def test_one_yield_per_epoch_of_the_same_state(small):
@@ -130,3 +137,21 @@ def test_every_way_of_computing_learns(small, settings):
     with torch.inference_mode():
         predicted = model(data.normalise(data.train.images)).argmax(1)
     assert (predicted == data.train.labels).float().mean() > 0.5
+
+
+def test_a_penalty_is_in_the_loss_and_draws_from_a_stream_of_its_own(small):
+    """Training under it ends elsewhere, twice at the same place, and under a tiny one next to where it ends without."""
+    config = small(epochs=1)
+    data = load_data(config)
+
+    def trained(**settings):
+        changed = small(epochs=1, **settings)
+        state = new_state(fresh(changed), changed)
+        next(train(state, data))
+        return weights(state.model)
+
+    for name in PENALTIES:
+        held = trained(**{name: 0.1})
+        assert torch.equal(held, trained(**{name: 0.1}))
+        assert not torch.equal(held, trained())
+        assert torch.allclose(trained(**{name: 1e-9}), trained(), atol=1e-4)
