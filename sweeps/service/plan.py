@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 import os
-import random
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from specbias.registry import look_up
-from specbias.seeds import derive_seed
-from specbias.settings import Clash, SettingError
-from sweeps.service.study import Preset, Settings, Study
+from specbias.settings import SettingError
+from sweeps.service.search import Change, changes_of, split
+from sweeps.service.study import Settings, Study
 
 if TYPE_CHECKING:
     from sweeps.service.command_line import Options
-
-
-CONDITION = "condition"  # the axis of the conditions in a random search
-
-
-class Change(NamedTuple):
-    """What makes a trial of the baseline: the condition it is under, and what is changed under it."""
-
-    condition: Settings
-    intervention: Settings
 
 
 @dataclass(frozen=True)
@@ -100,7 +87,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         )
     given = _base(study, options, preset.settings, gpus_per_trial)
     base = study.complete(given)
-    changes = _search(study, options, base, preset)
+    changes = changes_of(study, options, base, preset)
     trials = _trials(study, given, changes, options.seeds)
     for config, _ in trials:
         study.check(config)
@@ -140,104 +127,11 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
     settings |= {k: v for k in ("dataset", "model", "epochs") if (v := getattr(options, k)) is not None}
     chosen = {}
     for text in options.set:
-        name, value = _split(text, "--set")
+        name, value = split(text, "--set")
         chosen[name] = study.config_class.parse(name, value)
     device = chosen.get("device", "cuda" if gpus_per_trial > 0 else "cpu")
     settings |= study.execution(device, threads=options.cpus_per_trial) | chosen
     return study.config_class.from_dict(settings)
-
-
-def _search(study: Study, options: Options, base: Any, preset: Preset) -> list[Change]:
-    """Return the changes to the baseline that the sweep tries.
-
-    A grid of the user's takes the place of conditions and interventions; what --set gives is left out of conditions.
-    """
-    if options.search not in ("grid", "random"):
-        raise SettingError(f"unknown search {options.search!r}; known: grid, random")
-    if options.num_samples is not None and options.search != "random":
-        raise SettingError("--num-samples belongs to --search random; --seeds repeats the trials of a grid")
-    if options.grid and options.interventions:
-        raise SettingError("--grid takes the place of the preset's interventions: give one of --grid, --interventions")
-    levels = _grid(study, options) if options.grid else _levels(options, base, preset.interventions(base))
-    conditions = [{}] if options.grid else _conditions(options, preset.conditions(base, options))
-    if options.search == "random":
-        axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
-
-        def change(point: Settings) -> Change:
-            return Change(conditions[point[CONDITION]], {k: v for k, v in point.items() if k != CONDITION})
-
-        def clashes(point: Settings) -> bool:
-            try:
-                study.check(replace(base, **change(point).condition, **change(point).intervention))
-            except SettingError as error:
-                return isinstance(error, Clash)
-            return False
-
-        axes = {CONDITION: [*range(len(conditions))], **axes}
-        return [change(point) for point in _draw(axes, options.num_samples, options.sweep_seed, clashes)]
-    if options.grid:
-        return [Change({}, dict(zip(levels, v, strict=True))) for v in itertools.product(*levels.values())]
-    interventions = [{}, *({name: value} for name, values in levels.items() for value in values)]
-    return [Change(condition, intervention) for intervention in interventions for condition in conditions]
-
-
-def _conditions(options: Options, conditions: list[Settings]) -> list[Settings]:
-    given = {text.partition("=")[0] for text in options.set}
-    return [{name: v for name, v in condition.items() if name not in given} for condition in conditions]
-
-
-def _grid(study: Study, options: Options) -> dict[str, list]:
-    axes: dict[str, list] = {}
-    for text in options.grid:
-        name, values = _split(text, "--grid")
-        study.config_class.check_name(name)
-        if name == "seed":
-            raise SettingError(f"--grid {text}: seeds are repeats, ask for them with --seeds N")
-        if name in axes:
-            raise SettingError(f"--grid {name} is given twice: name all its values in one, {name}=V1,V2")
-        axes[name] = list(dict.fromkeys(study.config_class.parse(name, v) for v in values.split(",") if v))
-        if not axes[name]:
-            raise SettingError(f"--grid {text}: no values; expected {name}=V1,V2")
-        if name in study.execution("cpu", threads=1):
-            raise SettingError(f"--grid {text}: {name} is one for the whole sweep; give it with --set {name}=VALUE")
-        if any(isinstance(value, tuple) for value in axes[name]):
-            raise SettingError(f"--grid {text}: {name} is a list itself; give it with --set {name}=...")
-    return axes
-
-
-def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
-    if options.interventions == "none":
-        return {}
-    names = levels if options.interventions is None else [n for n in options.interventions.split(",") if n]
-    if not names and options.interventions is not None:
-        raise SettingError(f"--interventions: none named; known: {', '.join(levels)}, none")
-    for name in names:
-        if options.interventions and not set(look_up(levels, name, "intervention")) - {getattr(base, name)}:
-            raise SettingError(f"--interventions {name}: no level differs from the baseline's {getattr(base, name)}")
-    return {name: levels[name] for name in names}
-
-
-def _draw(axes: dict[str, list], asked: int | None, seed: int, clashes: Callable[[Settings], bool]) -> list[Settings]:
-    """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws.
-
-    Combinations that clash are drawn anew; where there are too few others, SettingError says how many were found.
-    """
-    axes = {name: list(dict.fromkeys(values)) for name, values in axes.items()}
-    possible = math.prod(len(values) for values in axes.values())
-    count = min(12, possible) if asked is None else asked
-    if not 1 <= count <= possible:
-        raise SettingError(f"--num-samples {count}: must be from 1 to {possible}, the number of combinations")
-    streams = {name: random.Random(derive_seed(seed, name)) for name in axes}
-    drawn: dict[tuple, Settings] = {}
-    for _ in range(100 * possible):
-        point = {name: streams[name].choice(values) for name, values in axes.items()}
-        if tuple(point.values()) not in drawn and not clashes(point):
-            drawn[tuple(point.values())] = point
-        if len(drawn) == count:
-            break
-    if len(drawn) < (asked or 1):
-        raise SettingError(f"--num-samples {count}: only {len(drawn)} combinations go together")
-    return list(drawn.values())
 
 
 def _trials(study: Study, given: Any, changes: list[Change], seeds: int) -> list[tuple[Any, Change]]:
@@ -262,10 +156,3 @@ def about(seconds: float) -> str:
         if seconds >= 1.5 * size:
             return f"about {seconds / size:.{digits}f} {unit}"
     return f"about {seconds:.0f} s"
-
-
-def _split(text: str, flag: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise SettingError(f"{flag} {text}: expected NAME=VALUE")
-    return name, value
