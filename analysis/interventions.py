@@ -108,6 +108,9 @@ def main() -> None:
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    if missing := [metric for metric in (ACCURACY, *KINDS) if metric not in records.metrics]:
+        print(f"error: the trials of {options.experiment} have no {', '.join(missing)}", file=sys.stderr)
+        sys.exit(2)
     last = records.table.sort_values("epoch").groupby("trial_id").tail(1)
     rows = associations(last)
     print(f"{options.experiment}, sweep {records.sweep_id}: {len(last)} trials at their last epoch")

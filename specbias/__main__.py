@@ -40,9 +40,11 @@ class Measure:
     """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
 
     def run(self) -> None:
+        if self.output.is_dir() or self.output.suffix == ".npz":
+            raise SettingError(f"--output {self.output}: expected a file for JSON; the paths go into an npz beside it")
+        if not self.output.parent.is_dir() or not os.access(self.output.parent, os.W_OK):
+            raise SettingError(f"--output {self.output}: there is no folder {self.output.parent} that can be written")
         arrays_file = self.output.with_suffix(".npz")
-        if not self.output.parent.is_dir():
-            raise SettingError(f"--output {self.output}: there is no folder {self.output.parent}")
         if self.data_dir is not None:
             os.environ["SPECBIAS_DATA_DIR"] = str(Path(self.data_dir).expanduser())
 
@@ -50,6 +52,8 @@ class Measure:
 
         from specbias.network import measure_network
 
+        if self.network.checkpoint is None:
+            print("no --checkpoint: measuring the network as its factory makes it", file=sys.stderr)
         started = time.perf_counter()
         with _Bar() as bar:
             record, arrays = measure_network(self.network, on_images=bar.update)
@@ -94,27 +98,31 @@ def _peak_memory() -> int | None:
 
 
 def _as_text(record: dict) -> str:
+    settings = record["settings"]
+    network = f"{settings['model']} {settings['checkpoint'] or 'untrained'}"
+    columns = ("high-frequency share", "mean frequency", "total variation")
     lines = [
-        f"accuracy {record['accuracy']:.4f}",
-        f"{'':14}{'high-frequency share':>24}{'mean frequency':>24}{'total variation':>24}",
+        f"{network} on {settings['dataset']}, {settings['split']} split: accuracy {record['accuracy']:.4f}",
+        f"{'':14}" + "".join(f"{column:>24}" for column in columns),
     ]
     for kind in ("within_class", "between_class"):
         found, errors = record[kind], record[kind]["standard_errors"]
         cells = []
         for name in ("high_frequency_share", "mean_frequency", "total_variation"):
             error = "" if errors.get(name) is None else f" +- {errors[name]:.4f}"
-            cells.append(f"{found[name]:.4f}{error}" if name in found else "undefined")
+            cells.append(f"{found[name]:.4f}{error}" if found[name] is not None else "undefined")
         lines.append(f"{kind.replace('_', ' '):14}" + "".join(f"{cell:>24}" for cell in cells))
         left_out = f", {found['n_left_out']} left out as too short" if found["n_left_out"] else ""
         lines[-1] += f"   {found['n_paths']} paths, {found['n_samples']} images{left_out}"
     if "forward_passes_saved" in record:
-        lines.append(f"{record['forward_passes_saved']} images on paths were not needed")
+        reached = "reached" if record["until_se_reached"] else "not reached"
+        lines.append(f"--until-se {reached}; it saved {record['forward_passes_saved']} forward passes")
     for part, found in record.get("fourier", {}).items():
         share, distance = found["high_frequency_share"], found["consistent_distance"]
         lines.append(f"Fourier {part}: high-frequency share {share:.4f}, consistent distance {distance:.1f} of 100")
     if "local" in record:
         lines.append(
-            f"local lines: mean frequency {record['local']['mean_frequency']:.3f} cycles per unit of [0, 1] pixels"
+            f"local lines: mean frequency {record['local']['mean_frequency']:.3g} cycles per unit of [0, 1] pixels"
         )
     if "jacobian_norm" in record:
         lines.append(f"Jacobian norm {record['jacobian_norm']:.3f}")

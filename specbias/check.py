@@ -47,10 +47,11 @@ def check_config(config: TrialConfig) -> None:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
     if config.batch_size > size:
         raise SettingError(f"batch_size={config.batch_size}: more than the {size} training images")
-    if config.probe_split == "test" and config.pairing == "random" and 2 * config.probe_pairs > facts.probe_supply:
+    supply = facts.probe_supply * (2 if config.pairing == "official" else 1)
+    if config.probe_split == "test" and 2 * config.probe_pairs > supply:
         raise SettingError(
-            f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {facts.probe_supply} probe images "
-            f"of a class of {config.dataset}, so at most {facts.probe_supply // 2}"
+            f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {supply} probe images "
+            f"of a class of {config.dataset}, so at most {supply // 2}"
         )
     if config.probe_split == "validation" and config.legacy_split:
         raise SettingError("probe_split=validation: legacy_split leaves no validation images")

@@ -131,12 +131,14 @@ class MeasureSettings(Settings):
     spacing: float = 1.0  # between the samples of a path, in normalised L2 distance
     path_samples: int | None = None  # a fixed number of samples on every path, instead of a spacing
     signal: str = "probabilities"  # whose frequency: probabilities, logits, or the class margin
-    until_se: float | None = None  # add pairs in rounds until the standard errors of both shares are below this
+    until_se: float | None = (
+        None  # add pairs in rounds, up to `pairs`, until the standard errors of both shares are below this
+    )
     fourier: int = 0  # pairs of images on Fourier amplitude and phase paths; RobustNets takes 5000
     local: int = 0  # images with a random line through each; Zhang et al. 2021 take 500
     jacobian: int = 0  # images at which the norm of the Jacobian is taken; RobustNets takes 400
     projections: int | None = None  # estimate that norm from so many random directions; none: exact
-    batch_size: int = 256  # images per forward pass
+    batch_size: int = 0  # images per forward pass; 0: 256, on a GPU 2048
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         return (
@@ -151,7 +153,7 @@ class MeasureSettings(Settings):
             ("local", self.local >= 0, "at least 0"),
             ("jacobian", self.jacobian >= 0, "at least 0"),
             ("projections", self.projections is None or self.projections >= 1, "at least 1, or none for exact"),
-            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("batch_size", self.batch_size >= 0, "at least 0"),
         )
 
 
@@ -177,7 +179,8 @@ class NetworkConfig(MeasureSettings):
             *super().rules(),
             ("extra_test", self.extra_test in (None, "v4", "v6"), "v4, v6 or none"),
             ("image_size", self.image_size is None or self.image_size >= 8, "at least 8, or none"),
-            ("input_std", self.input_std is None or all(s > 0 for s in self.input_std), "above 0"),
+            ("input_mean", self.input_mean is None or all(0 <= m <= 1 for m in self.input_mean), "between 0 and 1"),
+            ("input_std", self.input_std is None or all(0 < s <= 1 for s in self.input_std), "above 0, at most 1"),
             ("device", self.device in (None, "cpu", "cuda"), "cpu, cuda or none"),
             ("precision", self.precision in ("float32", "bf16"), "float32 or bf16"),
             ("threads", self.threads is None or self.threads >= 1, "at least 1, or none"),

@@ -6,6 +6,7 @@ import functools
 import importlib
 import json
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,11 +22,11 @@ from specbias.data import DATASETS, Data, Split, data_directory
 from specbias.data.imagefolder import load_imagefolder
 from specbias.measure import evaluating
 from specbias.measure.report import measure_function
-from specbias.models import build_model, look_up_model
+from specbias.models import MODELS, build_model
 from specbias.registry import load, look_up
 from specbias.settings import SettingError
 
-NESTED = ("state_dict", "model_state_dict", "model", "net")  # where checkpoints keep the weights
+NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "weights")  # where checkpoints keep the weights
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 
 
@@ -43,6 +44,7 @@ def measure_network(
     device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingError("device=cuda: torch finds no GPU here")
+    config = replace(config, device=device, threads=torch.get_num_threads())
     data = load_images(config, device)
     model = load_network(config, num_classes=data.num_classes, image_size=data.test.images.shape[-1])
     model = model.to(device).to(memory_format=torch.channels_last)
@@ -52,7 +54,7 @@ def measure_network(
 
 
 def load_images(config: NetworkConfig, device: str) -> Data:
-    """Return the data set that `config` names, the split to be measured on `device`."""
+    """Return the data set that `config` names, the splits to be measured on `device`."""
     name, colon, folder = config.dataset.partition(":")
     if colon and name == "imagefolder":
         data = load_imagefolder(Path(folder).expanduser(), image_size=config.image_size)
@@ -67,8 +69,9 @@ def load_images(config: NetworkConfig, device: str) -> Data:
             data = replace(data, extra=load(facts.extra)(data_directory(), config.extra_test))
     if config.split not in data.splits:
         raise SettingError(f"split={config.split}: not in {config.dataset}, which has {', '.join(data.splits)}")
-    moved = Split(*(part.to(device) for part in data.splits[config.split]))
-    return replace(data, **{config.split: moved})  # type: ignore[arg-type]
+    needed = {name: data.splits[name] for name in (config.split, "extra") if name in data.splits}
+    moved = {name: Split(*(part.to(device) for part in split)) for name, split in needed.items()}
+    return replace(data, **moved)  # type: ignore[arg-type]
 
 
 def load_network(config: NetworkConfig, *, num_classes: int, image_size: int) -> nn.Module:
@@ -81,14 +84,19 @@ def load_network(config: NetworkConfig, *, num_classes: int, image_size: int) ->
         raise SettingError(f'model_args={config.model_args}: expected names and values, {{"width": 16}}')
     factory: Callable[..., Any]
     if ":" not in config.model:
-        look_up_model(config.model)
+        look_up({**MODELS, "torchvision:NAME": None, "module:factory": None}, config.model, "model")
         factory = functools.partial(build_model, config.model, num_classes=num_classes, image_size=image_size)
     else:
         factory = _factory(config.model)
     try:
-        model = factory(**arguments)
-    except TypeError as error:
-        raise SettingError(f"model={config.model}: cannot be called with {config.model_args} ({error})") from None
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            model = factory(**arguments)
+    except SettingError:
+        raise
+    except Exception as error:  # of the user's own code
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SettingError(f"model={config.model}: calling it with {config.model_args} failed ({reason})") from error
     if not isinstance(model, nn.Module):
         raise SettingError(f"model={config.model}: gave a {type(model).__name__}, not a torch.nn.Module")
     if config.checkpoint is not None:
@@ -98,12 +106,14 @@ def load_network(config: NetworkConfig, *, num_classes: int, image_size: int) ->
 
 def _factory(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
+    if "/" in module or module.endswith(".py"):
+        raise SettingError(f"model={path}: expected module:factory, the module's name without folder and .py")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # the user's own modules are here
     try:
         found = getattr(importlib.import_module("torchvision.models" if module == "torchvision" else module), name)
     except ImportError as error:
-        raise SettingError(f"model={path}: {error}") from None
+        raise SettingError(f"model={path}: {error} (looked in {Path.cwd()} and what is installed)") from None
     except AttributeError:
         raise SettingError(f"model={path}: there is no {name!r} in {module}") from None
     if not callable(found):
@@ -117,17 +127,18 @@ def _load_weights(model: nn.Module, file: Path) -> None:
     except FileNotFoundError:
         raise SettingError(f"checkpoint={file}: there is no such file") from None
     except (pickle.UnpicklingError, EOFError, RuntimeError, IsADirectoryError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SettingError(f"checkpoint={file}: no file of weights that torch loads safely ({reason})") from None
-    while isinstance(found, dict) and not any(isinstance(value, Tensor) for value in found.values()):
-        inner = next((found[key] for key in NESTED if key in found), None)
-        if inner is None:
-            raise SettingError(f"checkpoint={file}: no weights, but {', '.join(map(str, found)) or 'nothing'}")
-        found = inner
-    if not isinstance(found, dict):
-        raise SettingError(f"checkpoint={file}: holds a {type(found).__name__}, not named weights")
+        unsafe = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds a {unsafe[1]}; save model.state_dict() alone" if unsafe else "not written by torch.save"
+        raise SettingError(f"checkpoint={file}: no file of weights that torch loads safely: {reason}") from None
+    while isinstance(found, dict) and (inner := [key for key in NESTED if isinstance(found.get(key), dict)]):
+        found = found[inner[0]]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        held = ", ".join(map(str, found)) if isinstance(found, dict) else f"a {type(found).__name__}"
+        raise SettingError(
+            f"checkpoint={file}: no named weights, but {held or 'nothing'}; looked under {', '.join(NESTED)}"
+        )
     for prefix in PREFIXES * 2:  # in either order
-        if all(name.startswith(prefix) for name in found):
+        if all(str(name).startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): value for name, value in found.items()}
     own = model.state_dict()
     differences = {

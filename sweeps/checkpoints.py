@@ -1,9 +1,9 @@
 """What functions have these networks learned? Measures a list of networks, trained anywhere, into one experiment.
 
 The list is a CSV file with a row per network. Its columns are `model` (torchvision:NAME, package.module:factory, or a
-name in specbias.models.MODELS), `checkpoint` (its weights, from the file's folder), any setting of the measurement, and
-whatever else describes the networks (width, weight_decay, ...), which becomes a setting of the record and a column of
-its table.
+name in specbias.models.MODELS), `checkpoint` (its weights, from the file's folder), any setting of the measurement
+("0.5,0.5,0.5" in quotes for three numbers; --set wins over the file), and whatever else describes the networks (width,
+weight_decay, ...), which becomes a setting of the record and a column of its table.
 
   python sweeps/checkpoints.py --models networks.csv --set pairs=20 --experiment my-networks
   python analysis/interventions.py --experiment my-networks      frequency against accuracy, a point per network
@@ -29,7 +29,6 @@ from specbias.settings import SettingError
 from sweeps.service.command_line import Options
 from sweeps.service.study import Preset, Settings, Study
 
-REPORTED = ("mirror", "hann", "detrend", "mean_frequency", "total_variation")
 PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
 IMAGES_PER_SECOND = {"cpu": 1000, "cuda": 20_000}  # guessed for a ResNet-18
 
@@ -72,12 +71,15 @@ def networks(base: ListedNetwork, options: ListOptions) -> list[Settings]:
     if options.models is None:
         raise SettingError("--models FILE.csv: name the list of networks, with the columns model and checkpoint")
     try:
-        with Path(options.models).expanduser().open(newline="") as file:
+        with Path(options.models).expanduser().open(newline="", encoding="utf-8-sig") as file:
             rows = [*csv.DictReader(file, skipinitialspace=True)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingError(f"--models {options.models}: {getattr(error, 'strerror', None) or error}") from None
     if not rows or not {"model", "checkpoint"} <= rows[0].keys():
-        raise SettingError(f"--models {options.models}: expected rows under the columns model and checkpoint")
+        found = ", ".join(map(str, rows[0])) if rows else "no rows"
+        raise SettingError(
+            f"--models {options.models}: expected rows under the columns model and checkpoint, not {found}"
+        )
     return [_settings(row, number, options.models) for number, row in enumerate(rows, start=2)]
 
 
@@ -85,7 +87,10 @@ def _settings(row: dict[Any, Any], number: int, file: str) -> Settings:
     if None in row or None in row.values():
         raise SettingError(f"--models {file}, line {number}: not as many values as columns")
     known = {field.name for field in fields(NetworkConfig)}
-    own = {name: ListedNetwork.parse(name, text) for name, text in row.items() if name in known and text}
+    try:
+        own = {name: ListedNetwork.parse(name, text) for name, text in row.items() if name in known and text}
+    except SettingError as error:
+        raise SettingError(f"--models {file}, line {number}: {error}") from None
     if "checkpoint" in own:
         own["checkpoint"] = str((Path(file).expanduser().parent / own["checkpoint"]).resolve())
     further = {name: _value(text) for name, text in row.items() if name not in known}
@@ -126,6 +131,7 @@ class _Measured:
 
 def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
     from specbias.measure import Measurement
+    from specbias.measure.frequency import REPORTED
     from specbias.network import measure_network
 
     record, arrays = measure_network(config)
@@ -133,7 +139,7 @@ def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, An
     for kind in ("within_class", "between_class"):
         found = record[kind]
         metrics[f"frequency/{kind}"] = found["high_frequency_share"]
-        metrics |= {f"frequency/{kind}/{name}": found[name] for name in REPORTED if name in found}
+        metrics |= {f"frequency/{kind}/{name}": found[name] for name in REPORTED if found[name] is not None}
         if found["ends_correct"]["n_paths"]:
             metrics[f"frequency/{kind}/ends_correct"] = found["ends_correct"]["high_frequency_share"]
     for part, found in record.get("fourier", {}).items():
@@ -148,7 +154,7 @@ def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, An
 
 def execution(device: str, *, threads: int) -> Settings:
     """Networks are measured in float32: rounding to bf16 is itself a high frequency."""
-    return {"device": device, "threads": threads, "batch_size": 2048 if device == "cuda" else 256}
+    return {"device": device, "threads": threads}
 
 
 def seconds(config: ListedNetwork) -> float:

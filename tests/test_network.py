@@ -60,9 +60,11 @@ def test_a_factory_of_torchvision_of_ones_own_folder_or_of_ours_is_found(own_mod
         ({"model": "resnet"}, "unknown model 'resnet'; known: small_cnn"),
         ({"model": "own_networks:missing"}, "there is no 'missing' in own_networks"),
         ({"model": "no_such_module:make"}, "No module named 'no_such_module'"),
+        ({"model": "./own_networks.py:make"}, "expected module:factory"),
+        ({"model": "own_networks.make"}, "known: .*module:factory"),
         ({"model": "own_networks:size"}, "size is a int, not a factory"),
         ({"model": "own_networks:forget"}, "gave a NoneType, not a torch.nn.Module"),
-        ({"model": "own_networks:make", "model_args": '{"depth": 5}'}, "cannot be called with"),
+        ({"model": "own_networks:make", "model_args": '{"depth": 5}'}, "calling it with .* failed .TypeError"),
         ({"model": "own_networks:make", "model_args": "{depth: 5}"}, "no JSON"),
         ({"model": "own_networks:make", "model_args": "[5]"}, "expected names and values"),
         ({"model": "own_networks:make", "checkpoint": "none.pt"}, "there is no such file"),
@@ -81,6 +83,12 @@ def test_what_is_not_a_network_is_said_in_one_line(own_module, settings, said):
         lambda weights: weights,
         lambda weights: {"epoch": 3, "state_dict": weights},
         lambda weights: {"model": {f"module.{name}": value for name, value in weights.items()}, "optimizer": {}},
+        lambda weights: {
+            "epoch": 3,
+            "best_acc1": torch.tensor(70.1),
+            "state_dict": weights,
+            "optimizer": {"state": {}},
+        },
         lambda weights: {f"_orig_mod.module.{name}": value for name, value in weights.items()},
         lambda weights: {f"module._orig_mod.{name}": value for name, value in weights.items()},
     ],
@@ -109,7 +117,7 @@ def test_a_checkpoint_is_never_unpickled_into_code(tmp_path):
             return os.system, (f"touch {tmp_path}/harmed",)
 
     torch.save({"state_dict": Harmful()}, tmp_path / "weights.pt")
-    with pytest.raises(SettingError, match="no file of weights that torch loads safely"):
+    with pytest.raises(SettingError, match="loads safely: it holds a posix.system; save model.state_dict"):
         network(model="small_cnn", checkpoint=str(tmp_path / "weights.pt"))
     assert not (tmp_path / "harmed").exists()
 
@@ -122,7 +130,7 @@ def test_measuring_a_network_equals_measuring_the_function_it_is(tmp_path):
     assert record["accuracy"] == twin["accuracy"]
     for kind in ("within_class", "between_class"):
         assert arrays[f"frequency/{kind}/share"] == pytest.approx(twin_arrays[f"frequency/{kind}/share"], abs=1e-5)
-    assert record["settings"]["model"] == "small_cnn"
+    assert record["settings"]["model"] == "small_cnn" and record["settings"]["device"] in ("cpu", "cuda")
 
 
 def test_the_expected_input_changes_what_the_network_sees_and_not_where_the_paths_lie(tmp_path):
@@ -138,7 +146,7 @@ def test_the_expected_input_changes_what_the_network_sees_and_not_where_the_path
             return model((pixels - 0.5) / 0.25)
 
     record, arrays = measure_network(digits(tmp_path, input_mean=(0.5,) * 3, input_std=(0.25,) * 3))
-    twin, twin_arrays = measure_function(OnOwnInput(), data, MeasureSettings(pairs=2))
+    twin, twin_arrays = measure_function(OnOwnInput().eval(), data, MeasureSettings(pairs=2))
     assert np.array_equal(arrays["frequency/within_class/distance"], twin_arrays["frequency/within_class/distance"])
     assert arrays["frequency/between_class/share"] == pytest.approx(
         twin_arrays["frequency/between_class/share"], abs=1e-4
@@ -172,6 +180,14 @@ def test_a_folder_of_images_is_a_data_set(tmp_path):
     with pytest.raises(SettingError, match="images of several sizes; give --image-size"):
         load_imagefolder(tmp_path / "images")
     assert load_imagefolder(tmp_path / "images", image_size=10).test.images.shape == (12, 3, 10, 10)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "images" / "class_0").rename(tmp_path / "parts" / "train")
+    (tmp_path / "images" / "class_1").rename(tmp_path / "parts" / "val")
+    with pytest.raises(SettingError, match="holds train, val, not classes; name one of them"):
+        load_imagefolder(tmp_path / "parts", image_size=10)
+    with pytest.raises(SettingError, match="only one class"):
+        network_on_one = NetworkConfig(model="small_cnn", dataset=f"imagefolder:{tmp_path / 'images'}", pairs=1)
+        measure_network(network_on_one)
     with pytest.raises(SettingError, match="imagefolder .*none"):
         load_imagefolder(tmp_path / "none")
 
@@ -203,7 +219,11 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
     [
         (("--model", "nothing"), "error: unknown model 'nothing'; known:"),
         (("--dataset", "mnist"), "error: unknown data set 'mnist'; known: cifar10, cifar100, digits, imagefolder:DIR"),
+        (("--pairs", "0"), "error: pairs=0: must be at least 1"),
+        (("--input-mean", "127", "127", "127"), "error: input_mean=(127.0, 127.0, 127.0): must be between 0 and 1"),
         (("--pairs", "400"), "error: 400 pairs need 800 images of a class"),
+        (("--output", "."), "error: --output .: expected a file for JSON"),
+        (("--output", "o.npz"), "error: --output o.npz: expected a file for JSON"),
         (("--output", "no/where.json"), "error: --output no/where.json: there is no folder no"),
         (("--split", "extra"), "error: split=extra: not in digits, which has train, validation, test"),
         (("--model", "torchvision:resnet18"), "error: the model gives outputs of shape (1000,) per image"),

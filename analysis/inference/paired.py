@@ -32,19 +32,26 @@ def paired_difference(
     total_variation, ... What the images have in common drops out, so that far smaller differences show than the
     standard errors of the two means suggest. The error resamples images, with all paths of one together. With
     `both_correct`, over the paths whose ends both networks classify correctly: a difference there is not one of
-    accuracy. Raises ValueError if the two were not measured on the same paths, or no path is left.
+    accuracy. Paths that only one was measured on are left out; ValueError if no path is left, or they
+    measured different signals.
     """
+    signals = [str(arrays["frequency/signal"]) for arrays in (first, second)]
+    if signals[0] != signals[1]:
+        raise ValueError(f"one is of {signals[0]}, the other of {signals[1]}")
     prefix = f"frequency/{kind}"
-    ends = [f"{prefix}/{name}" for name in ("first_image", "second_image", "samples")]
-    if not all(np.array_equal(first[name], second[name]) for name in ends):
-        raise ValueError(f"{kind}: not measured on the same paths")
-    chosen = np.ones(len(first[ends[0]]), dtype=bool)
+    names = [f"{prefix}/{name}" for name in ("first_image", "second_image", "samples")]
+    paths = [[tuple(path) for path in np.stack([arrays[name] for name in names], 1)] for arrays in (first, second)]
+    place = {path: row for row, path in enumerate(paths[1])}
+    rows = np.array([(row, place[path]) for row, path in enumerate(paths[0]) if path in place], dtype=int).reshape(
+        -1, 2
+    )
     if both_correct:
-        for arrays in (first, second):
-            chosen &= arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
-    if not chosen.any():
-        raise ValueError(f"{kind}: no path has both its ends classified correctly by both networks")
-    difference = (second[f"{prefix}/{scalar}"] - first[f"{prefix}/{scalar}"])[chosen]
-    images = (first[name][chosen] for name in ends[:2])
+        for arrays, side in ((first, 0), (second, 1)):
+            right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
+            rows = rows[right[rows[:, side]]]
+    if not len(rows):
+        raise ValueError(f"{kind}: no path {'that both get right' if both_correct else 'on which both were measured'}")
+    difference = second[f"{prefix}/{scalar}"][rows[:, 1]] - first[f"{prefix}/{scalar}"][rows[:, 0]]
+    images = (first[name][rows[:, 0]] for name in names[:2])
     error = ratio_standard_error(difference, np.ones(len(difference)), *images)
     return Difference(float(difference.mean()), error, len(difference))

@@ -59,6 +59,7 @@ class Data:
     std: tuple[float, float, float]
     num_classes: int
     extra: Split | None = None  # a second test set: CIFAR-10.1
+    class_names: tuple[str, ...] = ()  # where they have names
 
     @property
     def splits(self) -> dict[str, Split]:

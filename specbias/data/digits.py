@@ -33,4 +33,4 @@ def load_digits(directory: Path) -> Data:
     test, validation = (torch.isin(place, torch.tensor(places)) for places in (TEST, VALIDATION))
     masks = {"train": ~(test | validation), "validation": validation, "test": test}
     splits = {name: Split(images[mask], labels[mask]) for name, mask in masks.items()}
-    return Data(**splits, mean=MEAN, std=STD, num_classes=10)
+    return Data(splits["train"], splits["validation"], splits["test"], mean=MEAN, std=STD, num_classes=10)

@@ -13,6 +13,8 @@ from specbias.settings import SettingError
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
+SPLITS = {"train", "training", "val", "valid", "validation", "test"}
+
 
 def load_imagefolder(directory: Path, *, image_size: int | None = None) -> Data:
     """Return the folder's images as the test split, classes in alphabetical order; the other splits are empty.
@@ -26,12 +28,15 @@ def load_imagefolder(directory: Path, *, image_size: int | None = None) -> Data:
         steps = [v2.Resize(image_size, antialias=True), v2.CenterCrop(image_size), v2.PILToTensor()]
     try:
         files = ImageFolder(str(directory), transform=v2.Compose(steps))
-        pairs = [(image, label) for image, label in files]
-        images = torch.stack([image for image, _ in pairs])
+        images = torch.empty(len(files), *files[0][0].shape, dtype=torch.uint8)
+        for row, (image, _) in enumerate(files):
+            images[row] = image
     except OSError as error:  # not there, no class, no image, or not an image
         raise SettingError(f"imagefolder {directory}: {str(error).splitlines()[0]}") from None
     except RuntimeError:
         raise SettingError(f"imagefolder {directory}: images of several sizes; give --image-size") from None
+    if {name.lower() for name in files.classes} <= SPLITS:
+        raise SettingError(f"imagefolder {directory}: holds {', '.join(files.classes)}, not classes; name one of them")
     none = Split(images[:0], torch.zeros(0, dtype=torch.long))
-    test = Split(images, torch.tensor([label for _, label in pairs]))
-    return Data(none, none, test, mean=MEAN, std=STD, num_classes=len(files.classes))
+    test = Split(images, torch.tensor(files.targets))
+    return Data(none, none, test, mean=MEAN, std=STD, num_classes=len(files.classes), class_names=tuple(files.classes))

@@ -19,6 +19,7 @@ from specbias.measure.generalization import evaluate, measure_generalization
 from specbias.measure.jacobian import jacobian_norm
 from specbias.measure.noise_fitting import measure_noise_fitting
 from specbias.measure.pairs import Probes, choose_probes
+from specbias.settings import SettingError
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def measure(
     """Measure generalization, function frequency and the fit of label noise of `model` in evaluation mode.
 
     Metrics and arrays: those of measure_generalization; with `noise`, of measure_noise_fitting; with `probes`, of
-    frequency_metrics and frequency_arrays; and `jacobian_norm` where images for it are asked for. Accuracies and losses
-    are computed in the precision of training, the rest in `measure_precision`. The model's weights, buffers and modes
+    frequency_metrics and frequency_arrays; and `jacobian_norm` where images for it are asked for. Paths and Jacobian
+    are computed in `measure_precision`, the rest in the precision of training. The model's weights, buffers and modes
     and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
     """
     batch, layout = config.measure_batch, config.memory_format
@@ -57,7 +58,7 @@ def measure(
         if probes is not None:
             settings: Any = {"correct": outcomes[probes.split].correct, "signal": config.signal, "batch_size": batch}
             paths = {kind: measure_pairs(predict, data, probes, getattr(probes, kind), **settings) for kind in KINDS}
-            parts.append((frequency_metrics(paths, shares_alone=noise is not None), frequency_arrays(paths)))
+            parts.append((frequency_metrics(paths, few=noise is not None), frequency_arrays(paths)))
         if config.jacobian_images:
             images = data.normalise(data.test.images[: config.jacobian_images])
             parts.append(({"jacobian_norm": jacobian_norm(predict, images, batch_size=batch)}, {}))
@@ -93,7 +94,10 @@ def evaluating(
 
     def predict(images: Tensor) -> Tensor:
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            return model(images.contiguous(memory_format=getattr(torch, memory_format))).float()
+            logits = model(images.contiguous(memory_format=getattr(torch, memory_format)))
+        if not isinstance(logits, Tensor):
+            raise SettingError(f"the model gives a {type(logits).__name__}, not a tensor of logits")
+        return logits.float()
 
     model.eval()
     try:

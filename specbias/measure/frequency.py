@@ -25,6 +25,7 @@ from specbias.measure.spectra import (
 from specbias.measure.standard_error import ratio_standard_error
 
 KINDS = ("within_class", "between_class")
+REPORTED = (*BOUNDARIES[1:], "mean_frequency", "total_variation")  # as metrics, beside the released share
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class PathValues:
     scalars: dict[str, np.ndarray]
     spectra: dict[str, np.ndarray]
     axis: np.ndarray
+    signal: str
 
     @property
     def ends_correct(self) -> np.ndarray:
@@ -58,7 +60,8 @@ class Summary:
 
 
 # The name of a mean -> what is summed over paths, and the weight it is divided by (None: the number of paths).
-# Spectra are pooled before a mean frequency is taken; shares are averaged over paths, as in the release.
+# Spectra are pooled before a mean frequency is taken, each with its own bins and as it is: a path weighs as much as its
+# spectrum. Shares are averaged over paths, as in the release.
 SCALARS: dict[str, tuple[str, str | None]] = {
     "high_frequency_share": ("share", None),
     "mean_frequency": ("mean_frequency", "amplitude"),
@@ -87,10 +90,10 @@ def measure_pairs(
     nyquist = min(float(0.5 / kind.step.max()) for kind in (probes.within_class, probes.between_class) if len(kind))
     axis = frequency_axis(nyquist).to(split.images.device)
     scalars: dict[str, Tensor] = {}
-    spectra = {boundary: torch.zeros(len(pairs), len(axis), dtype=torch.float64) for boundary in BOUNDARIES}
+    spectra = {boundary: axis.new_zeros(len(pairs), len(axis)) for boundary in BOUNDARIES}
     for rows, logits in walk(predict, linear(data, split, pairs), pairs.samples, batch_size=batch_size):
         signals = signal_of(logits, signal, pairs.first_class[rows])
-        step = pairs.step[rows].to(signals.device)
+        rows, step = rows.to(signals.device), pairs.step[rows].to(signals.device)
         found = {"total_variation": total_variation(signals, step)}
         for boundary in BOUNDARIES:
             amplitude = amplitude_spectrum(signals, boundary)
@@ -101,27 +104,32 @@ def measure_pairs(
             found[f"{prefix}share"] = high_frequency_share(amplitude, boundary)
             found[f"{prefix}mean_frequency"] = mean_frequency(amplitude, frequencies)
             found[f"{prefix}amplitude"] = amplitude.sum(-1)
-            spectra[boundary][rows] = on_frequency_axis(amplitude / repeat, frequencies, axis).cpu()
+            spectra[boundary][rows] = on_frequency_axis(amplitude / repeat, frequencies, axis)
         for name, values in found.items():
-            scalars.setdefault(name, torch.zeros(len(pairs), dtype=torch.float64))[rows] = values.cpu()
+            scalars.setdefault(name, axis.new_zeros(len(pairs)))[rows] = values
     correct = correct.cpu()
-    ends = {"first_correct": correct[pairs.first], "second_correct": correct[pairs.second]}
-    named = {name: values.numpy() for name, values in (scalars | ends).items()}
-    return PathValues(pairs, named, {name: value.numpy() for name, value in spectra.items()}, axis.cpu().numpy())
+    scalars |= {"first_correct": correct[pairs.first], "second_correct": correct[pairs.second]}
+    return PathValues(pairs, _as_arrays(scalars), _as_arrays(spectra), axis.cpu().numpy(), signal)
 
 
-def joined(parts: list[PathValues]) -> PathValues:
-    """Return the values of several sets of pairs, chosen together, as one."""
+def _as_arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: values.cpu().numpy() for name, values in tensors.items()}
+
+
+def joined(parts: list[PathValues], *, reached: int | None = None) -> PathValues:
+    """Return the values of several sets of pairs, chosen together, as one; of left-out pairs those below `reached`."""
     columns = {
         f.name: torch.cat([getattr(part.pairs, f.name) for part in parts])
         for f in fields(Pairs)
         if f.name != "left_out"
     }
+    left_out = parts[0].pairs.left_out
     return PathValues(
-        Pairs(**columns, left_out=parts[0].pairs.left_out),
+        Pairs(**columns, left_out=left_out if reached is None else left_out[left_out < reached]),
         {name: np.concatenate([part.scalars[name] for part in parts]) for name in parts[0].scalars},
         {name: np.concatenate([part.spectra[name] for part in parts]) for name in parts[0].spectra},
         parts[0].axis,
+        parts[0].signal,
     )
 
 
@@ -142,19 +150,19 @@ def summarise(values: PathValues, rows: np.ndarray | slice = slice(None)) -> Sum
     return Summary(means, errors, len(first), int(samples.sum()))
 
 
-def frequency_metrics(found: dict[str, PathValues], *, shares_alone: bool = False) -> dict[str, float]:
+def frequency_metrics(found: dict[str, PathValues], *, few: bool = False) -> dict[str, float]:
     """Return the scalars that are reported of kind -> values, under `frequency/{kind}...`; the rest is in the arrays.
 
     No suffix: the released high-frequency share over all paths; `ends_correct`: over paths between images that are
-    classified correctly, left out where there is none. With `shares_alone` these two alone: a trial that reports noise
-    fitting too has no room for more.
+    classified correctly, left out where there is none. With `few`, for a trial that reports noise fitting too, without
+    the shares under other boundaries: that leaves room for all within 24 metrics.
     """
     metrics: dict[str, float] = {}
     for kind, values in found.items():
         means = summarise(values).means
         metrics[f"frequency/{kind}"] = means["high_frequency_share"]
-        for name in () if shares_alone else (*BOUNDARIES[1:], "mean_frequency", "total_variation"):
-            if name in means:
+        for name in REPORTED:
+            if name in means and not (few and name in BOUNDARIES):
                 metrics[f"frequency/{kind}/{name}"] = means[name]
         of_correct = summarise(values, values.ends_correct).means
         if of_correct:
@@ -165,21 +173,23 @@ def frequency_metrics(found: dict[str, PathValues], *, shares_alone: bool = Fals
 def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     """Return what the npz keeps of kind -> values: every path, and mean spectra, under `frequency/{kind}/`.
 
+    `frequency/signal` is probabilities, logits or margin.
     (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `samples`,
     and every scalar of PathValues. Spectra at `frequency/axis` (51,): `spectrum` (51,) over all paths,
     `ends_correct/spectrum`, and per class or class pair `spectrum_per_classes` (G, 51), for the `classes` (G, 2);
-    the same under the other boundaries' names. `standard_error/...`: of the means over all paths. `left_out`: the
-    number of pairs too close for a path.
+    the same under the other boundaries' names. In these every path weighs the same, per sample: a mean frequency taken
+    of them is not that of the pooled spectra. `standard_error/...`: of the means over all paths. `left_out`: the number
+    of pairs too close for a path.
     """
     arrays: dict[str, np.ndarray] = {}
     for kind, values in found.items():
         pairs, prefix = values.pairs, f"frequency/{kind}"
-        arrays["frequency/axis"] = values.axis
+        arrays |= {"frequency/axis": values.axis, "frequency/signal": np.array(values.signal)}
         columns = {"first_image": pairs.first, "second_image": pairs.second, "distance": pairs.distance}
         columns |= {"first_class": pairs.first_class, "second_class": pairs.second_class, "samples": pairs.samples}
         arrays |= {f"{prefix}/{name}": column.numpy() for name, column in columns.items()}
         arrays |= {f"{prefix}/{name}": column for name, column in values.scalars.items()}
-        arrays[f"{prefix}/left_out"] = np.array(pairs.left_out)
+        arrays[f"{prefix}/left_out"] = np.array(len(pairs.left_out))
         errors = summarise(values).standard_errors
         arrays |= {f"{prefix}/standard_error/{name}": np.array(e) for name, e in errors.items() if e is not None}
         groups = rows_of_classes(pairs)

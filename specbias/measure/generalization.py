@@ -39,7 +39,8 @@ def measure_generalization(
 
     `outcomes` are those of each split, by its name. gap = training accuracy - test accuracy. With `supply` (test
     images,), `test_accuracy/no_probe` is over the test images from which no probe is ever drawn, so that a correlation
-    with function frequency cannot come from shared images. The extra split's loss is an array, not a metric.
+    with function frequency cannot come from shared images; left out where there is none. The extra split's loss is an
+    array, not a metric.
     """
     metrics: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
@@ -49,10 +50,11 @@ def measure_generalization(
         metrics[f"generalization/{name}_loss"] = outcome.loss.double().mean().item()
         counts = torch.bincount(split.labels, minlength=data.num_classes)
         hits = torch.bincount(split.labels[outcome.correct], minlength=data.num_classes)
-        arrays[f"generalization/{name}_accuracy_per_class"] = (hits / counts).cpu().numpy()
+        arrays[f"generalization/{name}_images_per_class"] = counts.cpu().numpy()
+        arrays[f"generalization/{name}_accuracy_per_class"] = (hits / counts.clamp(min=1)).cpu().numpy()
     if "extra" in outcomes:
         arrays["generalization/extra_loss"] = np.array(metrics.pop("generalization/extra_loss"))
-    if supply is not None:
+    if supply is not None and not supply.all():
         unused = outcomes["test"].correct[~supply.to(outcomes["test"].correct.device)]
         metrics["generalization/test_accuracy/no_probe"] = unused.double().mean().item()
     metrics["generalization/gap"] = metrics["generalization/train_accuracy"] - metrics["generalization/test_accuracy"]

@@ -16,6 +16,7 @@ from specbias.measure.paths import Predict, Sampler, walk
 from specbias.seeds import derive_seed
 from specbias.settings import SettingError
 
+TINY = 1e-300  # in place of an energy of 0, where one is divided by or its logarithm taken
 POINTS = 128  # at -1/2, -1/2 + 1/128, ... < 1/2 along a direction of length 1
 
 
@@ -25,8 +26,10 @@ def random_lines(data: Data, split: Split, rows: Tensor, directions: Tensor) -> 
 
     def sample(path: Tensor, step: Tensor) -> Tensor:
         offset = (step / POINTS - 0.5).float().view(-1, 1, 1, 1).to(device)
-        images = split.images[rows[path].to(device)].float()
-        return data.normalise(images + 255 * offset * directions[path.to(directions.device)].to(device))
+        few, place = path.unique_consecutive(return_inverse=True)
+        images, along = split.images[rows[few].to(device)].float(), 255 * directions[few].to(device)
+        place = place.to(device)
+        return data.normalise(torch.addcmul(images[place], along[place], offset))
 
     return sample
 
@@ -34,11 +37,11 @@ def random_lines(data: Data, split: Split, rows: Tensor, directions: Tensor) -> 
 def measure_local(
     predict: Predict, data: Data, *, split: str, images: int, seed: int = 0, batch_size: int
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Return the mean frequency of the energy, and `local/energy` and `local/log_energy_share` (65,) at `local/axis`.
+    """Return the energy's mean frequency, and `local/energy` and `local/log_energy_share` (65,) at `local/axis`.
 
     One random line through each of the first `images` images of the split (the paper: 500). Energy: the mean over
-    images and classes of |rfft of the logits|^2; its log share is what the paper draws. Raises SettingError if the
-    split has fewer images.
+    images and classes of |rfft of the logits|^2; its log share is what the paper draws. The mean frequency is without
+    the constant part, which is the level of the logits. Raises SettingError if the split has fewer images.
     """
     chosen: Split = getattr(data, split)
     if len(chosen.labels) < images:
@@ -51,7 +54,7 @@ def measure_local(
     for _, logits in walk(predict, sample, torch.full((images,), POINTS), batch_size=batch_size):
         energy += torch.fft.rfft(logits.double(), dim=1).abs().square().mean(-1).sum(0).cpu() / images
     axis = torch.arange(len(energy), dtype=torch.float64)
-    share = energy / energy.sum().clamp(min=torch.finfo(torch.float64).tiny)
+    share = energy / energy.sum().clamp(min=TINY)
     arrays = {"local/axis": axis.numpy(), "local/energy": energy.numpy()}
-    arrays["local/log_energy_share"] = share.clamp(min=1e-300).log().numpy()
-    return {"mean_frequency": float((axis * share).sum())}, arrays
+    arrays["local/log_energy_share"] = share.clamp(min=TINY).log().numpy()
+    return {"mean_frequency": float((axis * energy).sum() / energy[1:].sum().clamp(min=TINY))}, arrays

@@ -32,7 +32,7 @@ class Pairs:
     distance: Tensor  # between the two images, float64
     step: Tensor  # distance between neighbouring samples, float64
     samples: Tensor  # at 0, step, 2 step, ... < distance
-    left_out: int  # pairs chosen whose path would have fewer than SHORTEST samples: identical images, say
+    left_out: Tensor  # numbers of the chosen pairs whose path would be shorter than SHORTEST: identical images, say
 
     def __len__(self) -> int:
         return len(self.first)
@@ -72,6 +72,8 @@ def choose_probes(
     every path would be too short.
     """
     chosen = getattr(data, split)
+    if data.num_classes < 2:
+        raise SettingError("paths run within classes and between them: the data set has only one class")
     if chosen is None or not len(chosen.labels):
         raise SettingError(f"split {split}: this data set has no such images")
     labels = chosen.labels.cpu()
@@ -122,7 +124,7 @@ def _pairs(data: Data, split: Split, ends: Tensor, number: Tensor, spacing: floa
     else:
         step, samples = distance / path_samples, torch.where(distance > 0, path_samples, 0)
     first, second = ends
-    every = Pairs(first, second, labels[first], labels[second], number, distance, step, samples, 0)
+    every = Pairs(first, second, labels[first], labels[second], number, distance, step, samples, number[:0])
     long_enough = samples >= SHORTEST
     if len(every) and not long_enough.any():
         raise SettingError(
@@ -130,7 +132,7 @@ def _pairs(data: Data, split: Split, ends: Tensor, number: Tensor, spacing: floa
             if path_samples is None
             else f"no two images of a pair differ, or path_samples {path_samples} is less than {SHORTEST}"
         )
-    return replace(every.take(long_enough), left_out=int((~long_enough).sum()))
+    return replace(every.take(long_enough), left_out=number[~long_enough])
 
 
 def _distances(data: Data, split: Split, ends: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from specbias.measure.pairs import Pairs
 
 Predict = Callable[[Tensor], Tensor]  # normalised images (B, 3, H, W) -> logits (B, classes)
 Sampler = Callable[[Tensor, Tensor], Tensor]
-GATHERED = 2**14  # samples whose outputs are kept before they are given away: few, long groups
+GATHERED = 2**18  # outputs, samples times classes, that are kept before they are given away: few, long groups
 
 
 def linear(data: Data, split: Split, pairs: Pairs) -> Sampler:
@@ -45,7 +45,7 @@ def walk(predict: Predict, sample: Sampler, lengths: Tensor, *, batch_size: int)
     """Yield (paths (n,), outputs (n, T, C)) for groups of n paths of equal length T, in order of length.
 
     All samples of all paths form one long queue, so that every forward pass but the last is a full batch. In memory
-    are one batch of images and the outputs of some ten thousand samples, however many paths there are. Raises
+    are one batch of images and some hundred thousand outputs, however many paths there are. Raises
     FloatingPointError on an output that is not finite.
     """
     order = lengths.argsort(stable=True)
@@ -58,7 +58,7 @@ def walk(predict: Predict, sample: Sampler, lengths: Tensor, *, batch_size: int)
         path = torch.searchsorted(ends, place, right=True)
         kept.append(predict(sample(order[path], place - starts[path])))
         reached = int(place[-1]) + 1
-        if reached < total and reached - int(starts[done]) < GATHERED:
+        if reached < total and (reached - int(starts[done])) * kept[-1].shape[1] < GATHERED:
             continue
         outputs = torch.cat(kept)
         if not outputs.isfinite().all():

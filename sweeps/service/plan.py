@@ -49,6 +49,10 @@ class Plan:
         """The identity of the sweep: a hash of its trials' identities."""
         return hashlib.sha256("/".join(sorted(t.trial_id for t in self.trials)).encode()).hexdigest()[:12]
 
+    def trial(self, trial_id: str) -> Any:
+        """Return the config with this identity."""
+        return next(config for config in self.trials if config.trial_id == trial_id)
+
     def varied(self, config: Any) -> Settings:
         """Return the settings changed under the condition that differ from the baseline; not those that follow."""
         names = self.changes[config.trial_id].intervention

@@ -27,7 +27,7 @@ class Progress(tune.Callback):
             titles = "  ".join(f"{title:>8}" for title in self.plan.study.columns.values())
             print(f"{'trial':<{self.width}}  {'epoch':>7}  {titles}  time left")
             self.header_printed = True
-        numbers = "  ".join(f"{result.get(key, float('nan')):8.4f}" for key in self.plan.study.columns)
+        numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in self.plan.study.columns)
         epoch = f"{result['epoch']}/{config.epochs}"
         print(f"{self.plan.label(config):<{self.width}}  {epoch:>7}  {numbers}  {result['time_left']}", flush=True)
 
@@ -47,7 +47,7 @@ class Progress(tune.Callback):
                 self._end(config, outcome)
 
     def _config(self, trial: Any) -> Any:
-        return self.plan.study.config_class.from_dict(trial.config)
+        return self.plan.trial(trial.config["trial_id"])
 
     def _end(self, config: Any, outcome: str) -> str:
         run_id = self.tracking.start_trial(config, label=self.plan.label(config), tags={})  # it may have none yet

@@ -112,10 +112,16 @@ def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment:
 def _tuner(
     run: Callable, plan: Plan, missing: list[Any], progress: Progress, *, max_concurrent: int | None, storage_path: str
 ) -> tune.Tuner:
-    """Return a Tuner whose trials are exactly `missing`, in this order, under the settings' own names."""
+    """Return a Tuner whose trials are exactly `missing`, in this order, under the settings' own names.
+
+    Lists that differ are left to the trial's identity: as a value of a search space Tune would take them apart.
+    """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by Progress, in a line
-    points = [config.to_dict() for config in missing]
+    points = [{"trial_id": config.trial_id, **config.to_dict()} for config in missing]
     varying = {name for name in points[0] if any(point[name] != points[0][name] for point in points)}
+    lists = {name for name in varying if any(isinstance(point[name], list) for point in points)}
+    points = [{name: value for name, value in point.items() if name not in lists} for point in points]
+    varying -= lists
     values = {name: [point[name] for point in points] for name in varying}
     return tune.Tuner(
         tune.with_resources(run, {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}),
@@ -127,7 +133,7 @@ def _tuner(
             num_samples=len(points),
             max_concurrent_trials=max_concurrent,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: plan.study.config_class.from_dict(trial.config).trial_id,
+            trial_dirname_creator=lambda trial: trial.config["trial_id"],
         ),
         run_config=tune.RunConfig(
             name=f"{plan.sweep_id}-{time.strftime('%Y%m%d-%H%M%S')}",

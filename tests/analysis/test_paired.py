@@ -6,9 +6,10 @@ import pytest
 from analysis.inference.paired import paired_difference
 
 
-def arrays(values, images, correct=True):
+def arrays(values, images, correct=True, signal="probabilities"):
     count = len(values)
     return {
+        "frequency/signal": np.array(signal),
         "frequency/within_class/first_image": images[0],
         "frequency/within_class/second_image": images[1],
         "frequency/within_class/samples": np.full(count, 70),
@@ -44,9 +45,19 @@ def test_only_paths_that_both_get_right_are_compared_where_asked(planted):
     assert found.n == 100 and found.statistic == pytest.approx(np.mean((second - first)[::2]))
 
 
-def test_other_paths_and_no_paths_are_refused(planted):
+def test_paths_of_only_one_measurement_are_left_out(planted):
+    """One stopped earlier than the other, and lists its paths in another order."""
     images, first, second = planted
-    with pytest.raises(ValueError, match="not measured on the same paths"):
-        paired_difference(arrays(first, images), arrays(second, images[::-1]), kind="within_class")
-    with pytest.raises(ValueError, match="no path has both its ends"):
+    fewer = np.arange(150)[::-1]
+    found = paired_difference(arrays(first, images), arrays(second[fewer], images[:, fewer]), kind="within_class")
+    assert found.n == 150 and found.statistic == pytest.approx(np.mean((second - first)[:150]))
+
+
+def test_without_a_common_path_there_is_nothing_to_compare(planted):
+    images, first, second = planted
+    with pytest.raises(ValueError, match="no path on which both were measured"):
+        paired_difference(arrays(first, images), arrays(second, images + 1000), kind="within_class")
+    with pytest.raises(ValueError, match="one is of probabilities, the other of logits"):
+        paired_difference(arrays(first, images), arrays(second, images, signal="logits"), kind="within_class")
+    with pytest.raises(ValueError, match="no path that both get right"):
         paired_difference(arrays(first, images, False), arrays(second, images), kind="within_class", both_correct=True)

@@ -15,6 +15,7 @@ from specbias.measure.frequency import (
     summarise,
 )
 from specbias.measure.pairs import choose_probes
+from specbias.measure.standard_error import ratio_standard_error
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,10 @@ def test_only_paths_between_images_classified_correctly_count_as_such(data):
     correct[probes.between_class.second[chosen]] = True
     found = measured(data, correct=correct)
     values = found["between_class"]
-    assert values.ends_correct[chosen].all() and values.ends_correct.sum() < 20
+    assert np.array_equal(values.scalars["first_correct"], correct[values.pairs.first].numpy())
+    assert np.array_equal(values.scalars["second_correct"], correct[values.pairs.second].numpy())
+    both = [bool(correct[a] & correct[b]) for a, b in zip(values.pairs.first, values.pairs.second, strict=True)]
+    assert values.ends_correct.tolist() == both and values.scalars["first_correct"].sum() > sum(both)
     metrics = frequency_metrics(found)
     share = values.scalars["share"]
     assert metrics["frequency/between_class/ends_correct"] == pytest.approx(share[values.ends_correct].mean())
@@ -126,6 +130,24 @@ def test_without_a_correct_pair_that_metric_is_left_out_and_nothing_is_nan(data)
     assert not [key for key in metrics if key.endswith("ends_correct")]
     assert all(np.isfinite(value) for value in metrics.values())
     assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+@pytest.mark.parametrize("boundary", ["", "mirror/", "hann/", "detrend/"])
+def test_mean_frequencies_and_their_errors_weigh_a_path_by_its_amplitude(data, boundary):
+    values = measured(data)["between_class"]
+    summary = summarise(values)
+    frequency, weight = (values.scalars[f"{boundary}{name}"] for name in ("mean_frequency", "amplitude"))
+    name = f"{boundary}mean_frequency"
+    assert summary.means[name] == pytest.approx(np.average(frequency, weights=weight))
+    images = values.pairs.first.numpy(), values.pairs.second.numpy()
+    assert summary.standard_errors[name] == ratio_standard_error(frequency * weight, weight, *images)
+    assert summary.standard_errors[name] != pytest.approx(frequency.std(ddof=1) / len(frequency) ** 0.5, rel=1e-3)
+
+
+def test_the_axis_ends_where_every_path_still_reaches(data):
+    found = measured(data, path_samples=10)
+    highest = min((0.5 / values.pairs.step).min().item() for values in found.values())
+    assert [values.axis[-1] for values in found.values()] == pytest.approx([highest] * 2)
 
 
 def test_metric_keys_are_the_houses(data):

@@ -41,6 +41,23 @@ def test_a_wave_in_the_norm_of_the_step_shows_at_its_frequency(data):
     assert np.exp(arrays["local/log_energy_share"]).sum() == pytest.approx(1)
 
 
+def test_energy_is_the_mean_over_images_and_classes_of_squared_amplitudes(data):
+    """Against numpy, line by line, with the same directions."""
+    matrix = torch.randn(3072, 10, generator=torch.Generator().manual_seed(1)) / 50
+    seen = []
+
+    def predict(images):
+        seen.append(torch.tanh(images.flatten(1) @ matrix))
+        return seen[-1]
+
+    scalars, arrays = measure_local(predict, data, split="test", images=3, batch_size=1000)
+    signals = torch.cat(seen).view(3, 128, 10).double().numpy()
+    energy = (np.abs(np.fft.rfft(signals, axis=1)) ** 2).mean(axis=(0, 2))
+    assert arrays["local/energy"] == pytest.approx(energy, rel=1e-9)
+    assert scalars["mean_frequency"] == pytest.approx((np.arange(65) * energy)[1:].sum() / energy[1:].sum(), rel=1e-9)
+    assert arrays["local/log_energy_share"] == pytest.approx(np.log(energy / energy.sum()), rel=1e-6)
+
+
 def test_more_lines_than_images_are_refused(data):
     with pytest.raises(SettingError, match="603 local lines need as many images, test has 602"):
         measure_local(lambda x: x, data, split="test", images=603, batch_size=128)

@@ -1,5 +1,6 @@
 """A whole measurement: what it reports, that it changes nothing, and that its memory has a bound."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -9,7 +10,11 @@ import torch
 from torch import nn
 
 from specbias.data import load_data
+from specbias.label_noise import build_label_noise
 from specbias.measure import measure, probes_of
+from specbias.measure.frequency import measure_pairs
+from specbias.measure.jacobian import jacobian_norm
+from specbias.measure.pairs import choose_probes
 from specbias.models import build_model
 
 
@@ -142,3 +147,80 @@ def test_memory_does_not_grow_with_the_number_of_pairs():
         for pairs in ("1", "14")
     ]
     assert peaks[1] < peaks[0] + 40, peaks
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pairing": "official"},
+        {"probe_split": "validation"},
+        {"spacing": 2.0},
+        {"path_samples": 9},
+        {"signal": "margin"},
+        {"probe_seed": 5},
+        {"precision": "bf16", "measure_precision": "float32"},
+    ],
+)
+def test_every_setting_of_the_paths_is_kept_to_in_a_trial(small, settings):
+    """Against the function underneath, called with that setting by its own name."""
+    config = small(probe_pairs=2, **settings)
+    model, data, _ = parts(config)
+    found = measure(model, data, probes_of(config, data), config=config, epoch=0).arrays
+    names = {"probe_split": "split", "probe_seed": "seed"}
+    asked = {names.get(k, k): v for k, v in settings.items() if k not in ("signal", "precision", "measure_precision")}
+    probes = choose_probes(data, pairs=2, **asked)
+    model.eval()
+    split = getattr(data, probes.split)
+    with torch.inference_mode():
+        correct = model(data.normalise(split.images)).argmax(1) == split.labels
+        twin = measure_pairs(
+            model,
+            data,
+            probes,
+            probes.within_class,
+            correct=correct,
+            signal=settings.get("signal", "probabilities"),
+            batch_size=256,
+        )
+    for name in ("share", "total_variation", "mirror/mean_frequency"):
+        assert found[f"frequency/within_class/{name}"] == pytest.approx(twin.scalars[name], rel=1e-4, abs=1e-7)
+    assert np.array_equal(found["frequency/within_class/first_image"], probes.within_class.first.numpy())
+    if settings.get("precision") != "bf16":
+        assert np.array_equal(found["frequency/within_class/first_correct"], twin.scalars["first_correct"])
+
+
+def test_measuring_in_bf16_is_another_number(small):
+    first, second = (
+        measured(parts(small())[0], small(measure_precision=precision)).metrics[
+            "frequency/between_class/total_variation"
+        ]
+        for precision in ("float32", "bf16")
+    )
+    assert first != second
+
+
+def test_all_there_is_to_measure_stays_within_24_metrics_and_the_jacobian_is_of_the_test_images(small, monkeypatch):
+    config = small(jacobian_images=3, label_noise=0.2, probe_pairs=1)
+    model, data, probes = parts(config)
+    data = dataclasses.replace(data, extra=data.validation)
+    noise = build_label_noise(config, data)
+    found = measure(model, data, probes, config=config, epoch=0, noise=noise).metrics
+    assert 18 < len(found) + 1 <= 24  # and the minimum, which the trial adds
+    without = measure(model, data, probes, config=small(jacobian_images=3), epoch=0).metrics
+    assert 18 < len(without) <= 24
+    images = data.normalise(data.test.images[:3])
+    assert found["jacobian_norm"] == pytest.approx(jacobian_norm(model.eval(), images, batch_size=3), rel=1e-5)
+
+
+def test_nothing_is_nan_where_probes_use_every_image_and_classes_lack_training_images(small):
+    config = small(train_size=30, pairing="official", probe_pairs=1)
+    model, data, _ = parts(config)
+    rows = torch.cat([(data.test.labels == label).nonzero().flatten()[:2] for label in range(10)])
+    few = dataclasses.replace(data, test=type(data.test)(*(part[rows] for part in data.test)))
+    lacking = few.train.labels != 3
+    few = dataclasses.replace(few, train=type(few.train)(*(part[lacking] for part in few.train)))
+    found = measure(model, few, probes_of(config, few), config=config, epoch=0)
+    assert "generalization/test_accuracy/no_probe" not in found.metrics
+    assert all(np.isfinite(value) for value in found.metrics.values())
+    assert all(np.isfinite(array).all() for array in found.arrays.values())
+    assert found.arrays["generalization/train_images_per_class"][3] == 0

@@ -67,7 +67,7 @@ def test_identical_images_are_left_out_and_counted(data):
     images[data.test.labels == 4] = images[data.test.labels == 4][0]
     same = dataclasses.replace(data, test=data.test._replace(images=images))
     pairs = choose_probes(same, pairs=3, seed=0).within_class
-    assert pairs.left_out == 3 and len(pairs.distance) == 27
+    assert len(pairs.left_out) == 3 and len(pairs.distance) == 27
     assert 4 not in pairs.first_class and pairs.samples.min() >= SHORTEST
 
 

@@ -70,7 +70,7 @@ def test_an_output_that_is_not_finite_is_said(data, probes):
 def test_few_long_groups_are_kept_in_memory(data, probes, monkeypatch):
     """Outputs are given away as soon as enough samples are gathered, not at the end of the walk."""
     pairs, asked, given = probes.between_class, [], []
-    monkeypatch.setattr(paths, "GATHERED", 100)
+    monkeypatch.setattr(paths, "GATHERED", 200)
 
     def predict(images):
         asked.append(len(images))

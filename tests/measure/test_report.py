@@ -9,7 +9,11 @@ import torch
 
 from specbias.config import MeasureSettings, TrialConfig
 from specbias.data import load_data
+from specbias.measure.fourier import measure_fourier
+from specbias.measure.jacobian import jacobian_norm
+from specbias.measure.local import measure_local
 from specbias.measure.report import measure_function
+from specbias.models import build_model
 from specbias.settings import SettingError
 
 
@@ -56,12 +60,19 @@ def test_until_se_stops_early_and_says_what_that_saved(data):
     some, arrays = measure_function(predict, data, MeasureSettings(pairs=25, until_se=0.02))
     assert some["within_class"]["n_paths"] < 250
     assert all_images - sum(asked) == some["forward_passes_saved"] > 0
-    assert all(some[k]["standard_errors"]["high_frequency_share"] < 0.02 for k in ("within_class", "between_class"))
+    errors = [some[k]["standard_errors"]["high_frequency_share"] for k in ("within_class", "between_class")]
     n = some["between_class"]["n_paths"] // 45
+    assert max(errors) < 0.02 and n in (5, 10, 20)
+    if n > 5:  # half as many had not been enough
+        before, _ = measure_function(random_network, data, MeasureSettings(pairs=n // 2))
+        assert any(
+            before[k]["standard_errors"]["high_frequency_share"] >= 0.02 for k in ("within_class", "between_class")
+        )
     first, _ = measure_function(predict, data, MeasureSettings(pairs=n))
     assert some["between_class"]["mean_frequency"] == pytest.approx(first["between_class"]["mean_frequency"], abs=1e-6)
+    assert some["until_se_reached"]
     never, _ = measure_function(predict, data, MeasureSettings(pairs=25, until_se=1e-9))
-    assert never["forward_passes_saved"] == 0
+    assert never["forward_passes_saved"] == 0 and not never["until_se_reached"]
     assert never["within_class"]["n_paths"] == whole["within_class"]["n_paths"]
 
 
@@ -79,11 +90,61 @@ def test_every_other_measurement_is_there_where_asked_for(data):
     assert told[-1][0] == told[-1][1] and all(total == told[0][1] for _, total in told)
 
 
+def test_what_is_asked_for_besides_is_of_the_split_and_seed_asked_for(data):
+    settings = {"split": "validation", "pairs": 1, "jacobian": 5, "projections": 3, "fourier": 4, "local": 2, "seed": 7}
+    record, arrays = measure_function(random_network, data, MeasureSettings(**settings))
+    common = {"split": "validation", "seed": 7, "batch_size": 256}
+    assert record["fourier"] == measure_fourier(random_network, data, pairs=4, **common)[0]
+    assert np.array_equal(
+        arrays["local/energy"], measure_local(random_network, data, images=2, **common)[1]["local/energy"]
+    )
+    images = data.normalise(data.validation.images[:5])
+    twin = jacobian_norm(random_network, images, batch_size=256, projections=3, seed=7)
+    assert record["jacobian_norm"] == twin
+    assert twin != jacobian_norm(random_network, images, batch_size=256)
+
+
+def test_a_second_test_set_is_evaluated_too(data):
+    both = dataclasses.replace(data, extra=data.validation)
+    record, _ = measure_function(random_network, both, MeasureSettings(pairs=1))
+    validation, _ = measure_function(random_network, data, MeasureSettings(pairs=1, split="validation"))
+    assert record["extra_accuracy"] == validation["accuracy"] and "extra_accuracy" not in validation
+
+
+def test_a_network_in_training_mode_is_refused_and_left_as_it_is(data):
+    model = build_model("small_cnn", num_classes=10, image_size=32, width=4)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(SettingError, match="in training mode"):
+        measure_function(model, data, MeasureSettings(pairs=1))
+    measure_function(model.eval(), data, MeasureSettings(pairs=1))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_what_is_undefined_is_none(data):
+    """A function that is never right: no path has both its ends correct."""
+
+    def wrong(images):
+        return torch.zeros(len(images), 10).index_fill(1, torch.tensor([0]), 1.0)
+
+    record, _ = measure_function(wrong, data, MeasureSettings(pairs=1))
+    assert record["between_class"]["ends_correct"]["high_frequency_share"] is None
+    assert record["between_class"]["ends_correct"]["n_paths"] == 0
+    json.dumps(record, allow_nan=False)
+
+
 def test_a_function_with_other_outputs_is_refused(data):
     with pytest.raises(SettingError, match=r"outputs of shape \(7,\) per image, the data set has 10 classes"):
         measure_function(lambda x: torch.zeros(len(x), 7), data, MeasureSettings(pairs=1))
+    with pytest.raises(SettingError, match="the model gives a tuple, not a tensor of logits"):
+        measure_function(lambda x: (torch.zeros(len(x), 10),), data, MeasureSettings(pairs=1))
     with pytest.raises(FloatingPointError, match="not finite"):
         measure_function(lambda x: torch.full((len(x), 10), float("inf")), data, MeasureSettings(pairs=1))
+
+
+@pytest.mark.parametrize("name", ["fourier", "local", "jacobian"])
+def test_more_images_than_there_are_is_said_before_anything_is_measured(data, name):
+    with pytest.raises(SettingError, match=f"{name}=700: needs [0-9]+ images, there are 602"):
+        measure_function(None, data, MeasureSettings(pairs=1, **{name: 700}))
 
 
 def test_identical_images_are_left_out_counted_and_leave_no_nan(data):
@@ -94,6 +155,20 @@ def test_identical_images_are_left_out_counted_and_leave_no_nan(data):
     assert record["within_class"]["n_left_out"] == 2 and record["within_class"]["n_paths"] == 18
     assert "4" not in record["per_class"]
     json.dumps(record, allow_nan=False)
+
+
+def test_pairs_left_out_are_counted_only_as_far_as_pairs_were_measured(data):
+    """With the first ten images of every class alike, the first round of until_se finds no path within a class."""
+    images = data.test.images.clone()
+    for label in range(10):
+        rows = (data.test.labels == label).nonzero().flatten()
+        images[rows[:10]] = images[rows[0]].clone()
+    same = dataclasses.replace(data, test=data.test._replace(images=images))
+    late, _ = measure_function(random_network, same, MeasureSettings(pairs=20, until_se=0.05))
+    assert late["within_class"]["n_left_out"] == 50 and late["within_class"]["n_paths"] >= 50
+    turned = dataclasses.replace(same, test=type(same.test)(same.test.images.flip(0), same.test.labels.flip(0)))
+    early, _ = measure_function(random_network, turned, MeasureSettings(pairs=29, until_se=0.5))
+    assert early["within_class"]["n_left_out"] == 0 and early["within_class"]["n_paths"] == 50
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ def official_between(groups, classes=10):
     return np.array(pairs).T
 
 
-def test_paths_that_share_no_image_have_the_usual_standard_error_of_a_mean():
-    values = np.random.default_rng(0).random(40)
-    found = mean_error(values, np.arange(40), np.arange(40, 80))
-    assert found == pytest.approx(values.std(ddof=1) / 40**0.5, rel=1 / 40)
+@pytest.mark.parametrize("paths", [2, 3, 5, 40])
+def test_paths_that_share_no_image_have_the_usual_standard_error_of_a_mean(paths):
+    values = np.random.default_rng(0).random(paths)
+    found = mean_error(values, np.arange(paths), np.arange(paths, 2 * paths))
+    assert found == pytest.approx(values.std(ddof=1) / paths**0.5, rel=1e-9)
 
 
 @pytest.mark.parametrize(("of_images", "of_paths"), [(1.0, 0.0), (0.5, 1.0), (0.0, 1.0)])
@@ -45,12 +46,13 @@ def test_paths_taken_as_independent_would_be_far_too_sure():
     assert mean_error(values, first, second) > 1.8 * values.std(ddof=1) / len(values) ** 0.5
 
 
-def test_it_equals_leaving_out_one_image_and_one_path_at_a_time():
+def test_it_is_what_leaving_out_one_image_and_one_path_at_a_time_comes_to():
+    """For many images: the variance of the estimates without one image each, less that without one path each."""
     generator = np.random.default_rng(3)
-    first, second = official_between(groups=4, classes=5)
-    effect = generator.normal(size=20)
+    first, second = official_between(groups=60, classes=5)
+    effect = generator.normal(size=300)
     weight = generator.random(len(first)) + 0.5
-    value = effect[first] + effect[second] + 3
+    value = effect[first] + effect[second] + generator.normal(size=len(first)) + 3
 
     def ratio(kept):
         return (value[kept] * weight[kept]).sum() / weight[kept].sum()
@@ -58,10 +60,17 @@ def test_it_equals_leaving_out_one_image_and_one_path_at_a_time():
     def variance(estimates):
         return (len(estimates) - 1) * np.var(estimates)
 
-    images = variance([ratio((first != i) & (second != i)) for i in range(20)])
+    images = variance([ratio((first != i) & (second != i)) for i in range(300)])
     paths = variance([ratio(np.arange(len(first)) != p) for p in range(len(first))])
     found = ratio_standard_error(value * weight, weight, first, second)
-    assert found == pytest.approx((images - paths) ** 0.5, rel=1e-9)
+    assert found == pytest.approx((images - paths) ** 0.5, rel=0.02)
+
+
+def test_where_images_pull_their_paths_apart_it_is_still_that_of_single_paths():
+    """Of the two paths of an image one is high, the other low: by images alone nothing would be left."""
+    first, second = np.arange(40), (np.arange(40) + 1) % 40  # a ring: every image in two paths
+    values = np.where(np.arange(40) % 2, 1.0, -1.0)
+    assert mean_error(values, first, second) == pytest.approx(values.std(ddof=1) / 40**0.5)
 
 
 def test_what_has_no_standard_error_has_none():

@@ -10,18 +10,20 @@ from sweeps.checkpoints import STUDY, ListedNetwork, ListOptions
 from sweeps.service.plan import make_plan
 from sweeps.service.tuner import run_sweep
 
-HEADER = "model,checkpoint,model_args,width,recipe\n"
+HEADER = "model,checkpoint,model_args,width,recipe,input_mean\n"
 
 
 @pytest.fixture
 def listed(tmp_path):
     """Three networks in a folder, and the list of them."""
-    lines = []
+    lines, means = [], ('"0.5,0.5,0.5"', '"0.4,0.4,0.4"', "")
     for number, width in enumerate((4, 4, 8)):
         torch.manual_seed(number)
         model = build_model("small_cnn", num_classes=10, image_size=32, width=width)
         torch.save(model.state_dict(), tmp_path / f"{number}.pt")
-        lines.append(f'small_cnn,{number}.pt,"{{""width"": {width}}}",{width},{"plain" if number else "mixup"}\n')
+        lines.append(
+            f'small_cnn,{number}.pt,"{{""width"": {width}}}",{width},{"plain" if number else "mixup"},{means[number]}\n'
+        )
     (tmp_path / "networks.csv").write_text(HEADER + "".join(lines))
     return tmp_path / "networks.csv"
 
@@ -42,7 +44,8 @@ def test_every_row_is_a_trial_with_its_settings_and_a_readable_label(listed, tmp
     assert trials[2].to_dict()["width"] == 8 and trials[0].to_dict()["recipe"] == "mixup"
     assert all(ListedNetwork.from_dict(config.to_dict()) == config for config in trials)
     label = plan(listed, tmp_path).label(trials[0])
-    assert label == 'model=small_cnn checkpoint=0.pt model_args={"width": 4} width=4 recipe=mixup'
+    means = "input_mean=(0.5, 0.5, 0.5)"
+    assert label == f'model=small_cnn checkpoint=0.pt model_args={{"width": 4}} {means} width=4 recipe=mixup'
 
 
 def test_other_weights_in_the_same_file_are_another_trial(listed, tmp_path):
@@ -59,8 +62,9 @@ def test_other_weights_in_the_same_file_are_another_trial(listed, tmp_path):
         ("model,weights\nsmall_cnn,0.pt\n", "expected rows under the columns model and checkpoint"),
         (HEADER, "expected rows under the columns"),
         (HEADER + "small_cnn,0.pt\n", "line 2: not as many values as columns"),
-        (HEADER + "small_cnn,0.pt,,,,,\n", "line 2: not as many values as columns"),
-        (HEADER + "small_cnn,7.pt,,,\n", "7.pt: No such file"),
+        (HEADER + "small_cnn,0.pt,,,,,,\n", "line 2: not as many values as columns"),
+        (HEADER + "small_cnn,7.pt,,,,\n", "7.pt: No such file"),
+        (HEADER + "small_cnn,0.pt,,,,wide\n", "line 2: input_mean=wide: not 3 numbers or none"),
     ],
 )
 def test_a_list_that_cannot_be_is_said(listed, tmp_path, text, said):
