@@ -10,7 +10,6 @@ from torchvision.datasets import CIFAR10
 from specbias.data import DATASETS, Data, Split
 from specbias.settings import SettingError
 
-CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 VALIDATION = 5_000  # images, equally many of each class
 
 
@@ -20,26 +19,28 @@ def load_cifar10(directory: Path) -> Data:
 
     Validation is the last 500 training images of each class in file order (which is random).
     """
-    return read_cifar(CIFAR10, directory, num_classes=10, class_names=CLASS_NAMES)
+    return read_cifar(CIFAR10, directory)
 
 
-def read_cifar(kind: type[CIFAR10], directory: Path, *, num_classes: int, class_names: tuple[str, ...] = ()) -> Data:
+def read_cifar(kind: type[CIFAR10], directory: Path) -> Data:
     """Return the data set that a class of torchvision reads, the last training images of each class for validation.
 
     The files are checked against torchvision's md5 sums; SettingError says what was looked for, where, and how to get
     it.
     """
-    train, test = (_read(kind, directory, train=part) for part in (True, False))
+    files = [_open(kind, directory, train=part) for part in (True, False)]
+    train, test = (_split(part) for part in files)
+    class_names = tuple(files[0].classes)
     held_out = torch.zeros(len(train.labels), dtype=torch.bool)
-    for label in range(num_classes):
-        held_out[(train.labels == label).nonzero().flatten()[-VALIDATION // num_classes :]] = True
+    for label in range(len(class_names)):
+        held_out[(train.labels == label).nonzero().flatten()[-VALIDATION // len(class_names) :]] = True
     return Data(
         train=Split(train.images[~held_out], train.labels[~held_out]),
         validation=Split(train.images[held_out], train.labels[held_out]),
         test=test,
         mean=DATASETS["cifar10"].mean,
         std=DATASETS["cifar10"].std,
-        num_classes=num_classes,
+        num_classes=len(class_names),
         class_names=class_names,
     )
 
@@ -62,11 +63,14 @@ def load_cifar10_1(directory: Path, version: str) -> Split:
     return Split(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), torch.from_numpy(labels).long())
 
 
-def _read(kind: type[CIFAR10], directory: Path, *, train: bool) -> Split:
+def _open(kind: type[CIFAR10], directory: Path, *, train: bool) -> CIFAR10:
     try:
-        files = kind(str(directory), train=train, download=False)
+        return kind(str(directory), train=train, download=False)
     except RuntimeError:  # absent, or not the published bytes
-        files = _download(kind, directory, train=train)
+        return _download(kind, directory, train=train)
+
+
+def _split(files: CIFAR10) -> Split:
     images = torch.from_numpy(np.ascontiguousarray(files.data.transpose(0, 3, 1, 2)))
     return Split(images, torch.tensor(files.targets))
 

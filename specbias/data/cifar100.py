@@ -16,4 +16,4 @@ def load_cifar100(directory: Path) -> Data:
     Validation is the last 50 training images of each class. Normalised space has the channel constants of CIFAR-10, as
     in the code of "Spectral Bias in Practice".
     """
-    return read_cifar(CIFAR100, directory, num_classes=100)
+    return read_cifar(CIFAR100, directory)

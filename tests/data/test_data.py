@@ -89,7 +89,11 @@ def small_cifar100(tmp_path, monkeypatch):
 
 def test_cifar100_is_read_from_torchvisions_files_and_split_by_class(small_cifar100):
     data = load_data(TrialConfig(dataset="cifar100"))
-    assert data.num_classes == 100 and (data.mean, data.std) == (cifar10.MEAN, cifar10.STD)
+    assert (
+        data.num_classes == 100
+        and data.class_names[7] == "class 7"
+        and (data.mean, data.std) == (cifar10.MEAN, cifar10.STD)
+    )
     labels = np.array(small_cifar100["train"]["fine_labels"])
     images = small_cifar100["train"]["data"].reshape(-1, 3, 32, 32)
     held_out = sorted(row for c in range(100) for row in np.flatnonzero(labels == c)[-50:])
