@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from specbias.__main__ import main
 from specbias.config import MeasureSettings, NetworkConfig
 from specbias.data.imagefolder import load_imagefolder
 from specbias.measure.report import measure_function
@@ -229,8 +230,13 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
         (("--model", "torchvision:resnet18"), "error: the model gives outputs of shape (1000,) per image"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(tmp_path, flags, said):
-    done = command("measure", "--dataset", "digits", "--model", "small_cnn", "--pairs", "1", *flags, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith(said)
+def test_a_mistake_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, flags, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", ["specbias", "measure", "--dataset", "digits", "--model", "small_cnn", "--pairs", "1", *flags]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(said)
     assert not (tmp_path / "out.json").exists()

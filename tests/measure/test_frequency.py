@@ -129,7 +129,7 @@ def test_without_a_correct_pair_that_metric_is_left_out_and_nothing_is_nan(data)
     metrics, arrays = frequency_metrics(found), frequency_arrays(found)
     assert not [key for key in metrics if key.endswith("ends_correct")]
     assert all(np.isfinite(value) for value in metrics.values())
-    assert all(np.isfinite(array).all() for array in arrays.values())
+    assert all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind != "U")
 
 
 @pytest.mark.parametrize("boundary", ["", "mirror/", "hann/", "detrend/"])

@@ -132,6 +132,7 @@ def test_a_legacy_split_reports_no_validation(small):
     assert not [key for key in found if "validation" in key]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_pairs():
     """Peak memory with 14 times the pairs; all their images at once would be 500 MB more."""
     code = (
@@ -222,5 +223,5 @@ def test_nothing_is_nan_where_probes_use_every_image_and_classes_lack_training_i
     found = measure(model, few, probes_of(config, few), config=config, epoch=0)
     assert "generalization/test_accuracy/no_probe" not in found.metrics
     assert all(np.isfinite(value) for value in found.metrics.values())
-    assert all(np.isfinite(array).all() for array in found.arrays.values())
+    assert all(np.isfinite(array).all() for array in found.arrays.values() if array.dtype.kind != "U")
     assert found.arrays["generalization/train_images_per_class"][3] == 0

@@ -184,6 +184,7 @@ def test_a_reserved_gpu_that_torch_cannot_use_is_refused_before_a_trial(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_calibration_is_done_once_and_the_same_for_all_trials(tmp_path, capsys):
     assert sweep(tmp_path, calibrate=True, gpus_per_trial=0.0) == 0
     said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("calibrated: "))
