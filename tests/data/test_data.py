@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from specbias.config import TrialConfig
-from specbias.data import DATASETS, cifar10, data_directory, load_data
+from specbias.data import DATASETS, data_directory, load_data
 from specbias.data.cifar10 import load_cifar10_1
 from specbias.settings import SettingError
 
@@ -92,7 +92,7 @@ def test_cifar100_is_read_from_torchvisions_files_and_split_by_class(small_cifar
     assert (
         data.num_classes == 100
         and data.class_names[7] == "class 7"
-        and (data.mean, data.std) == (cifar10.MEAN, cifar10.STD)
+        and (data.mean, data.std) == (DATASETS["cifar10"].mean, DATASETS["cifar10"].std)
     )
     labels = np.array(small_cifar100["train"]["fine_labels"])
     images = small_cifar100["train"]["data"].reshape(-1, 3, 32, 32)
