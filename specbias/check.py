@@ -34,6 +34,11 @@ def training_images(config: TrialConfig) -> int:
     return config.train_size or train + (validation if config.legacy_split else 0)
 
 
+def whole_size(config: TrialConfig) -> int:
+    """Return the number of training images there are, whatever `train_size` says."""
+    return training_images(replace(config, train_size=None))
+
+
 def complete_config(config: TrialConfig) -> TrialConfig:
     """Return the same trial with its width and number of training images said, where they were left to be all or usual.
 
@@ -52,7 +57,7 @@ def check_config(config: TrialConfig) -> None:
     """Raise SettingError, one line, if the settings name something unknown or do not fit the data set."""
     look_up_model(config.model, width=config.width, dropout=config.dropout)
     facts = look_up(DATASETS, config.dataset, "data set")
-    size, available = training_images(config), training_images(replace(config, train_size=None))
+    size, available = training_images(config), whole_size(config)
     if size > available:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
     if config.batch_size > size:
@@ -63,6 +68,8 @@ def check_config(config: TrialConfig) -> None:
             f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {supply} probe images "
             f"of a class of {config.dataset}, so at most {supply // 2}"
         )
+    if config.stop_accuracy and config.legacy_split:
+        raise SettingError("stop_accuracy: legacy_split leaves no validation images to tell by")
     if config.probe_split == "validation" and config.legacy_split:
         raise SettingError("probe_split=validation: legacy_split leaves no validation images")
     if config.probe_split == "extra" and config.extra_test is None:

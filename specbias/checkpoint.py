@@ -21,6 +21,8 @@ class TrainState:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     epoch: int = 0
+    training_loss: float | None = None  # mean over the last epoch's steps, as trained on
+    ended: bool = False  # before the last epoch, where `stop_accuracy` or `stop_loss` was reached
     lowest_noise_fitting: tuple[float, int] | None = None  # of the measured epochs, and the epoch it was at
 
     def save(self, folder: str | Path) -> None:
@@ -28,7 +30,7 @@ class TrainState:
         weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(weights, Path(folder) / "weights.pt")
         record = {"epoch": self.epoch, "trial_id": self.config.trial_id, "settings": self.config.to_dict()}
-        record["lowest_noise_fitting"] = self.lowest_noise_fitting
+        record |= {"ended": self.ended, "lowest_noise_fitting": self.lowest_noise_fitting}
         (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
 
     def restore(self, folder: str | Path) -> None:
@@ -39,6 +41,6 @@ class TrainState:
         weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)
         self.model.load_state_dict(weights["model"])
         self.optimizer.load_state_dict(weights["optimizer"])
-        self.epoch = record["epoch"]
+        self.epoch, self.ended = record["epoch"], record.get("ended", False)
         if lowest := record.get("lowest_noise_fitting"):  # not in records of older versions
             self.lowest_noise_fitting = (lowest[0], lowest[1])

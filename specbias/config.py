@@ -31,8 +31,12 @@ class TrialConfig(Settings):
     width: int | None = None  # channels of the first stage; None: the published width
     dropout: float = 0.0  # share of features dropped before the last layer in training
 
-    # Training: SGD with Nesterov momentum 0.9, cosine to zero over all steps
+    # Training: cosine to zero over all steps
+    optimizer: str = "sgd"  # sgd, with Nesterov momentum 0.9, or adamw
     epochs: int = 30  # passes over the training images
+    equal_steps: bool = False  # an epoch has the steps of all images there are, also with fewer: they come round again
+    stop_accuracy: float = 0.0  # of the validation images, at which training ends; 0: at the last epoch
+    stop_loss: float = 0.0  # mean training loss of an epoch, at or below which training ends; 0: at the last epoch
     batch_size: int = 128  # images per step; the rest of an epoch's last batch is dropped
     learning_rate: float = 0.1  # at the first step
     weight_decay: float = 5e-4  # on all parameters, as in the paper's code
@@ -97,6 +101,9 @@ class TrialConfig(Settings):
             ("width", self.width is None or self.width >= 1, "at least 1, or None for the published width"),
             ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
             ("epochs", self.epochs >= 1, "at least 1"),
+            ("optimizer", self.optimizer in ("sgd", "adamw"), "sgd or adamw"),
+            ("stop_accuracy", 0 <= self.stop_accuracy <= 1, "between 0 and 1"),
+            ("stop_loss", 0 <= self.stop_loss < float("inf"), "at least 0 and finite"),
             ("batch_size", self.batch_size >= 2, "at least 2 (batch norm needs two images)"),
             ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
             ("weight_decay", 0 <= self.weight_decay < float("inf"), "at least 0 and finite"),

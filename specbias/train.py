@@ -1,8 +1,8 @@
 """How is a network trained? SGD, a cosine schedule, batches changed by the interventions: the loop, on one screen.
 
 Recipe of "Spectral Bias in Practice" (section 6): Nesterov momentum 0.9, learning rate per step
-lr/2 (1 + cos(pi i / steps)) for i = 1..steps, weight decay on all parameters. The norm of the
-gradient with weight decay inside is clipped where `gradient_clip` says so: the paper at 5.
+lr/2 (1 + cos(pi i / steps)) for i = 1..steps, weight decay on all parameters, inside the clip of the gradient's norm
+where `gradient_clip` asks for one (the paper: 5).
 """
 
 import math
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from specbias.check import whole_size
 from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
 from specbias.data import Data
@@ -29,59 +30,69 @@ class Diverged(ArithmeticError):
 def new_state(model: nn.Module, config: TrialConfig) -> TrainState:
     """Return an untrained state: the model on its device in its memory format, with a fresh optimiser."""
     model.to(config.device).to(memory_format=getattr(torch, config.memory_format))
-    decay = 0.0 if config.gradient_clip else config.weight_decay  # with a clip it is inside of it
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=config.learning_rate, momentum=0.9, nesterov=True, weight_decay=decay
-    )
+    rate = config.learning_rate
+    optimizer: torch.optim.Optimizer
+    if config.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=config.weight_decay)
+    else:
+        decay = 0.0 if config.gradient_clip else config.weight_decay  # with a clip it is inside of it
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
     return TrainState(config, model, optimizer)
 
 
 def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Iterator[TrainState]:
     """Train from `state.epoch` to the last epoch and yield the same, updated state after each epoch.
 
-    `noise` is put on the labels last, for the image that the network sees.
-
-    Raises Diverged with the first bad step (counted from 1 over the whole training) at the end of its epoch: looking
-    after every step would make a GPU wait.
+    `noise` is put on the labels last, for the image that the network sees. Raises Diverged with the first bad step
+    (counted from 1 over the whole training) at the end of its epoch: looking after every step would make a GPU wait.
     """
     config, model, optimizer = state.config, state.model, state.optimizer
-    steps = len(data.train.labels) // config.batch_size  # per epoch
     interventions, penalties = build_interventions(config), build_penalties(config)
+    present = len(data.train.labels)
+    steps = (whole_size(config) if config.equal_steps else present) // config.batch_size  # per epoch
+
+    def loss_of(rows: Tensor, streams: dict[str, torch.Generator]) -> Tensor:
+        images = data.normalise(data.train.images[rows])
+        targets = one_hot(data.train.labels[rows], data.num_classes).float()
+        for name, intervene in interventions.items():
+            images, targets = intervene(images, targets, streams[name])
+        if noise is not None:
+            targets = noise.apply(images, targets)
+        images = images.contiguous(memory_format=getattr(torch, config.memory_format))
+        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = model(images)
+        loss = cross_entropy(logits.float(), targets)
+        for name, penalty in penalties.items():  # in float32: rounding to bf16 is no variation to hold
+            loss = loss + penalty(model, images, targets, streams[name])
+        return loss
 
     for epoch in range(state.epoch + 1, config.epochs + 1):
         streams = {name: _generator(config, name, epoch) for name in ("order", *interventions, *penalties)}
-        order = torch.randperm(len(data.train.labels), generator=streams["order"]).to(config.device)
+        passes = -(-steps * config.batch_size // present)  # one, but where a smaller set makes as many steps
+        order = torch.cat([torch.randperm(present, generator=streams["order"]) for _ in range(passes)])
         losses = []
         model.train()
         with _own_draws(config, epoch):
-            for step, rows in enumerate(order.split(config.batch_size)[:steps], start=(epoch - 1) * steps + 1):
-                images = data.normalise(data.train.images[rows])
-                targets = one_hot(data.train.labels[rows], data.num_classes).float()
-                for name, intervene in interventions.items():
-                    images, targets = intervene(images, targets, streams[name])
-                if noise is not None:
-                    targets = noise.apply(images, targets)
-
-                images = images.contiguous(memory_format=getattr(torch, config.memory_format))
+            batches = order.to(config.device).split(config.batch_size)[:steps]
+            for step, rows in enumerate(batches, start=(epoch - 1) * steps + 1):
                 optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))
-                with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-                    logits = model(images)
-                loss = cross_entropy(logits.float(), targets)
-                for name, penalty in penalties.items():  # in float32: rounding to bf16 is no variation to hold
-                    loss = loss + penalty(model, images, targets, streams[name])
+                loss = loss_of(rows, streams)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 if config.gradient_clip:
-                    _clip_with_decay(model, config)
+                    _clip(model, config)
                 optimizer.step()
                 losses.append(loss.detach())
-
-        finite = torch.stack(losses).isfinite()
-        if not finite.all():
-            first_bad = (epoch - 1) * steps + int(finite.int().argmin()) + 1
-            raise Diverged(f"the loss is not finite from step {first_bad} on (epoch {epoch})")
-        state.epoch = epoch
+        state.epoch, state.training_loss = epoch, _mean(losses, epoch, steps)
         yield state
+
+
+def _mean(losses: list[Tensor], epoch: int, steps: int) -> float:
+    finite = torch.stack(losses).isfinite()
+    if not finite.all():
+        first_bad = (epoch - 1) * steps + int(finite.int().argmin()) + 1
+        raise Diverged(f"the loss is not finite from step {first_bad} on (epoch {epoch})")
+    return torch.stack(losses).mean().item()
 
 
 @contextmanager
@@ -96,10 +107,10 @@ def _own_draws(config: TrialConfig, epoch: int) -> Iterator[None]:
         yield
 
 
-def _clip_with_decay(model: nn.Module, config: TrialConfig) -> None:
-    """Add the weight decay to the gradient, then scale the whole to a norm of at most `gradient_clip`."""
+def _clip(model: nn.Module, config: TrialConfig) -> None:
+    """Add SGD's weight decay to the gradient, then scale the whole to a norm of at most `gradient_clip`."""
     parameters = [p for p in model.parameters() if p.grad is not None]
-    for p in parameters:
+    for p in parameters if config.optimizer == "sgd" else ():
         p.grad.add_(p.detach(), alpha=config.weight_decay)  # type: ignore[union-attr]
     nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
 

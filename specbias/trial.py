@@ -11,9 +11,10 @@ import torch
 from specbias.check import check_config
 from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
-from specbias.data import load_data
+from specbias.data import Data, load_data
 from specbias.label_noise import build_label_noise
-from specbias.measure import Measurement, measure, probes_of
+from specbias.measure import Measurement, evaluating, measure, probes_of
+from specbias.measure.generalization import evaluate
 from specbias.models import build_model
 from specbias.seeds import derive_seed
 from specbias.train import Diverged, new_state, train
@@ -21,6 +22,8 @@ from specbias.train import Diverged, new_state, train
 
 def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iterator[tuple[TrainState, Measurement]]:
     """Yield (state, measurement) at each epoch to measure; epoch 0, before any training, is one of them by default.
+
+    The last is where `stop_accuracy` or `stop_loss` is reached, or else the last epoch.
 
     With `checkpoint`, a folder that a yielded state was saved to, it goes on after that epoch: what then comes is
     what an uninterrupted trial would have given, bit for bit on a CPU. Stopping, saving and reporting are up to the
@@ -58,9 +61,24 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
 
     if checkpoint is None and 0 in config.epochs_to_measure:
         yield measured()
-    for _ in train(state, data, noise):
-        if state.epoch in config.epochs_to_measure:
+    for _ in () if state.ended else train(state, data, noise):
+        state.ended = _reached(state, data)
+        if state.epoch in config.epochs_to_measure or state.ended:
             yield measured()
+        if state.ended:
+            return
+
+
+def _reached(state: TrainState, data: Data) -> bool:
+    """Tell whether the accuracy or the loss at which the trial is to end is reached."""
+    config = state.config
+    if config.stop_loss and state.training_loss is not None and state.training_loss <= config.stop_loss:
+        return True
+    if not config.stop_accuracy:
+        return False
+    with evaluating(state.model, config.device, config.precision, config.memory_format) as predict:
+        found = evaluate(predict, data.validation, data, batch_size=config.measure_batch)
+    return found.correct.double().mean().item() >= config.stop_accuracy
 
 
 def _note_minimum(found: Measurement, state: TrainState) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from specbias.check import check_config, complete_config
+from specbias.check import check_config, complete_config, whole_size
 from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import look_up_model
@@ -99,7 +99,7 @@ def seconds(config: Any) -> float:
     """Guess a complete TrialConfig's time from the floating-point operations of its network."""
     model, facts = look_up_model(config.model), DATASETS[config.dataset]
     pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
-    trained = 3 * config.epochs * config.train_size
+    trained = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
     measured = len(config.epochs_to_measure) * (config.train_size + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
     flop = 1e6 * model.megaflops * (config.width / model.width if model.width else 1) ** 2
     cores = config.threads if config.device == "cpu" else 1

@@ -155,3 +155,30 @@ def test_a_penalty_is_in_the_loss_and_draws_from_a_stream_of_its_own(small):
         assert torch.equal(held, trained(**{name: 0.1}))
         assert not torch.equal(held, trained())
         assert torch.allclose(trained(**{name: 1e-9}), trained(), atol=1e-4)
+
+
+def test_fewer_images_make_as_many_steps_where_asked(small):
+    """Every image comes round about equally often; with all images it changes nothing."""
+    config = small(train_size=50, batch_size=100 // 4, equal_steps=True, epochs=1)
+    data = load_data(config)
+    seen = []
+    state = new_state(fresh(config), config)
+    state.model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    next(train(state, data))
+    assert len(seen) == 992 // 25
+    results = []
+    for equal in (False, True):
+        whole = small(train_size=None, equal_steps=equal, epochs=1)
+        state = new_state(fresh(whole), whole)
+        next(train(state, load_data(whole)))
+        results.append(weights(state.model))
+    assert torch.equal(*results)
+
+
+def test_adamw_trains_too_and_its_decay_stays_out_of_the_clip(small):
+    config = small(optimizer="adamw", learning_rate=1e-2, gradient_clip=1.0, epochs=3)
+    losses = [state.training_loss for state in train(new_state(fresh(config), config), load_data(config))]
+    assert losses[-1] < losses[0]
+    model = fresh(config)
+    state = new_state(model, config)
+    assert state.optimizer.param_groups[0]["weight_decay"] == config.weight_decay

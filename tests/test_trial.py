@@ -136,7 +136,7 @@ def test_a_checkpoint_is_readable_and_holds_no_code(small, tmp_path):
     assert '"epoch": 0' in (tmp_path / "state.json").read_text()
     loaded = torch.load(tmp_path / "weights.pt", weights_only=True)
     assert set(loaded) == {"model", "optimizer"}
-    fields = {"config", "model", "optimizer", "epoch", "lowest_noise_fitting"}
+    fields = {"config", "model", "optimizer", "epoch", "training_loss", "ended", "lowest_noise_fitting"}
     assert {field.name for field in dataclasses.fields(TrainState)} == fields
 
 
@@ -159,3 +159,18 @@ def test_weights_that_overflow_in_the_last_step_are_found_when_measured(small, m
 def test_a_trial_sets_the_threads_of_its_config(small):
     next(run_trial(small(threads=2)))
     assert torch.get_num_threads() == 2
+
+
+def test_a_trial_ends_where_the_accuracy_or_the_loss_asked_for_is_reached(small, tmp_path):
+    """And not before, by the trial that goes on; resumed after its end, it stays ended."""
+    settings = {"epochs": 6, "train_size": 400, "measurement_epochs": (1, 2, 3, 4, 5)}
+    accuracies = [m.metrics["generalization/validation_accuracy"] for _, m in run_trial(small(**settings))]
+    wanted = sorted(accuracies)[-2]
+    found = [m.epoch for state, m in run_trial(small(**settings, stop_accuracy=wanted))]
+    assert found[-1] == 1 + next(i for i, accuracy in enumerate(accuracies) if accuracy >= wanted)
+    losses = [state.training_loss for state, _ in run_trial(small(**settings))]
+    wanted = (losses[2] + min(losses[:2])) / 2 if losses[2] < min(losses[:2]) else losses[0]
+    *_, (state, last) = run_trial(small(**settings, stop_loss=wanted))
+    assert last.epoch == 1 + next(i for i, loss in enumerate(losses) if loss <= wanted) and state.ended
+    state.save(tmp_path)
+    assert list(run_trial(small(**settings, stop_loss=wanted), tmp_path)) == []

@@ -33,8 +33,9 @@ class Progress(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)
-        whole = (trial.last_result or {}).get("epoch") == config.epochs
-        self._tell(config, self._end(config, "finished" if whole else "stopped early"))
+        run_id = self.tracking.find_trial(config.trial_id)
+        complete = run_id is not None and self.tracking.is_complete(run_id)
+        self._tell(config, self._end(config, "finished" if complete else "stopped early"))
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)

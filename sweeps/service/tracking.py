@@ -79,6 +79,13 @@ class Tracking:
         self.client.set_tag(run_id, "specbias.failure", f"{type(error).__name__}: {error}".splitlines()[0][:5000])
         self.client.log_text(run_id, "".join(traceback.format_exception(error)), "failure.txt")
 
+    def mark_complete(self, run_id: str) -> None:
+        """Note that the trial came to its own end: whatever ends it earlier leaves no such note."""
+        self.client.set_tag(run_id, "specbias.complete", "true")
+
+    def is_complete(self, run_id: str) -> bool:
+        return "specbias.complete" in self.client.get_run(run_id).data.tags
+
     def end(self, run_id: str, outcome: str) -> None:
         """Give a run its final state: finished, stopped early, failed or interrupted."""
         self.client.set_tag(run_id, "specbias.outcome", outcome)

@@ -33,6 +33,7 @@ def run_in_tune(
     run_id = tracking.start_trial(config, label=plan.label(config), tags={**tags, **_tags(plan, config)})
     try:
         _report_all(config, run_id, plan, tracking)
+        tracking.mark_complete(run_id)
     except Exception as error:
         tracking.log_failure(run_id, error)
         raise
