@@ -32,14 +32,23 @@ Exit status: 0, or 2 for what cannot be, with one line that says what and why; 1
 
 
 @dataclass(frozen=True)
+class Network(NetworkConfig):
+    """A network that was trained elsewhere, the images it is measured on, and what is measured of it."""
+
+    def __post_init__(self) -> None:
+        """Check nothing yet: tyro would say what is wrong in its own words."""
+
+
+@dataclass(frozen=True)
 class Measure:
-    network: tyro.conf.OmitArgPrefixes[NetworkConfig]
+    network: tyro.conf.OmitArgPrefixes[Network]
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.json")
     """Where the record goes, as JSON; the paths go into FILE's name with .npz."""
     data_dir: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
     """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
 
     def run(self) -> None:
+        network = NetworkConfig(**vars(self.network))
         if self.output.is_dir() or self.output.suffix == ".npz":
             raise SettingError(f"--output {self.output}: expected a file for JSON; the paths go into an npz beside it")
         if not self.output.parent.is_dir() or not os.access(self.output.parent, os.W_OK):
@@ -52,11 +61,11 @@ class Measure:
 
         from specbias.network import measure_network
 
-        if self.network.checkpoint is None:
+        if network.checkpoint is None:
             print("no --checkpoint: measuring the network as its factory makes it", file=sys.stderr)
         started = time.perf_counter()
         with _Bar() as bar:
-            record, arrays = measure_network(self.network, on_images=bar.update)
+            record, arrays = measure_network(network, on_images=bar.update)
         record["run"] = {
             "seconds": time.perf_counter() - started,
             "images": bar.images,

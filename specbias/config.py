@@ -167,9 +167,7 @@ class MeasureSettings(Settings):
     spacing: float = 1.0  # between the samples of a path, in normalised L2 distance
     path_samples: int | None = None  # a fixed number of samples on every path, instead of a spacing
     signal: str = "probabilities"  # whose frequency: probabilities, logits, or the class margin
-    until_se: float | None = (
-        None  # add pairs in rounds, up to `pairs`, until the standard errors of both shares are below this
-    )
+    until_se: float | None = None  # add pairs in rounds, up to `pairs`, until both shares' standard errors are below
     fourier: int = 0  # pairs of images on Fourier amplitude and phase paths; RobustNets takes 5000
     local: int = 0  # images with a random line through each; Zhang et al. 2021 take 500
     jacobian: int = 0  # images at which the norm of the Jacobian is taken; RobustNets takes 400

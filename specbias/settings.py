@@ -10,7 +10,7 @@ import typing
 from dataclasses import dataclass
 
 
-class SettingError(Exception):
+class SettingError(ValueError):
     """Something asked for that cannot be: one line that says what, why, and what is known or possible."""
 
 
