@@ -137,6 +137,7 @@ def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_a
     assert set(both.table["cutout"]) == {0, 4}  # the reused trial is read where it was run
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_running_is_not_started_again(tmp_path):
     assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
     client, (parent,), (child,) = runs(tmp_path)
