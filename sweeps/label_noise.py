@@ -6,7 +6,7 @@ fits the wave has a lower loss on test images with the wave on their labels. Eve
 intervention, beside the uniform control: the same smoothing without a wave. Expected: low function frequencies
 are fitted first, high ones late or never; larger models fit them sooner and regularisation later.
 
-  python sweeps/label_noise.py --quick         15 small trials on scikit-learn's digits, about 2 minutes on 2 cores
+  python sweeps/label_noise.py --quick         15 small trials on scikit-learn's digits, about 3 minutes on 2 cores
   python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network; --dry-run guesses the time
   python sweeps/label_noise.py --preset paper --interventions none   91 trainings of ResNet-18; for GPUs
 """

@@ -24,7 +24,7 @@ class Dataset(NamedTuple):
 
     loader: str  # "module:function", called with the data directory -> Data
     sizes: tuple[int, int, int]
-    probe_supply: int  # test images of the smallest class that supply probes: half of them (specbias.measure.paths)
+    probe_supply: int  # test images of the smallest class that supply probes: half of them (specbias.measure.pairs)
     num_classes: int
     image_size: int
     mean: Channels  # of the training images' channels in [0, 1]: what normalised space subtracts
@@ -32,6 +32,9 @@ class Dataset(NamedTuple):
     extra: str | None = None  # "module:function" of a second test set, called with the directory and its version
 
 
+# "Spectral Bias in Practice", released code, to their last digit; there too for CIFAR-100.
+CIFAR_MEAN: Channels = (0.49139968, 0.48215841, 0.44653091)
+CIFAR_STD: Channels = (0.24703223, 0.24348513, 0.26158784)
 DATASETS = {
     "cifar10": Dataset(
         "specbias.data.cifar10:load_cifar10",
@@ -39,9 +42,8 @@ DATASETS = {
         500,
         10,
         32,
-        # "Spectral Bias in Practice", released code, to their last digit
-        mean=(0.49139968, 0.48215841, 0.44653091),
-        std=(0.24703223, 0.24348513, 0.26158784),
+        CIFAR_MEAN,
+        CIFAR_STD,
         extra="specbias.data.cifar10:load_cifar10_1",
     ),
     "cifar100": Dataset(
@@ -50,9 +52,8 @@ DATASETS = {
         50,
         100,
         32,
-        # those of CIFAR-10, as in that code
-        mean=(0.49139968, 0.48215841, 0.44653091),
-        std=(0.24703223, 0.24348513, 0.26158784),
+        CIFAR_MEAN,
+        CIFAR_STD,
     ),
     "digits": Dataset(
         "specbias.data.digits:load_digits",

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from specbias.registry import look_up
@@ -37,9 +38,10 @@ class Plan:
         """The identity of the sweep: a hash of its trials' identities."""
         return hashlib.sha256("/".join(sorted(t.trial_id for t in self.trials)).encode()).hexdigest()[:12]
 
-    def trial(self, trial_id: str) -> Any:
-        """Return the config with this identity."""
-        return next(config for config in self.trials if config.trial_id == trial_id)
+    @cached_property
+    def by_id(self) -> dict[str, Any]:
+        """The configs by their identity: asked for with every report, and a hash each to make."""
+        return {config.trial_id: config for config in self.trials}
 
     def varied(self, config: Any) -> Settings:
         """Return the settings changed under the condition that differ from the baseline; not those that follow."""

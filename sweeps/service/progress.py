@@ -48,7 +48,7 @@ class Progress(tune.Callback):
                 self._end(config, outcome)
 
     def _config(self, trial: Any) -> Any:
-        return self.plan.trial(trial.config["trial_id"])
+        return self.plan.by_id[trial.config["trial_id"]]
 
     def _end(self, config: Any, outcome: str) -> str:
         run_id = self.tracking.start_trial(config, label=self.plan.label(config), tags={})  # it may have none yet

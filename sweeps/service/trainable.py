@@ -29,7 +29,7 @@ def run_in_tune(
     the final state of the run is for the driver to set. `tags` go onto the run: the driver's code and command.
     """
     os.environ.update(environment)
-    config = plan.trial(settings["trial_id"])
+    config = plan.by_id[settings["trial_id"]]
     run_id = tracking.start_trial(config, label=plan.label(config), tags={**tags, **_tags(plan, config)})
     try:
         _report_all(config, run_id, plan, tracking)
