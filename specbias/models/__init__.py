@@ -35,6 +35,7 @@ MODELS = {
     "pyramid_net": Model("specbias.models.pyramid_net:PyramidNet", 16, 8977.6, {"depth": 272}),
     "vgg16": Model("specbias.models.vgg:VGG16", 64, 626.4),
     "vit": Model("specbias.models.vit:ViT", 192, 539.1, width_step=32),
+    "airbench": Model("specbias.models.airbench:Airbench", 64, 236.0),
 }
 TORCHVISION = "torchvision:"  # before any name in torchvision.models
 FROM_TORCHVISION = Model("specbias.models.from_torchvision:from_torchvision", None, 200.0)  # megaflops: a guess
