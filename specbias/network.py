@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import pickle
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,11 +21,9 @@ from specbias.data.imagefolder import load_imagefolder
 from specbias.measure import evaluating
 from specbias.measure.report import measure_function
 from specbias.models import MODELS, build_model
+from specbias.models.weights import load_weights
 from specbias.registry import load, look_up
 from specbias.settings import SettingError
-
-NESTED = ("state_dict", "model_state_dict", "model", "net", "network", "weights")  # where checkpoints keep the weights
-PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 
 
 def measure_network(
@@ -100,7 +96,7 @@ def load_network(config: NetworkConfig, *, num_classes: int, image_size: int) ->
     if not isinstance(model, nn.Module):
         raise SettingError(f"model={config.model}: gave a {type(model).__name__}, not a torch.nn.Module")
     if config.checkpoint is not None:
-        _load_weights(model, Path(config.checkpoint).expanduser())
+        load_weights(model, Path(config.checkpoint).expanduser(), setting="checkpoint")
     return model
 
 
@@ -119,41 +115,6 @@ def _factory(path: str) -> Callable[..., Any]:
     if not callable(found):
         raise SettingError(f"model={path}: {name} is a {type(found).__name__}, not a factory")
     return found
-
-
-def _load_weights(model: nn.Module, file: Path) -> None:
-    try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise SettingError(f"checkpoint={file}: there is no such file") from None
-    except (pickle.UnpicklingError, EOFError, RuntimeError, IsADirectoryError, ValueError, KeyError) as error:
-        unsafe = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it holds a {unsafe[1]}; save model.state_dict() alone" if unsafe else "not written by torch.save"
-        raise SettingError(f"checkpoint={file}: no file of weights that torch loads safely: {reason}") from None
-    while isinstance(found, dict) and (inner := [key for key in NESTED if isinstance(found.get(key), dict)]):
-        found = found[inner[0]]
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        held = ", ".join(map(str, found)) if isinstance(found, dict) else f"a {type(found).__name__}"
-        raise SettingError(
-            f"checkpoint={file}: no named weights, but {held or 'nothing'}; looked under {', '.join(NESTED)}"
-        )
-    for prefix in PREFIXES * 2:  # in either order
-        if all(str(name).startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): value for name, value in found.items()}
-    own = model.state_dict()
-    differences = {
-        "missing": own.keys() - found.keys(),
-        "unknown": found.keys() - own.keys(),
-        "of another shape": {name for name in own.keys() & found.keys() if own[name].shape != found[name].shape},
-    }
-    said = "; ".join(f"{what}: {_listed(sorted(names))}" for what, names in differences.items() if names)
-    if said:
-        raise SettingError(f"checkpoint={file}: does not fit the model ({said})")
-    model.load_state_dict(found)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _expected_input(config: NetworkConfig, data: Data, device: str) -> Callable[[Tensor], Tensor]:
