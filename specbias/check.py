@@ -1,6 +1,9 @@
 """Can a trial with these settings run at all? Answered from the registries alone: no torch, no data."""
 
+import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
 
 from specbias.config import NOISE_TYPES, TrialConfig
 from specbias.data import DATASETS
@@ -22,6 +25,7 @@ NOISE_SETTINGS = {
 DETAILS = {
     "image_frequency": ("image_frequency_probability", "image_frequency_share", "image_frequency_smoothing"),
     "randaugment": ("randaugment_layers",),
+    "generation": ("distillation", "teacher", "teacher_id"),
 }
 
 # Interventions of which a trial takes one: two ways to mix a batch, two policies of the same operations.
@@ -43,14 +47,54 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     """Return the same trial with its width and number of training images said, where they were left to be all or usual.
 
     Settings of a label noise or an intervention that it does not use are put to their defaults. So that one trial has
-    one identity, and tables have numbers. Raises SettingError on an unknown name.
+    one identity, and tables have numbers. A student's teacher is given its identity. Raises SettingError on an unknown
+    name and on a teacher that is not there.
     """
     width = config.width or look_up_model(config.model).width
+    if not config.distillation:
+        config = replace(config, generation=0)
     noise = config.noise_type if config.label_noise else None
     unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
     unused += [name for strength, names in DETAILS.items() if not getattr(config, strength) for name in names]
     idle = {name: getattr(TrialConfig, name) for name in unused}
-    return replace(config, width=width, train_size=training_images(config), **idle)
+    config = replace(config, width=width, train_size=training_images(config), **idle)
+    if (before := teacher_of(config)) is not None:
+        return replace(config, teacher_id=before.trial_id)
+    if config.teacher is not None:
+        place = find_teacher(config.teacher)
+        return replace(config, teacher=str(place), teacher_id=_identity(place))
+    return config
+
+
+def teacher_of(config: TrialConfig) -> TrialConfig | None:
+    """Return the trial, complete, whose network teaches this one: itself, one generation before.
+
+    None for generation 0, and where `teacher` says what teaches generation 1.
+    """
+    if not config.generation or (config.generation == 1 and config.teacher is not None):
+        return None
+    return complete_config(replace(config, generation=config.generation - 1, teacher_id=None))
+
+
+def find_teacher(place: str) -> Path:
+    """Return the folder that a finished trial was saved to, or the file of weights, whose place this is; or refuse."""
+    path = Path(place).expanduser().resolve()
+    folder = path if path.is_dir() else path.parent
+    if (path.is_dir() or path.name == "weights.pt") and (folder / "state.json").is_file():
+        return folder
+    if not path.is_file():
+        raise SettingError(f"teacher={place}: there is no file of weights, and no folder that a trial was saved to")
+    return path
+
+
+def _identity(place: Path) -> str:
+    """Return the trial_id of the folder's trial, or the first 12 digits of the file's SHA-256."""
+    if place.is_dir():
+        try:
+            return json.loads((place / "state.json").read_text())["trial_id"]
+        except (ValueError, KeyError):
+            raise SettingError(f"teacher={place}: its state.json is none that a trial was saved with") from None
+    return hashlib.sha256(place.read_bytes()).hexdigest()[:12]
 
 
 def check_config(config: TrialConfig) -> None:
@@ -83,6 +127,12 @@ def check_config(config: TrialConfig) -> None:
     if config.noise_class is not None and config.noise_class >= facts.num_classes:
         raise SettingError(
             f"noise_class={config.noise_class}: {config.dataset} has classes 0 to {facts.num_classes - 1}"
+        )
+    if config.teacher is not None and not config.generation:
+        raise SettingError(f"teacher={config.teacher}: nothing is taught at generation=0; set generation=1")
+    if config.generation and config.teacher_id is None:
+        raise SettingError(
+            f"generation={config.generation}: whose student? complete_config finds the teacher's identity"
         )
     for one, other in EXCLUSIVE:
         if getattr(config, one) and getattr(config, other):

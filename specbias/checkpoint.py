@@ -25,12 +25,18 @@ class TrainState:
     ended: bool = False  # before the last epoch, where `stop_accuracy` or `stop_loss` was reached
     lowest_noise_fitting: tuple[float, int] | None = None  # of the measured epochs, and the epoch it was at
 
+    @property
+    def finished(self) -> bool:
+        return self.ended or self.epoch == self.config.epochs
+
     def save(self, folder: str | Path) -> None:
-        """Write weights.pt (model and optimiser) and state.json (the rest) into `folder`."""
-        weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        """Write weights.pt and state.json (the rest) into `folder`; a training that is over needs no optimiser."""
+        weights = {"model": self.model.state_dict()}
+        if not self.finished:
+            weights["optimizer"] = self.optimizer.state_dict()
         torch.save(weights, Path(folder) / "weights.pt")
         record = {"epoch": self.epoch, "trial_id": self.config.trial_id, "settings": self.config.to_dict()}
-        record |= {"ended": self.ended, "lowest_noise_fitting": self.lowest_noise_fitting}
+        record |= {"ended": self.ended, "finished": self.finished, "lowest_noise_fitting": self.lowest_noise_fitting}
         (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
 
     def restore(self, folder: str | Path) -> None:
@@ -40,7 +46,8 @@ class TrainState:
             raise SettingError(f"{folder} is of trial {record['trial_id']}, this is trial {self.config.trial_id}")
         weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)
         self.model.load_state_dict(weights["model"])
-        self.optimizer.load_state_dict(weights["optimizer"])
+        if "optimizer" in weights:
+            self.optimizer.load_state_dict(weights["optimizer"])
         self.epoch, self.ended = record["epoch"], record.get("ended", False)
         if lowest := record.get("lowest_noise_fitting"):  # not in records of older versions
             self.lowest_noise_fitting = (lowest[0], lowest[1])

@@ -30,17 +30,23 @@ class TrialConfig(Settings):
     model: str = "resnet18"  # a name in specbias.models.MODELS, or torchvision:NAME
     width: int | None = None  # channels of the first stage; None: the published width
     dropout: float = 0.0  # share of features dropped before the last layer in training
+    zero_head: bool = False  # the last layer starts at zero, as in the paper's code; its networks' always does
 
-    # Training: cosine to zero over all steps
+    # Training: a cosine to zero over all steps
     optimizer: str = "sgd"  # sgd, with Nesterov momentum 0.9, or adamw
     epochs: int = 30  # passes over the training images
     equal_steps: bool = False  # an epoch has the steps of all images there are, also with fewer: they come round again
     stop_accuracy: float = 0.0  # of the validation images, at which training ends; 0: at the last epoch
     stop_loss: float = 0.0  # mean training loss of an epoch, at or below which training ends; 0: at the last epoch
     batch_size: int = 128  # images per step; the rest of an epoch's last batch is dropped
-    learning_rate: float = 0.1  # at the first step
+    learning_rate: float = 0.1  # the highest: at the first step, or at the end of the warm-up
+    warmup: float = 0.0  # share of all steps over which the learning rate rises from zero, before the cosine
     weight_decay: float = 5e-4  # on all parameters, as in the paper's code
     gradient_clip: float = 0.0  # norm of the gradient, weight decay inside, above which it is cut; paper 5; 0: none
+    lookahead: float = (
+        0.0  # share of the way that every fifth step goes back to where the weights were five steps before
+    )
+    alternating_flip: bool = False  # each image is mirrored in every other epoch, instead of at random by flip_crop
 
     # Interventions on a batch: the strength of each, 0 leaves it out
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), one mixing weight per batch
@@ -72,6 +78,12 @@ class TrialConfig(Settings):
     noise_class: int | None = None  # only labels of this class are smoothed; None: all
     noise_normalise: str = "split"  # the wave's mean is that of the training split; batch: of each batch, the release
 
+    # Self-distillation: a trained network's probabilities take a share of the target, after the label noise
+    generation: int = 0  # taught by the same trial, one generation before; 0: by the labels alone
+    distillation: float = 1.0  # share of the target that is the teacher's; the paper's code: 1
+    teacher: str | None = None  # of generation 1: folder of a finished trial, or file of weights; None: generation 0
+    teacher_id: str | None = None  # the teacher's trial_id or the hash of its file, for complete_config to fill in
+
     # Measurement
     measurement_epochs: tuple[int, ...] = ()  # at which to measure, and at the last; (): 0, 1, 2, 5, 10, 20, ...
     probe_pairs: int = 20  # paths per class and per pair of classes; the papers use 200; 0: none
@@ -94,6 +106,9 @@ class TrialConfig(Settings):
     threads: int = 1  # CPU threads of torch
     measure_batch: int = 256  # images per forward pass when measuring
     measure_precision: str | None = None  # of function frequencies: float32 or bf16; None: as in training
+    compile: bool = False  # training's forward pass goes through torch.compile
+
+    places = ("teacher",)
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         return (
@@ -107,6 +122,8 @@ class TrialConfig(Settings):
             ("batch_size", self.batch_size >= 2, "at least 2 (batch norm needs two images)"),
             ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
             ("weight_decay", 0 <= self.weight_decay < float("inf"), "at least 0 and finite"),
+            ("warmup", 0 <= self.warmup < 1, "at least 0 and below 1"),
+            ("lookahead", 0 <= self.lookahead < 1, "at least 0 and below 1"),
             ("gradient_clip", 0 <= self.gradient_clip < float("inf"), "at least 0 and finite"),
             ("mixup", 0 <= self.mixup < float("inf"), "at least 0 and finite"),
             ("cutmix", 0 <= self.cutmix < float("inf"), "at least 0 and finite"),
@@ -130,6 +147,8 @@ class TrialConfig(Settings):
             ("noise_seed", 0 <= self.noise_seed < 2**32, "at least 0 and below 2**32"),
             ("noise_class", self.noise_class is None or self.noise_class >= 0, "at least 0, or None for all"),
             ("noise_normalise", self.noise_normalise in ("split", "batch"), "split or batch"),
+            ("generation", self.generation >= 0, "at least 0"),
+            ("distillation", 0 <= self.distillation <= 1, "between 0 and 1"),
             ("measurement_epochs", all(epoch >= 0 for epoch in self.measurement_epochs), "at least 0"),
             ("probe_pairs", self.probe_pairs >= 0, "at least 0"),
             ("probe_split", self.probe_split in SPLITS, " or ".join(SPLITS)),
@@ -146,6 +165,11 @@ class TrialConfig(Settings):
             ("threads", self.threads >= 1, "at least 1"),
             ("measure_batch", self.measure_batch >= 1, "at least 1"),
         )
+
+    @property
+    def streams(self) -> tuple[object, ...]:
+        """What the names of this trial's random streams begin with: a student does not start where its teacher did."""
+        return (self.seed, "generation", self.generation) if self.generation else (self.seed,)
 
     @property
     def epochs_to_measure(self) -> tuple[int, ...]:

@@ -169,13 +169,14 @@ def gaussian_noise(config: TrialConfig) -> Intervention:
 def flip_crop(config: TrialConfig) -> Intervention:
     """Flip left to right with probability one half and crop at random from the zero-padded image.
 
-    Offsets are uniform on 0..2*padding; the paper's code leaves out the last one.
+    Offsets are uniform on 0..2*padding; the paper's code leaves out the last one. With `alternating_flip` it only
+    crops: whether an image is mirrored depends on the epoch then (specbias.train).
     """
-    padding = config.flip_crop
+    padding, chance = config.flip_crop, 0.0 if config.alternating_flip else 0.5
 
     def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
         count, _, height, width = images.shape
-        flipped = (torch.rand(count, generator=generator) < 0.5).to(images.device)
+        flipped = (torch.rand(count, generator=generator) < chance).to(images.device)
         top, left = torch.randint(2 * padding + 1, (2, count, 1), generator=generator).to(images.device)
         rows = top + torch.arange(height, device=images.device)
         columns = left + torch.arange(width, device=images.device)

@@ -6,8 +6,9 @@ where `gradient_clip` asks for one (the paper: 5).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from specbias.check import whole_size
 from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
 from specbias.data import Data
+from specbias.distillation import Distillation
 from specbias.interventions import build_interventions
 from specbias.label_noise import LabelNoise
 from specbias.penalties import build_penalties
@@ -40,51 +42,74 @@ def new_state(model: nn.Module, config: TrialConfig) -> TrainState:
     return TrainState(config, model, optimizer)
 
 
-def train(state: TrainState, data: Data, noise: LabelNoise | None = None) -> Iterator[TrainState]:
+def train(
+    state: TrainState, data: Data, noise: LabelNoise | None = None, distil: Distillation | None = None
+) -> Iterator[TrainState]:
     """Train from `state.epoch` to the last epoch and yield the same, updated state after each epoch.
 
-    `noise` is put on the labels last, for the image that the network sees. Raises Diverged with the first bad step
-    (counted from 1 over the whole training) at the end of its epoch: looking after every step would make a GPU wait.
+    `noise` is put on the labels last, for the image that the network sees, and then `distil` makes the targets of it.
+    Raises Diverged with the first bad step (counted from 1 over the whole training) at the end of its epoch: looking
+    after every step would make a GPU wait.
     """
     config, model, optimizer = state.config, state.model, state.optimizer
-    interventions, penalties = build_interventions(config), build_penalties(config)
+    loss_of = _loss_function(model, data, noise, distil, config)
     present = len(data.train.labels)
     steps = (whole_size(config) if config.equal_steps else present) // config.batch_size  # per epoch
-
-    def loss_of(rows: Tensor, streams: dict[str, torch.Generator]) -> Tensor:
-        images = data.normalise(data.train.images[rows])
-        targets = one_hot(data.train.labels[rows], data.num_classes).float()
-        for name, intervene in interventions.items():
-            images, targets = intervene(images, targets, streams[name])
-        if noise is not None:
-            targets = noise.apply(images, targets)
-        images = images.contiguous(memory_format=getattr(torch, config.memory_format))
-        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-            logits = model(images)
-        loss = cross_entropy(logits.float(), targets)
-        for name, penalty in penalties.items():  # in float32: rounding to bf16 is no variation to hold
-            loss = loss + penalty(model, images, targets, streams[name])
-        return loss
-
     for epoch in range(state.epoch + 1, config.epochs + 1):
-        streams = {name: _generator(config, name, epoch) for name in ("order", *interventions, *penalties)}
+        stream = cache(partial(_generator, config, epoch))
         passes = -(-steps * config.batch_size // present)  # one, but where a smaller set makes as many steps
-        order = torch.cat([torch.randperm(present, generator=streams["order"]) for _ in range(passes)])
-        losses = []
+        order = torch.cat([torch.randperm(present, generator=stream("order")) for _ in range(passes)])
+        losses, slow = [], _slow_weights(model, config)
         model.train()
         with _own_draws(config, epoch):
             batches = order.to(config.device).split(config.batch_size)[:steps]
             for step, rows in enumerate(batches, start=(epoch - 1) * steps + 1):
-                optimizer.param_groups[0]["lr"] = _cosine(config.learning_rate, step / (steps * config.epochs))
-                loss = loss_of(rows, streams)
+                optimizer.param_groups[0]["lr"] = _learning_rate(config, step / (steps * config.epochs))
+                loss = loss_of(rows, epoch, stream)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 if config.gradient_clip:
                     _clip(model, config)
                 optimizer.step()
+                if slow and (step % 5 == 0 or step == epoch * steps):  # at an epoch's end too: nothing else to save
+                    _look_back(model, slow, config.lookahead)
                 losses.append(loss.detach())
         state.epoch, state.training_loss = epoch, _mean(losses, epoch, steps)
         yield state
+
+
+Stream = Callable[[str], torch.Generator]
+
+
+def _loss_function(
+    model: nn.Module, data: Data, noise: LabelNoise | None, distil: Distillation | None, config: TrialConfig
+) -> Callable[[Tensor, int, Stream], Tensor]:
+    """Return f(rows, epoch, stream) -> loss of the batch of these training images; each stream goes by its name."""
+    interventions, penalties = build_interventions(config), build_penalties(config)
+    forward = torch.compile(model) if config.compile else model
+    flips = torch.rand(len(data.train.labels), generator=_generator(config, 0, "flips")).to(config.device) < 0.5
+
+    def loss_of(rows: Tensor, epoch: int, stream: Stream) -> Tensor:
+        images = data.normalise(data.train.images[rows])
+        if config.alternating_flip:
+            mirrored = flips[rows] ^ (epoch % 2 == 0)
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        targets = one_hot(data.train.labels[rows], data.num_classes).float()
+        for name, intervene in interventions.items():
+            images, targets = intervene(images, targets, stream(name))
+        if noise is not None:
+            targets = noise.apply(images, targets)
+        images = images.contiguous(memory_format=getattr(torch, config.memory_format))
+        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+            if distil is not None:
+                targets = distil(images, targets)
+            logits = forward(images)
+        loss = cross_entropy(logits.float(), targets)
+        for name, penalty in penalties.items():  # in float32: rounding to bf16 is no variation to hold
+            loss = loss + penalty(model, images, targets, stream(name))
+        return loss
+
+    return loss_of
 
 
 def _mean(losses: list[Tensor], epoch: int, steps: int) -> float:
@@ -100,7 +125,7 @@ def _own_draws(config: TrialConfig, epoch: int) -> Iterator[None]:
     """Give what the network itself draws (dropout, shaking) a stream: torch's global generators, put back after."""
     cuda = config.device == "cuda"
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if cuda else []):
-        seed = derive_seed(config.seed, "model noise", epoch)
+        seed = derive_seed(*config.streams, "model noise", epoch)
         torch.default_generator.manual_seed(seed)
         if cuda:
             torch.cuda.manual_seed(seed)
@@ -115,9 +140,30 @@ def _clip(model: nn.Module, config: TrialConfig) -> None:
     nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
 
 
-def _generator(config: TrialConfig, purpose: str, epoch: int) -> torch.Generator:
-    return torch.Generator().manual_seed(derive_seed(config.seed, purpose, epoch))
+def _generator(config: TrialConfig, epoch: int, purpose: str) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(*config.streams, purpose, epoch))
 
 
-def _cosine(initial: float, progress: float) -> float:
-    return 0.5 * initial * (1 + math.cos(math.pi * progress))
+def _learning_rate(config: TrialConfig, progress: float) -> float:
+    """Return the rate of a step, after which `progress` of all are done: up a line, down a cosine."""
+    if progress < config.warmup:
+        return config.learning_rate * progress / config.warmup
+    falling = (progress - config.warmup) / (1 - config.warmup)
+    return 0.5 * config.learning_rate * (1 + math.cos(math.pi * falling))
+
+
+def _averaged(model: nn.Module) -> list[Tensor]:
+    """Return what Lookahead averages: parameters, and the statistics of batch norm."""
+    return [value for value in model.state_dict().values() if value.is_floating_point()]
+
+
+def _slow_weights(model: nn.Module, config: TrialConfig) -> list[Tensor]:
+    return [value.clone() for value in _averaged(model)] if config.lookahead else []
+
+
+@torch.no_grad()
+def _look_back(model: nn.Module, slow: list[Tensor], share: float) -> None:
+    """Go that share of the way back to the slow weights, which then are the same (Lookahead, Zhang et al. 2019)."""
+    fast = _averaged(model)
+    torch._foreach_lerp_(fast, slow, share)
+    torch._foreach_copy_(slow, fast)

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from specbias.check import check_config
 from specbias.checkpoint import TrainState
 from specbias.config import TrialConfig
 from specbias.data import Data, load_data
+from specbias.distillation import build_distillation
 from specbias.label_noise import build_label_noise
 from specbias.measure import Measurement, evaluating, measure, probes_of
 from specbias.measure.generalization import evaluate
 from specbias.models import build_model
+from specbias.models.layers import zero_last_layer
 from specbias.seeds import derive_seed
 from specbias.train import Diverged, new_state, train
 
@@ -37,16 +40,8 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     data = load_data(config)
     probes = probes_of(config, data)
     noise = build_label_noise(config, data)
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(config.seed, "model"))
-        model = build_model(
-            config.model,
-            num_classes=data.num_classes,
-            image_size=data.train.images.shape[-1],
-            width=config.width,
-            dropout=config.dropout,
-        )
-    state = new_state(model, config)
+    distil = build_distillation(config)
+    state = new_state(_new_model(config, data), config)
     if checkpoint is not None:
         state.restore(checkpoint)
 
@@ -61,12 +56,27 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
 
     if checkpoint is None and 0 in config.epochs_to_measure:
         yield measured()
-    for _ in () if state.ended else train(state, data, noise):
+    for _ in () if state.ended else train(state, data, noise, distil):
         state.ended = _reached(state, data)
         if state.epoch in config.epochs_to_measure or state.ended:
             yield measured()
         if state.ended:
             return
+
+
+def _new_model(config: TrialConfig, data: Data) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(*config.streams, "model"))
+        model = build_model(
+            config.model,
+            num_classes=data.num_classes,
+            image_size=data.train.images.shape[-1],
+            width=config.width,
+            dropout=config.dropout,
+        )
+    if config.zero_head:
+        zero_last_layer(model)
+    return model
 
 
 def _reached(state: TrainState, data: Data) -> bool:

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from specbias.check import check_config, complete_config, whole_size
+from specbias.check import check_config, complete_config, teacher_of, whole_size
 from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import look_up_model
+from specbias.recipes import RECIPES
 from sweeps.service.study import Preset, Study
 
 
@@ -36,7 +37,7 @@ def interventions(base: Any) -> dict[str, list]:
 
 
 def more_interventions(base: Any) -> dict[str, list]:
-    """The levels for a GPU: what the paper varies, more finely."""
+    """The levels for a GPU: all kinds of intervention, more finely."""
     return interventions(base) | {
         "epochs": _shares(base.epochs, (1 / 20, 1 / 8, 1 / 4, 1 / 2), least=1),
         "train_size": _shares(base.train_size, (1 / 32, 1 / 8, 1 / 4, 1 / 2), least=base.batch_size),
@@ -50,6 +51,28 @@ def more_interventions(base: Any) -> dict[str, list]:
         "augmix": [3.0],
         "gaussian_noise": [0.1],
         "label_smoothing": [0.05, 0.1, 0.2],
+        "generation": [1, 2],
+    }
+
+
+def paper_interventions(base: Any) -> dict[str, list]:
+    """What the paper and its code vary, and as finely; levels that neither gives are ours."""
+    sizes = _shares(base.train_size, (1 / 45, 1 / 9, 2 / 9, 5 / 9), least=base.batch_size)
+    return more_interventions(base) | {
+        "epochs": [10, 50, 800],
+        "model": ["wrn_28_2", "wrn_28_10", "shake_shake_32", "shake_shake_96", "shake_shake_112"]
+        + [{"model": "pyramid_net", "batch_size": 64}, "vgg16", "vit"],
+        "train_size": [*sizes, *({"train_size": size, "equal_steps": True} for size in sizes)],
+        "learning_rate": [0.01, 0.03],
+        "weight_decay": [0.0, 1e-5, 1e-4, 1e-3, 5e-3],
+        "dropout": [0.3],
+        "cutout": [0, {"cutout": 0, "flip_crop": 0}],
+        "image_frequency": [{"image_frequency": 4.0, "image_frequency_share": share} for share in (0.0, 0.5, 1.0)],
+        "randaugment": [2.0, 4.0, 8.0, {"randaugment": 4.0, "randaugment_layers": 1}],
+        "spectral_penalty": [0.01],
+        "jacobian_penalty": [0.01],
+        "path_penalty": [0.1],
+        "generation": [1, 2, 3, *({"generation": 1, "distillation": share} for share in (0.25, 0.5, 0.75))],
     }
 
 
@@ -74,7 +97,8 @@ def _shares(whole: int, shares: tuple[float, ...], *, least: int) -> list[int]:
 
 
 PRESETS = {
-    "paper": Preset({"model": "resnet18", "epochs": 100, "probe_pairs": 200}, more_interventions),
+    "paper": Preset(RECIPES["paper"] | {"model": "resnet18", "probe_pairs": 200}, paper_interventions),
+    "gpu": Preset(RECIPES["fast"] | {"model": "resnet18", "probe_pairs": 200}, more_interventions),
     "laptop": Preset({"model": "small_cnn", "epochs": 15, "probe_pairs": 10}, interventions),
     "quick": Preset(
         {
@@ -116,12 +140,18 @@ def prepare(config: TrialConfig) -> None:
     import torch
 
     from specbias.data import prepare_data
+    from specbias.distillation import load_teacher
     from specbias.models import build_model
+    from specbias.models.layers import zero_last_layer
 
     facts = DATASETS[config.dataset]
     sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
     with torch.device("meta"):  # a network that cannot be is said before any trial
-        build_model(config.model, **sizes, width=config.width, dropout=config.dropout)
+        model = build_model(config.model, **sizes, width=config.width, dropout=config.dropout)
+        if config.zero_head:
+            zero_last_layer(model)
+    if config.teacher is not None:
+        load_teacher(config)
     prepare_data(config.dataset)
 
 
@@ -140,7 +170,7 @@ STUDY = Study(
     check=check_config,
     prepare=prepare,
     presets=PRESETS,
-    choose_preset=lambda gpus: "paper" if gpus else "laptop",
+    choose_preset=lambda gpus: "gpu" if gpus else "laptop",
     analysis="analysis/interventions.py",
     columns={
         "generalization/test_accuracy": "accuracy",
@@ -149,6 +179,8 @@ STUDY = Study(
     },
     seconds=seconds,
     calibrate=calibrate,
+    recipes=RECIPES,
+    teacher=teacher_of,
 )
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from specbias.check import check_config, complete_config
+from specbias.check import check_config, complete_config, teacher_of
 from specbias.config import TrialConfig
+from specbias.recipes import RECIPES
 from sweeps.cifar import calibrate, prepare, run, seconds
 from sweeps.service.study import Preset, Settings, Study
 
@@ -121,6 +122,8 @@ STUDY = Study(
     },
     seconds=seconds,
     calibrate=calibrate,
+    recipes=RECIPES,
+    teacher=teacher_of,
 )
 
 if __name__ == "__main__":

@@ -16,12 +16,13 @@ FORBIDDEN = {
 # Inside specbias: a part imports from the lines above its own, and from itself.
 LAYERS = (
     "settings",
-    "config seeds registry",
+    "config seeds registry recipes",
     "data",
     "label_noise operations",
     "policies",
     "models interventions penalties",
     "check checkpoint",
+    "distillation",
     "train measure",
     "calibrate trial network",
     "__main__",

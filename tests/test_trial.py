@@ -146,7 +146,7 @@ def test_a_config_that_cannot_run_is_refused_before_anything(small):
 
 
 def test_weights_that_overflow_in_the_last_step_are_found_when_measured(small, monkeypatch):
-    def poison(state, data, noise):
+    def poison(state, *_):
         state.epoch = 1
         next(state.model.parameters()).data.fill_(float("nan"))
         yield state
@@ -174,3 +174,17 @@ def test_a_trial_ends_where_the_accuracy_or_the_loss_asked_for_is_reached(small,
     assert last.epoch == 1 + next(i for i, loss in enumerate(losses) if loss <= wanted) and state.ended
     state.save(tmp_path)
     assert list(run_trial(small(**settings, stop_loss=wanted), tmp_path)) == []
+
+
+def test_a_zero_head_starts_every_class_equally_likely(small):
+    for model in ("small_cnn", "resnet18"):
+        ((state, measurement), *_) = run_trial(small(model=model, width=2, zero_head=True, epochs=1))
+        assert measurement.metrics["generalization/test_loss"] == pytest.approx(np.log(10), abs=1e-6)
+
+
+def test_a_finished_trial_is_saved_without_its_optimiser_and_has_nothing_left_to_do(small, tmp_path):
+    config = small(epochs=1)
+    for state, _ in run_trial(config):
+        state.save(tmp_path)
+    assert torch.load(tmp_path / "weights.pt").keys() == {"model"}
+    assert list(run_trial(config, tmp_path)) == []

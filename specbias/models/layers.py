@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from specbias.settings import SettingError
+
 
 class Convolution(nn.Conv2d):
     """A convolution without bias, weights from N(0, 2 / (k^2 c_in)), padded as TensorFlow's "SAME" does.
@@ -32,9 +34,17 @@ class Convolution(nn.Conv2d):
 def head(channels: int, num_classes: int, dropout: float) -> nn.Sequential:
     """Return global average pooling, dropout, and a linear layer whose weights and bias start at zero."""
     linear = nn.Linear(channels, num_classes)
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
+    zero_last_layer(linear)
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), linear)
+
+
+def zero_last_layer(model: nn.Module) -> None:
+    """Set the weights and bias of the model's last linear layer to zero; SettingError if it has none."""
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise SettingError(f"zero_head=True: a {type(model).__name__} has no linear layer")
+    nn.init.zeros_(linear[-1].weight)
+    nn.init.zeros_(linear[-1].bias)
 
 
 class ScaleTwoWays(torch.autograd.Function):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from specbias.models.layers import zero_last_layer
+
 PATCH = 4  # pixels of a patch's side
 LAYERS = 9
 HEAD_WIDTH = 32  # channels of an attention head
@@ -52,8 +54,7 @@ class ViT(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, num_classes)
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
+        zero_last_layer(self)
 
     def forward(self, images: Tensor) -> Tensor:
         patches = self.patches(images)

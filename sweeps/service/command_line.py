@@ -31,6 +31,8 @@ class Options:
     """A named budget; the default depends on whether there is a GPU."""
     quick: Flag = False
     """Short for --preset quick: minutes on a laptop, with data that need no download."""
+    recipe: Name = None
+    """How networks are trained: a named set of settings that takes the place of the preset's."""
     dataset: Name = None
     """Data set, instead of the preset's."""
     model: Name = None
@@ -97,4 +99,7 @@ def main(study: Study, options_class: type[Options] = Options) -> None:
 
 def _description(study: Study) -> str:
     settings = ", ".join(study.config_class().to_dict())
-    return f"{study.question}\nPresets: {', '.join(study.presets)}.\nSettings for --set and --grid: {settings}."
+    recipes = f" Recipes: {', '.join(study.recipes)}." if study.recipes else ""
+    return (
+        f"{study.question}\nPresets: {', '.join(study.presets)}.{recipes}\nSettings for --set and --grid: {settings}."
+    )

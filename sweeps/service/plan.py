@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -51,12 +52,19 @@ class Plan:
     def intervention(self, config: Any) -> str:
         """Return what is varied: "baseline", the one setting's name, or "several settings"."""
         names = [*self.varied(config)] or ["baseline"]
-        return names[0] if len(names) == 1 else "several settings"
+        return names[0] if len(names) == 1 else self.changes[config.trial_id].name or "several settings"
 
     def label(self, config: Any) -> str:
         """Return a short name for people: condition and what is varied, or baseline; and the seed where repeated."""
         text = config.said({**self.changes[config.trial_id].condition, **self.varied(config)}) or "baseline"
         return text + (f" seed={config.seed}" if len({t.seed for t in self.trials}) > 1 else "")
+
+    def waves(self, trials: Sequence[Any]) -> list[list[Any]]:
+        """Return the trials in the groups that run one after the other: a teacher's before its students'."""
+        groups: dict[int, list[Any]] = {}
+        for config in trials:
+            groups.setdefault(len(_teachers(self.study, config)), []).append(config)
+        return [groups[depth] for depth in sorted(groups)]
 
     @property
     def description(self) -> str:
@@ -69,10 +77,10 @@ class Plan:
         ]
         return "\n".join(lines + [f"  {config.trial_id}  {self.label(config)}" for config in self.trials])
 
-    def seconds(self, trials: tuple[Any, ...] | list[Any]) -> float:
-        """Guess how long `trials` take: their work shared out, but not less than the longest."""
-        each = [self.study.seconds(config) for config in trials]
-        return max(sum(each) / self.concurrent, *each) if each else 0.0
+    def seconds(self, trials: Sequence[Any]) -> float:
+        """Guess how long `trials` take: the work of each wave shared out, but not less than its longest."""
+        waves = [[self.study.seconds(config) for config in wave] for wave in self.waves(trials)]
+        return sum(max(sum(each) / self.concurrent, *each) for each in waves)
 
 
 def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None = None) -> Plan:
@@ -91,6 +99,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
     base = study.complete(given)
     changes = changes_of(study, options, base, preset)
     trials = _trials(study, given, changes, options.seeds)
+    _refuse_unused(options, given, [config for config, _ in trials])
     for config, _ in trials:
         study.check(config)
         if options.search != "grid" and getattr(config, "legacy_split", False):
@@ -126,6 +135,8 @@ def _experiment(name: str) -> str:
 
 def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) -> Any:
     settings = dict(preset)
+    if options.recipe is not None:
+        settings |= look_up(study.recipes, options.recipe, "recipe")
     settings |= {k: v for k in ("dataset", "model", "epochs") if (v := getattr(options, k)) is not None}
     chosen = {}
     for text in options.set:
@@ -140,7 +151,7 @@ def _trials(study: Study, given: Any, changes: list[Change], seeds: int) -> list
     """Return the distinct configs, each with its change; those of one seed first: an early stop leaves whole repeats.
 
     A change is made to the baseline as it was given, then what is left open is filled in: another model has its own
-    published width.
+    published width. Teachers that no change makes are trials too, with the change of their student.
     """
     if seeds < 1:
         raise SettingError(f"--seeds {seeds}: must be at least 1")
@@ -148,8 +159,30 @@ def _trials(study: Study, given: Any, changes: list[Change], seeds: int) -> list
     for i in range(seeds):
         for change in changes:
             config = study.complete(replace(given, **change.condition, **change.intervention, seed=given.seed + i))
+            for teacher in _teachers(study, config):
+                generation = {"generation": teacher.generation}
+                found.setdefault(
+                    teacher.trial_id, (teacher, change._replace(intervention=change.intervention | generation))
+                )
             found.setdefault(config.trial_id, (config, change))
     return list(found.values())
+
+
+def _teachers(study: Study, config: Any) -> list[Any]:
+    """Return the trials that must be finished one after the other before this one."""
+    teachers: list[Any] = []
+    while (config := study.teacher(config)) is not None:
+        teachers.insert(0, config)
+    return teachers
+
+
+def _refuse_unused(options: Options, given: Any, trials: list[Any]) -> None:
+    """Refuse a --set that no trial follows: a detail of an intervention that none of them has."""
+    for text in options.set:
+        name, _ = split(text, "--set")
+        default = getattr(type(given), name)
+        if getattr(given, name) != default and all(getattr(config, name) == default for config in trials):
+            raise SettingError(f"--set {text}: no trial uses it")
 
 
 def about(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
@@ -16,7 +17,7 @@ class Progress(tune.Callback):
 
     def __init__(self, plan: Plan, tracking: Tracking, missing: list[Any]) -> None:
         self.plan, self.tracking, self.missing = plan, tracking, missing
-        self.ends: dict[str, dict[str, str]] = {}  # trial_id -> outcome, run_id, and failure where it failed
+        self.ends: dict[str, dict[str, str]] = {}  # trial_id -> outcome, run_id, and failure where there was one
         self.started = time.monotonic()
         self.width = max(len(plan.label(config)) for config in plan.trials)
         self.header_printed = False
@@ -40,6 +41,23 @@ class Progress(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)
         self._tell(config, self._end(config, "failed"))
+
+    @property
+    def finished(self) -> dict[str, str]:
+        """The trials that have finished by now: trial_id -> run id."""
+        return {trial_id: end["run_id"] for trial_id, end in self.ends.items() if end["outcome"] == "finished"}
+
+    def ready(self, wave: list[Any], finished: Mapping[str, str]) -> list[Any]:
+        """Return the trials whose teachers are finished; the others are not to be started, and that is their end."""
+        ready = []
+        for config in wave:
+            teacher = self.plan.study.teacher(config)
+            if teacher is None or teacher.trial_id in finished:
+                ready.append(config)
+            else:
+                failure = f"its teacher ({self.plan.label(teacher)}) did not finish"
+                self.ends[config.trial_id] = {"outcome": "not started", "failure": failure}
+        return ready
 
     def close(self, outcome: str) -> None:
         """Give the trials that are still open this final state: the sweep is over."""

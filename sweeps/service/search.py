@@ -25,6 +25,7 @@ class Change(NamedTuple):
 
     condition: Settings
     intervention: Settings
+    name: str = ""  # of the intervention, where it is one
 
 
 def changes_of(study: Study, options: Options, base: Any, preset: Preset) -> list[Change]:
@@ -44,11 +45,12 @@ def changes_of(study: Study, options: Options, base: Any, preset: Preset) -> lis
         axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
 
         def change(point: Settings) -> Change:
-            return Change(conditions[point[CONDITION]], {k: v for k, v in point.items() if k != CONDITION})
+            changed = [_settings(name, level) for name, level in point.items() if name != CONDITION]
+            return Change(conditions[point[CONDITION]], {k: v for settings in changed for k, v in settings.items()})
 
         def clashes(point: Settings) -> bool:
             try:
-                study.check(replace(base, **change(point).condition, **change(point).intervention))
+                study.check(study.complete(replace(base, **change(point).condition, **change(point).intervention)))
             except SettingError as error:
                 return isinstance(error, Clash)
             return False
@@ -57,8 +59,13 @@ def changes_of(study: Study, options: Options, base: Any, preset: Preset) -> lis
         return [change(point) for point in _draw(axes, options.num_samples, options.sweep_seed, clashes)]
     if options.grid:
         return [Change({}, dict(zip(levels, v, strict=True))) for v in itertools.product(*levels.values())]
-    interventions = [{}, *({name: value} for name, values in levels.items() for value in values)]
-    return [Change(condition, intervention) for intervention in interventions for condition in conditions]
+    interventions = [("", {}), *((name, _settings(name, level)) for name in levels for level in levels[name])]
+    return [Change(condition, intervention, name) for name, intervention in interventions for condition in conditions]
+
+
+def _settings(name: str, level: Any) -> Settings:
+    """Return the settings that a level of an intervention stands for."""
+    return level if isinstance(level, dict) else {name: level}
 
 
 def _conditions(options: Options, conditions: list[Settings]) -> list[Settings]:
@@ -92,7 +99,7 @@ def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
     if not names and options.interventions is not None:
         raise SettingError(f"--interventions: none named; known: {', '.join(levels)}, none")
     for name in names:
-        if options.interventions and not set(look_up(levels, name, "intervention")) - {getattr(base, name)}:
+        if options.interventions and all(v == getattr(base, name) for v in look_up(levels, name, "intervention")):
             raise SettingError(f"--interventions {name}: no level differs from the baseline's {getattr(base, name)}")
     return {name: levels[name] for name in names}
 
@@ -102,17 +109,17 @@ def _draw(axes: dict[str, list], asked: int | None, seed: int, clashes: Callable
 
     Combinations that clash are drawn anew; where there are too few others, SettingError says how many were found.
     """
-    axes = {name: list(dict.fromkeys(values)) for name, values in axes.items()}
+    axes = {name: [v for i, v in enumerate(values) if v not in values[:i]] for name, values in axes.items()}
     possible = math.prod(len(values) for values in axes.values())
     count = min(12, possible) if asked is None else asked
     if not 1 <= count <= possible:
         raise SettingError(f"--num-samples {count}: must be from 1 to {possible}, the number of combinations")
     streams = {name: random.Random(derive_seed(seed, name)) for name in axes}
-    drawn: dict[tuple, Settings] = {}
+    drawn: dict[str, Settings] = {}
     for _ in range(100 * possible):
         point = {name: streams[name].choice(values) for name, values in axes.items()}
-        if tuple(point.values()) not in drawn and not clashes(point):
-            drawn[tuple(point.values())] = point
+        if str(point) not in drawn and not clashes(point):
+            drawn[str(point)] = point
         if len(drawn) == count:
             break
     if len(drawn) < (asked or 1):

@@ -1,7 +1,7 @@
 """What does a study hand to the service? Its config class, its trial as a generator, and its presets."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sweeps.service.preflight import execution_settings
@@ -12,8 +12,9 @@ Settings = dict[str, Any]
 class Preset(NamedTuple):
     """One budget: the settings of its baseline, and from a baseline the levels of each intervention.
 
-    `conditions`, from the baseline and the command line's options, are the settings under each of which every
-    intervention is tried, and the baseline too.
+    A level is a value of the intervention's own setting, or several settings by name. `conditions`, from the baseline
+    and the command line's options, are the settings under each of which every intervention is tried, and the baseline
+    too.
     """
 
     settings: Mapping[str, Any]
@@ -25,7 +26,8 @@ class Preset(NamedTuple):
 class Study:
     """One question. Nothing in it may import torch, ray or mlflow before it is called: `--help` answers at once.
 
-    A config is a specbias.settings.Settings with a `seed` and `epochs`, the last epoch.
+    A config is a specbias.settings.Settings with a `seed` and `epochs`, the last epoch. Where a trial has a `teacher`,
+    configs have a `generation`, and a setting `teacher` that takes the folder its last state was saved to.
     run(config, checkpoint) yields (state, measurement): state.save(folder), measurement.{epoch, metrics, arrays}.
     """
 
@@ -43,3 +45,5 @@ class Study:
     seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
     calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings
     execution: Callable[..., Settings] = execution_settings  # device, threads=n -> how its trials compute
+    recipes: Mapping[str, Settings] = field(default_factory=dict)  # what --recipe puts in the place of the preset's
+    teacher: Callable[[Any], Any] = lambda config: None  # the trial, complete, that must be finished before this one

@@ -25,8 +25,9 @@ def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dic
 
     print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     for config in plan.trials:
-        if failure := ends.get(config.trial_id, {}).get("failure"):
-            print(f"  failed: {plan.label(config)}: {failure}")
+        end = ends.get(config.trial_id, {})
+        if "failure" in end:
+            print(f"  {end['outcome']}: {plan.label(config)}: {end['failure']}")
     if interrupted:
         again = [word for word in sys.argv if word != "--fresh"]  # what is there is kept
         print(f"To run what is missing, the same command again:\n  {_command('python', *again)}")

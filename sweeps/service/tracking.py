@@ -74,6 +74,15 @@ class Tracking:
         metrics = [Metric(key, value, now, measurement.epoch) for key, value in measurement.metrics.items()]
         self.client.log_batch(run_id, metrics=metrics)
 
+    def log_state(self, run_id: str, folder: str) -> None:
+        """Keep the files of a trial's last state, if it has any, under state/."""
+        if os.listdir(folder):
+            self.client.log_artifacts(run_id, folder, "state")
+
+    def fetch_state(self, run_id: str, folder: str) -> str:
+        """Copy what `log_state` kept into a new folder inside `folder`, and return that."""
+        return self.client.download_artifacts(run_id, "state", folder)
+
     def log_failure(self, run_id: str, error: Exception) -> None:
         """Write what ended a trial: its first line as the tag `specbias.failure`, its traceback as failure.txt."""
         self.client.set_tag(run_id, "specbias.failure", f"{type(error).__name__}: {error}".splitlines()[0][:5000])

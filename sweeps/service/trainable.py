@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -20,6 +21,7 @@ def run_in_tune(
     *,
     plan: Plan,
     tracking: Tracking,
+    teachers: Mapping[str, str],
     tags: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> None:
@@ -32,7 +34,10 @@ def run_in_tune(
     config = plan.by_id[settings["trial_id"]]
     run_id = tracking.start_trial(config, label=plan.label(config), tags={**tags, **_tags(plan, config)})
     try:
-        _report_all(config, run_id, plan, tracking)
+        with tempfile.TemporaryDirectory() as folder:
+            if (teacher := plan.study.teacher(config)) is not None:
+                config = replace(config, teacher=tracking.fetch_state(teachers[teacher.trial_id], folder))
+            _report_all(config, run_id, plan, tracking)
         tracking.mark_complete(run_id)
     except Exception as error:
         tracking.log_failure(run_id, error)
@@ -40,7 +45,8 @@ def run_in_tune(
 
 
 def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> None:
-    started, first_epoch = time.monotonic(), None
+    """Run the trial, report each measurement, and put its last state into MLflow: others may be taught by it."""
+    started, first_epoch, state = time.monotonic(), None, None
     checkpoint = tune.get_checkpoint()
     for state, measurement in plan.study.run(config, checkpoint.path if checkpoint else None):
         tracking.log(run_id, measurement)
@@ -54,6 +60,12 @@ def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> Non
                 {"epoch": measurement.epoch, "time_left": time_left, **measurement.metrics},
                 checkpoint=tune.Checkpoint.from_directory(folder),
             )
+    with tempfile.TemporaryDirectory() as folder:
+        if state is not None:
+            state.save(folder)
+        elif checkpoint:  # it was at its end already
+            checkpoint.to_directory(folder)
+        tracking.log_state(run_id, folder)
 
 
 def _tags(plan: Plan, config: Any) -> dict[str, str]:

@@ -93,9 +93,12 @@ def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment:
         tracking.log_sweep(plan, {})
         if missing:
             print(f"{len(missing)} to run, {plan.concurrent} at a time: {about(plan.seconds(missing))} (a rough guess)")
-            known = {"plan": plan, "tracking": tracking, "tags": code(), "environment": environment}
-            run = tune.with_parameters(run_in_tune, **known)
-            _tuner(run, plan, missing, progress, max_concurrent=options.max_concurrent, storage_path=storage_path).fit()
+        known = {"plan": plan, "tracking": tracking, "tags": code(), "environment": environment}
+        for wave in plan.waves(missing):
+            teachers = reused | progress.finished
+            if ready := progress.ready(wave, teachers):
+                run = tune.with_parameters(run_in_tune, **known, teachers=teachers)
+                _tuner(run, plan, ready, progress, options.max_concurrent, storage_path).fit()
         progress.close("failed")
     except KeyboardInterrupt:
         interrupted = True
@@ -110,14 +113,14 @@ def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment:
 
 
 def _tuner(
-    run: Callable, plan: Plan, missing: list[Any], progress: Progress, *, max_concurrent: int | None, storage_path: str
+    run: Callable, plan: Plan, trials: list[Any], progress: Progress, max_concurrent: int | None, storage_path: str
 ) -> tune.Tuner:
-    """Return a Tuner whose trials are exactly `missing`, in this order, under the settings' own names.
+    """Return a Tuner whose trials are exactly `trials`, in this order, under the settings' own names.
 
     Lists that differ are left to the trial's identity: as a value of a search space Tune would take them apart.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by Progress, in a line
-    points = [{"trial_id": config.trial_id, **config.to_dict()} for config in missing]
+    points = [{"trial_id": config.trial_id, **config.to_dict()} for config in trials]
     varying = {name for name in points[0] if any(point[name] != points[0][name] for point in points)}
     lists = {name for name in varying if any(isinstance(point[name], list) for point in points)}
     points = [{name: value for name, value in point.items() if name not in lists} for point in points]

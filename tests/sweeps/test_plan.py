@@ -31,16 +31,16 @@ def test_the_users_grid_is_the_product_of_its_values_and_replaces_the_interventi
 
 
 def test_every_preset_plans_distinct_trials_that_can_run():
-    for name, least in (("quick", 15), ("laptop", 12), ("paper", 31)):
+    for name, least in (("quick", 15), ("laptop", 12), ("gpu", 33), ("paper", 59)):
         found = plan(quick=False, preset=name)
         assert len({c.trial_id for c in found.trials}) == len(found.trials) >= least
         assert {c.dataset for c in found.trials} == {"digits" if name == "quick" else "cifar10"}
 
 
-def test_without_a_word_it_is_cifar10_at_the_papers_budget_with_a_gpu_and_a_laptops_without():
+def test_without_a_word_it_is_cifar10_at_a_gpus_budget_where_there_is_one_and_a_laptops_without():
     assert plan(quick=False).preset == "laptop"
     with_gpu = plan(quick=False, gpus=1.0)
-    assert with_gpu.preset == "paper" and with_gpu.gpus_per_trial == 1
+    assert with_gpu.preset == "gpu" and with_gpu.gpus_per_trial == 1
     assert with_gpu.base.device == "cuda" and with_gpu.base.precision == "bf16" and with_gpu.base.probe_pairs == 200
 
 
@@ -139,6 +139,42 @@ def test_a_small_space_is_drawn_whole_by_default():
     assert len(plan(search="random", interventions="cutout").trials) == 2
 
 
+def test_a_level_may_be_several_settings_and_goes_by_the_name_of_its_intervention():
+    found = plan(quick=False, preset="paper", interventions="train_size,model")
+    assert {(c.train_size, c.equal_steps) for c in found.trials} >= {(1000, False), (1000, True)}
+    (pyramid,) = (c for c in found.trials if c.model == "pyramid_net")
+    assert pyramid.batch_size == 64 and found.intervention(pyramid) == "model"
+    assert {found.intervention(c) for c in found.trials} == {"baseline", "train_size", "model"}
+
+
+def test_a_recipe_takes_the_place_of_the_presets_settings_and_the_users_word_wins():
+    found = plan(recipe="paper", interventions="none", set=("cutout=8",)).base
+    assert (found.batch_size, found.gradient_clip, found.zero_head, found.epochs) == (256, 5.0, True, 200)
+    assert found.cutout == 8 and found.dataset == "digits"
+
+
+def test_students_bring_their_teachers_which_come_in_an_earlier_wave():
+    found = plan(grid=("generation=2", "cutout=0,4"), seeds=2)
+    assert len(found.trials) == 12
+    waves = found.waves(found.trials)
+    assert [[c.generation for c in wave] for wave in waves] == [[0] * 4, [1] * 4, [2] * 4]
+    for teachers, students in itertools.pairwise(waves):
+        assert [c.teacher_id for c in students] == [c.trial_id for c in teachers]
+    assert [found.label(c) for c in found.trials[:3]] == [
+        "baseline seed=0",
+        "generation=1 seed=0",
+        "generation=2 seed=0",
+    ]
+    assert found.waves(waves[2]) == [waves[2]]  # what is finished is not waited for
+    each = [sum(STUDY.seconds(c) for c in wave) / 2 for wave in waves]
+    assert found.seconds(found.trials) == pytest.approx(sum(each))
+
+
+def test_a_teacher_that_is_a_trial_anyway_is_one_trial():
+    found = plan(grid=("generation=0,1,2", "distillation=0.5,1"))
+    assert [(c.generation, c.distillation) for c in found.trials] == [(0, 1), (1, 0.5), (1, 1), (2, 0.5), (2, 1)]
+
+
 def test_seeds_repeat_every_trial_whole_repeats_first():
     found = plan(interventions="mixup", seeds=3)
     assert [(c.seed, c.mixup) for c in found.trials] == [(s, m) for s in range(3) for m in (0.0, 0.4)]
@@ -171,7 +207,7 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, laptop, quick"),
+        ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, gpu, laptop, quick"),
         ({"preset": "paper"}, "--quick is --preset quick"),
         ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, cifar100, digits"),
         ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
@@ -180,6 +216,10 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"interventions": "cutout", "set": ("cutout=16",)}, "--interventions cutout: no level differs from .* 16"),
         ({"experiment": "../elsewhere"}, "--experiment ../elsewhere: letters, digits"),
         ({"interventions": "mixup", "grid": ("width=4",)}, "give one of --grid, --interventions"),
+        ({"recipe": "slow"}, "unknown recipe 'slow'; known: paper, fast"),
+        ({"set": ("randaugment_layers=1",)}, "--set randaugment_layers=1: no trial uses it"),
+        ({"set": ("teacher=nowhere.pt",)}, "--set teacher=nowhere.pt: no trial uses it"),
+        ({"grid": ("generation=0,1",), "set": ("teacher=nowhere.pt",)}, "teacher=nowhere.pt: there is no file of weig"),
         ({"set": ("wdith=3",)}, "unknown setting 'wdith'; known: dataset"),
         ({"set": ("width",)}, "--set width: expected NAME=VALUE"),
         ({"set": ("width=x",)}, "width=x: not a whole number or none"),

@@ -1,7 +1,9 @@
 """Real sweeps: Ray Tune trials that land in MLflow, twice the same; reuse, failure, and the GPUs that trials get."""
 
+import itertools
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +179,29 @@ def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_
     assert load_records("tiny", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db").left_out == {"failed": 1}
     (traceback,) = (tmp_path / "mlruns").glob("*/*/artifacts/failure.txt")  # beside the data base
     assert "Traceback" in traceback.read_text()
+
+
+def test_two_generations_run_in_waves_under_one_parent_each_taught_by_the_network_before(tmp_path):
+    assert sweep(tmp_path, grid=("generation=2",), gpus_per_trial=0.0) == 0
+    client, (parent,), children = runs(tmp_path)
+    children.sort(key=lambda run: run.info.start_time)
+    assert [run.data.params["generation"] for run in children] == ["0", "1", "2"]
+    for teacher, student in itertools.pairwise(children):
+        assert teacher.info.end_time <= student.info.start_time
+        assert student.data.params["teacher_id"] == teacher.data.tags["specbias.trial_id"]
+        settings = {k: STUDY.config_class.parse(k, v.strip("[]")) for k, v in student.data.params.items()}
+        folder = client.download_artifacts(teacher.info.run_id, "state", str(tmp_path))
+        config = replace(STUDY.config_class.from_dict(settings), teacher=folder)  # the same student without the service
+        *_, (_, last) = run_trial(config)
+        assert student.data.metrics == last.metrics
+
+
+def test_a_student_whose_teacher_fails_is_not_started(tmp_path, capsys):
+    assert sweep(tmp_path, grid=("learning_rate=1e30", "generation=1"), gpus_per_trial=0.0) == 1
+    out = capsys.readouterr().out
+    assert "1 failed, 1 not started" in out
+    assert "not started: learning_rate=1e+30 generation=1: its teacher (learning_rate=1e+30) did not" in out
+    assert [run.info.status for run in runs(tmp_path)[2]] == ["FAILED"]
 
 
 def test_a_reserved_gpu_that_torch_cannot_use_is_refused_before_a_trial(tmp_path):

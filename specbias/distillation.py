@@ -1,0 +1,73 @@
+"""What does a student learn from its teacher? A trained network's probabilities take a share of every target."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from specbias.config import TrialConfig
+from specbias.data import DATASETS
+from specbias.models import build_model
+from specbias.models.weights import load_weights
+from specbias.registry import look_up
+from specbias.settings import SettingError
+
+Distillation = Callable[[Tensor, Tensor], Tensor]
+
+
+def build_distillation(config: TrialConfig) -> Distillation | None:
+    """Return f(images, targets) -> targets for a student, None for any other trial.
+
+    "Spectral Bias in Practice", section 6: (1 - a) target + a softmax(teacher), at temperature 1 and for
+    the same augmented batch, a being `distillation`; the teacher is in evaluation mode. SettingError is load_teacher's.
+    """
+    if not (config.generation and config.distillation):
+        return None
+    teacher = load_teacher(config).to(config.device).to(memory_format=getattr(torch, config.memory_format))
+
+    @torch.no_grad()
+    def distil(images: Tensor, targets: Tensor) -> Tensor:
+        return torch.lerp(targets, teacher(images).float().softmax(dim=1), config.distillation)
+
+    return distil
+
+
+def load_teacher(config: TrialConfig) -> nn.Module:
+    """Return the network at `config.teacher` on the CPU, in evaluation mode; SettingError if it cannot teach here.
+
+    A folder that a trial was saved to says what network it holds, and must be the finished trial `teacher_id` on the
+    same data set. A file of weights must fit the student's own architecture and number of classes.
+    """
+    if config.teacher is None:
+        raise SettingError(
+            f"generation={config.generation}: the teacher is trial {config.teacher_id}; name the folder that it was "
+            "saved to, teacher=FOLDER"
+        )
+    file, taught = Path(config.teacher), config
+    if file.is_dir():
+        taught, file = _saved_trial(file, config), file / "weights.pt"
+    facts = look_up(DATASETS, config.dataset, "data set")
+    sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(taught.model, **sizes, width=taught.width, dropout=taught.dropout)
+    load_weights(model, file, setting="teacher")
+    return model.eval().requires_grad_(False)
+
+
+def _saved_trial(folder: Path, student: TrialConfig) -> TrialConfig:
+    record = json.loads((folder / "state.json").read_text())
+    config = TrialConfig.from_dict(record["settings"])
+    refused = None
+    if not record.get("finished"):
+        refused = f"is at epoch {record['epoch']} of {config.epochs}; a finished trial teaches"
+    elif config.dataset != student.dataset:
+        refused = f"has learned {config.dataset}, its student is to learn {student.dataset}"
+    elif config.trial_id != student.teacher_id:
+        refused = f"is trial {config.trial_id}, the teacher is to be {student.teacher_id}"
+    if refused:
+        raise SettingError(f"teacher={folder}: it {refused}")
+    return config
