@@ -117,7 +117,7 @@ def _rows(client: MlflowClient, run: Run, trial: dict, parent: Run) -> list[dict
         "study": parent.data.tags["specbias.study"],
         "intervention": trial["intervention"],
         "search": parent.data.tags["specbias.search"],
-        **{name: _value(text) for name, text in run.data.params.items()},
+        **{name: text if name.endswith("_id") else _value(text) for name, text in run.data.params.items()},
     }
     by_epoch: dict[int, dict] = {}
     for key in run.data.metrics:

@@ -1,9 +1,10 @@
-"""Can a trial with these settings run at all? Answered from the registries alone: no torch, no data."""
+"""Can a trial with these settings run at all? Answered from the registries, and a teacher's file: no torch, no data."""
 
 import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from specbias.config import NOISE_TYPES, TrialConfig
 from specbias.data import DATASETS
@@ -25,6 +26,7 @@ NOISE_SETTINGS = {
 DETAILS = {
     "image_frequency": ("image_frequency_probability", "image_frequency_share", "image_frequency_smoothing"),
     "randaugment": ("randaugment_layers",),
+    "flip_crop": ("alternating_flip",),
     "generation": ("distillation", "teacher", "teacher_id"),
 }
 
@@ -50,19 +52,23 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     one identity, and tables have numbers. A student's teacher is given its identity. Raises SettingError on an unknown
     name and on a teacher that is not there.
     """
-    width = config.width or look_up_model(config.model).width
+    model = look_up_model(config.model)
     if not config.distillation:
         config = replace(config, generation=0)
     noise = config.noise_type if config.label_noise else None
     unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
     unused += [name for strength, names in DETAILS.items() if not getattr(config, strength) for name in names]
+    unused += ["zero_head"] if model.zero_head else []
     idle = {name: getattr(TrialConfig, name) for name in unused}
-    config = replace(config, width=width, train_size=training_images(config), **idle)
+    width, size = config.width or model.width, training_images(config)
+    config = replace(config, width=width, train_size=size, **idle)
+    if config.teacher is not None and config.generation > 1:
+        raise SettingError(f"teacher={config.teacher}: it teaches generation=1, this is generation={config.generation}")
+    if config.teacher is not None:
+        place, identity = find_teacher(config.teacher)
+        return replace(config, teacher=str(place), teacher_id=identity)
     if (before := teacher_of(config)) is not None:
         return replace(config, teacher_id=before.trial_id)
-    if config.teacher is not None:
-        place = find_teacher(config.teacher)
-        return replace(config, teacher=str(place), teacher_id=_identity(place))
     return config
 
 
@@ -71,30 +77,35 @@ def teacher_of(config: TrialConfig) -> TrialConfig | None:
 
     None for generation 0, and where `teacher` says what teaches generation 1.
     """
-    if not config.generation or (config.generation == 1 and config.teacher is not None):
+    if not config.generation or config.teacher is not None:
         return None
     return complete_config(replace(config, generation=config.generation - 1, teacher_id=None))
 
 
-def find_teacher(place: str) -> Path:
-    """Return the folder that a finished trial was saved to, or the file of weights, whose place this is; or refuse."""
-    path = Path(place).expanduser().resolve()
-    folder = path if path.is_dir() else path.parent
-    if (path.is_dir() or path.name == "weights.pt") and (folder / "state.json").is_file():
-        return folder
-    if not path.is_file():
-        raise SettingError(f"teacher={place}: there is no file of weights, and no folder that a trial was saved to")
-    return path
+def find_teacher(place: str) -> tuple[Path, str]:
+    """Return where a teacher is, and its identity; SettingError if it is not there.
+
+    That is the folder that a trial was saved to (or weights.pt in it) and its trial_id, or else a file of weights and
+    the first 12 digits of its SHA-256.
+    """
+    try:
+        path = Path(place).expanduser().resolve()
+        folder = path if path.is_dir() else path.parent
+        if (path.is_dir() or path.name == "weights.pt") and (folder / "state.json").is_file():
+            return folder, saved_record(folder)["trial_id"]
+        return path, hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except (OSError, RuntimeError):
+        said = "no file of weights can be read there, and no folder that a trial was saved to"
+        raise SettingError(f"teacher={place}: {said}") from None
 
 
-def _identity(place: Path) -> str:
-    """Return the trial_id of the folder's trial, or the first 12 digits of the file's SHA-256."""
-    if place.is_dir():
-        try:
-            return json.loads((place / "state.json").read_text())["trial_id"]
-        except (ValueError, KeyError):
-            raise SettingError(f"teacher={place}: its state.json is none that a trial was saved with") from None
-    return hashlib.sha256(place.read_bytes()).hexdigest()[:12]
+def saved_record(folder: Path) -> dict[str, Any]:
+    """Return the state.json of a saved trial; SettingError if it is none."""
+    try:
+        record = json.loads((folder / "state.json").read_text())
+        return {key: record[key] for key in ("trial_id", "settings", "epoch", "ended")}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SettingError(f"teacher={folder}: its state.json is none that a trial was saved with") from None
 
 
 def check_config(config: TrialConfig) -> None:
@@ -128,15 +139,19 @@ def check_config(config: TrialConfig) -> None:
         raise SettingError(
             f"noise_class={config.noise_class}: {config.dataset} has classes 0 to {facts.num_classes - 1}"
         )
+    for one, other in EXCLUSIVE:
+        if getattr(config, one) and getattr(config, other):
+            raise Clash(f"{config.said((one, other))}: a trial takes one of the two, set the other to 0")
+    _check_teacher(config)
+    for name in ("flip_crop", "cutout"):
+        if getattr(config, name) > facts.image_size:
+            raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")
+
+
+def _check_teacher(config: TrialConfig) -> None:
     if config.teacher is not None and not config.generation:
-        raise SettingError(f"teacher={config.teacher}: nothing is taught at generation=0; set generation=1")
+        raise SettingError(f"teacher={config.teacher}: it teaches generation=1, this is generation=0")
     if config.generation and config.teacher_id is None:
         raise SettingError(
             f"generation={config.generation}: whose student? complete_config finds the teacher's identity"
         )
-    for one, other in EXCLUSIVE:
-        if getattr(config, one) and getattr(config, other):
-            raise Clash(f"{config.said((one, other))}: a trial takes one of the two, set the other to 0")
-    for name in ("flip_crop", "cutout"):
-        if getattr(config, name) > facts.image_size:
-            raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")

@@ -36,7 +36,7 @@ class TrainState:
             weights["optimizer"] = self.optimizer.state_dict()
         torch.save(weights, Path(folder) / "weights.pt")
         record = {"epoch": self.epoch, "trial_id": self.config.trial_id, "settings": self.config.to_dict()}
-        record |= {"ended": self.ended, "finished": self.finished, "lowest_noise_fitting": self.lowest_noise_fitting}
+        record |= {"ended": self.ended, "lowest_noise_fitting": self.lowest_noise_fitting}
         (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
 
     def restore(self, folder: str | Path) -> None:

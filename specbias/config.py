@@ -30,7 +30,7 @@ class TrialConfig(Settings):
     model: str = "resnet18"  # a name in specbias.models.MODELS, or torchvision:NAME
     width: int | None = None  # channels of the first stage; None: the published width
     dropout: float = 0.0  # share of features dropped before the last layer in training
-    zero_head: bool = False  # the last layer starts at zero, as in the paper's code; its networks' always does
+    zero_head: bool = False  # the last layer starts at zero; that of the paper's networks and of ViT always does
 
     # Training: a cosine to zero over all steps
     optimizer: str = "sgd"  # sgd, with Nesterov momentum 0.9, or adamw
@@ -40,13 +40,10 @@ class TrialConfig(Settings):
     stop_loss: float = 0.0  # mean training loss of an epoch, at or below which training ends; 0: at the last epoch
     batch_size: int = 128  # images per step; the rest of an epoch's last batch is dropped
     learning_rate: float = 0.1  # the highest: at the first step, or at the end of the warm-up
-    warmup: float = 0.0  # share of all steps over which the learning rate rises from zero, before the cosine
+    warmup: float = 0.0  # share of all steps over which the learning rate rises from zero, before the cosine; 0: none
     weight_decay: float = 5e-4  # on all parameters, as in the paper's code
     gradient_clip: float = 0.0  # norm of the gradient, weight decay inside, above which it is cut; paper 5; 0: none
-    lookahead: float = (
-        0.0  # share of the way that every fifth step goes back to where the weights were five steps before
-    )
-    alternating_flip: bool = False  # each image is mirrored in every other epoch, instead of at random by flip_crop
+    lookahead: float = 0.0  # share of the way back to the weights of five steps ago, every fifth step; 0: none
 
     # Interventions on a batch: the strength of each, 0 leaves it out
     mixup: float = 0.0  # alpha of Beta(alpha, alpha), one mixing weight per batch
@@ -61,6 +58,7 @@ class TrialConfig(Settings):
     augmix: float = 0.0  # highest severity of the operations, up to 10; their article: 3
     gaussian_noise: float = 0.0  # standard deviation, in normalised units
     flip_crop: int = 4  # pixels of padding for the random crop; a left-right flip goes with it
+    alternating_flip: bool = False  # that flip is not at random: an image is mirrored in every other epoch
     cutout: int = 0  # pixels of the side of the blanked square
     label_smoothing: float = 0.0  # share of the label spread evenly over the classes
 
@@ -80,9 +78,9 @@ class TrialConfig(Settings):
 
     # Self-distillation: a trained network's probabilities take a share of the target, after the label noise
     generation: int = 0  # taught by the same trial, one generation before; 0: by the labels alone
-    distillation: float = 1.0  # share of the target that is the teacher's; the paper's code: 1
-    teacher: str | None = None  # of generation 1: folder of a finished trial, or file of weights; None: generation 0
-    teacher_id: str | None = None  # the teacher's trial_id or the hash of its file, for complete_config to fill in
+    distillation: float = 1.0  # share of the target that is the teacher's; the paper's code: 1; 0: no student
+    teacher: str | None = None  # where it is, for generation 1: folder of a finished trial or file of weights
+    teacher_id: str | None = None  # its trial_id or its file's hash, found by complete_config and never set by hand
 
     # Measurement
     measurement_epochs: tuple[int, ...] = ()  # at which to measure, and at the last; (): 0, 1, 2, 5, 10, 20, ...
@@ -106,9 +104,9 @@ class TrialConfig(Settings):
     threads: int = 1  # CPU threads of torch
     measure_batch: int = 256  # images per forward pass when measuring
     measure_precision: str | None = None  # of function frequencies: float32 or bf16; None: as in training
-    compile: bool = False  # training's forward pass goes through torch.compile
+    compile: bool = False  # training's forward pass goes through torch.compile: half a minute first, and no sure gain
 
-    places = ("teacher",)
+    not_in_identity = ("teacher",)
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         return (
@@ -147,7 +145,7 @@ class TrialConfig(Settings):
             ("noise_seed", 0 <= self.noise_seed < 2**32, "at least 0 and below 2**32"),
             ("noise_class", self.noise_class is None or self.noise_class >= 0, "at least 0, or None for all"),
             ("noise_normalise", self.noise_normalise in ("split", "batch"), "split or batch"),
-            ("generation", self.generation >= 0, "at least 0"),
+            ("generation", 0 <= self.generation <= 20, "from 0 to 20"),
             ("distillation", 0 <= self.distillation <= 1, "between 0 and 1"),
             ("measurement_epochs", all(epoch >= 0 for epoch in self.measurement_epochs), "at least 0"),
             ("probe_pairs", self.probe_pairs >= 0, "at least 0"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from specbias.check import find_teacher, saved_record
 from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import build_model
@@ -39,8 +39,9 @@ def build_distillation(config: TrialConfig) -> Distillation | None:
 def load_teacher(config: TrialConfig) -> nn.Module:
     """Return the network at `config.teacher` on the CPU, in evaluation mode; SettingError if it cannot teach here.
 
-    A folder that a trial was saved to says what network it holds, and must be the finished trial `teacher_id` on the
-    same data set. A file of weights must fit the student's own architecture and number of classes.
+    It must be the very one whose identity is `teacher_id`. A folder that a trial was saved to says what network it
+    holds, and the trial must be finished, on the same data set. A file of weights must fit the student's own
+    architecture and number of classes.
     """
     if config.teacher is None:
         raise SettingError(
@@ -48,6 +49,10 @@ def load_teacher(config: TrialConfig) -> nn.Module:
             "saved to, teacher=FOLDER"
         )
     file, taught = Path(config.teacher), config
+    if find_teacher(config.teacher)[1] != config.teacher_id:
+        raise SettingError(
+            f"teacher={file}: it is not the teacher that this trial is planned with, {config.teacher_id}"
+        )
     if file.is_dir():
         taught, file = _saved_trial(file, config), file / "weights.pt"
     facts = look_up(DATASETS, config.dataset, "data set")
@@ -59,15 +64,13 @@ def load_teacher(config: TrialConfig) -> nn.Module:
 
 
 def _saved_trial(folder: Path, student: TrialConfig) -> TrialConfig:
-    record = json.loads((folder / "state.json").read_text())
+    record = saved_record(folder)
     config = TrialConfig.from_dict(record["settings"])
-    refused = None
-    if not record.get("finished"):
-        refused = f"is at epoch {record['epoch']} of {config.epochs}; a finished trial teaches"
-    elif config.dataset != student.dataset:
-        refused = f"has learned {config.dataset}, its student is to learn {student.dataset}"
-    elif config.trial_id != student.teacher_id:
-        refused = f"is trial {config.trial_id}, the teacher is to be {student.teacher_id}"
-    if refused:
-        raise SettingError(f"teacher={folder}: it {refused}")
+    if not record["ended"] and record["epoch"] < config.epochs:
+        said = f"at epoch {record['epoch']} of {config.epochs}, and only a finished trial teaches"
+        raise SettingError(f"teacher={folder}: it is {said}")
+    if config.dataset != student.dataset:
+        raise SettingError(
+            f"teacher={folder}: it has learned {config.dataset}, this trial is to learn {student.dataset}"
+        )
     return config

@@ -24,10 +24,10 @@ class Settings:
 
     Values of another type are refused, values out of range too (SettingError). A default is never changed and a field
     never renamed once records exist: `trial_id` leaves out what is at its default, so that a new field keeps old
-    identities. `places` are settings that say where something is and not what: they are no part of it either.
+    identities. So it does `not_in_identity`, which say where something is and not what.
     """
 
-    places: typing.ClassVar[tuple[str, ...]] = ()
+    not_in_identity: typing.ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
@@ -46,7 +46,7 @@ class Settings:
     def trial_id(self) -> str:
         """The identity of the trial: 12 hex digits of the SHA-256 of the settings that are not at their default."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        settings = {name: value for name, value in dataclasses.asdict(self).items() if name not in self.places}
+        settings = {name: value for name, value in dataclasses.asdict(self).items() if name not in self.not_in_identity}
         chosen = {name: value for name, value in settings.items() if value != defaults[name]}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
 

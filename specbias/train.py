@@ -24,6 +24,8 @@ from specbias.label_noise import LabelNoise
 from specbias.penalties import build_penalties
 from specbias.seeds import derive_seed
 
+Stream = Callable[[str], torch.Generator]  # by its name
+
 
 class Diverged(ArithmeticError):
     """A loss or an output stopped being a finite number."""
@@ -78,20 +80,19 @@ def train(
         yield state
 
 
-Stream = Callable[[str], torch.Generator]
-
-
 def _loss_function(
     model: nn.Module, data: Data, noise: LabelNoise | None, distil: Distillation | None, config: TrialConfig
 ) -> Callable[[Tensor, int, Stream], Tensor]:
     """Return f(rows, epoch, stream) -> loss of the batch of these training images; each stream goes by its name."""
     interventions, penalties = build_interventions(config), build_penalties(config)
     forward = torch.compile(model) if config.compile else model
-    flips = torch.rand(len(data.train.labels), generator=_generator(config, 0, "flips")).to(config.device) < 0.5
+    flips = None
+    if config.alternating_flip and config.flip_crop:
+        flips = torch.rand(len(data.train.labels), generator=_generator(config, 0, "flips")).to(config.device) < 0.5
 
     def loss_of(rows: Tensor, epoch: int, stream: Stream) -> Tensor:
         images = data.normalise(data.train.images[rows])
-        if config.alternating_flip:
+        if flips is not None:
             mirrored = flips[rows] ^ (epoch % 2 == 0)
             images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         targets = one_hot(data.train.labels[rows], data.num_classes).float()
@@ -101,10 +102,9 @@ def _loss_function(
             targets = noise.apply(images, targets)
         images = images.contiguous(memory_format=getattr(torch, config.memory_format))
         with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-            if distil is not None:
-                targets = distil(images, targets)
             logits = forward(images)
-        loss = cross_entropy(logits.float(), targets)
+            taught = targets if distil is None else distil(images, targets)
+        loss = cross_entropy(logits.float(), taught)
         for name, penalty in penalties.items():  # in float32: rounding to bf16 is no variation to hold
             loss = loss + penalty(model, images, targets, stream(name))
         return loss

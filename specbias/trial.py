@@ -41,7 +41,7 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     probes = probes_of(config, data)
     noise = build_label_noise(config, data)
     distil = build_distillation(config)
-    state = new_state(_new_model(config, data), config)
+    state = new_state(new_model(config, data), config)
     if checkpoint is not None:
         state.restore(checkpoint)
 
@@ -64,7 +64,8 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
             return
 
 
-def _new_model(config: TrialConfig, data: Data) -> nn.Module:
+def new_model(config: TrialConfig, data: Data) -> nn.Module:
+    """Return the trial's untrained network, its weights drawn by the trial's seed."""
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(*config.streams, "model"))
         model = build_model(

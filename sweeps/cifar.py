@@ -50,7 +50,7 @@ def more_interventions(base: Any) -> dict[str, list]:
         "randaugment": [2.0, 4.0, 8.0],
         "augmix": [3.0],
         "gaussian_noise": [0.1],
-        "label_smoothing": [0.05, 0.1, 0.2],
+        "label_smoothing": [0.0, 0.05, 0.1, 0.2],
         "generation": [1, 2],
     }
 
@@ -58,15 +58,19 @@ def more_interventions(base: Any) -> dict[str, list]:
 def paper_interventions(base: Any) -> dict[str, list]:
     """What the paper and its code vary, and as finely; levels that neither gives are ours."""
     sizes = _shares(base.train_size, (1 / 45, 1 / 9, 2 / 9, 5 / 9), least=base.batch_size)
-    return more_interventions(base) | {
-        "epochs": [10, 50, 800],
-        "model": ["wrn_28_2", "wrn_28_10", "shake_shake_32", "shake_shake_96", "shake_shake_112"]
+    more = more_interventions(base)
+    widths = more.pop("width")  # in a random search no model of one width is drawn at another's
+    return more | {
+        "epochs": [*_shares(base.epochs, (1 / 20, 1 / 4), least=1), 4 * base.epochs],
+        "model": [{"width": width} for width in widths]
+        + ["wrn_28_2", "wrn_28_10", "shake_shake_32", "shake_shake_96", "shake_shake_112"]
         + [{"model": "pyramid_net", "batch_size": 64}, "vgg16", "vit"],
         "train_size": [*sizes, *({"train_size": size, "equal_steps": True} for size in sizes)],
         "learning_rate": [0.01, 0.03],
         "weight_decay": [0.0, 1e-5, 1e-4, 1e-3, 5e-3],
         "dropout": [0.3],
-        "cutout": [0, {"cutout": 0, "flip_crop": 0}],
+        "flip_crop": [0, {"flip_crop": 0, "cutout": 0}],
+        "cutout": [0],
         "image_frequency": [{"image_frequency": 4.0, "image_frequency_share": share} for share in (0.0, 0.5, 1.0)],
         "randaugment": [2.0, 4.0, 8.0, {"randaugment": 4.0, "randaugment_layers": 1}],
         "spectral_penalty": [0.01],

@@ -68,8 +68,7 @@ def _fourier(spatial_frequency: float, *frequencies: float) -> list[Settings]:
 
 def complete(config: TrialConfig) -> TrialConfig:
     """Return the config as every study's, and measured after every epoch unless it says when: a minimum is sought."""
-    config = complete_config(config)
-    return replace(config, measurement_epochs=config.measurement_epochs or tuple(range(config.epochs)))
+    return complete_config(replace(config, measurement_epochs=config.measurement_epochs or tuple(range(config.epochs))))
 
 
 PRESETS = {

@@ -14,6 +14,7 @@ from specbias.models import build_model
 from specbias.settings import SettingError
 from specbias.train import new_state, train
 from specbias.trial import run_trial
+from sweeps import cifar, label_noise
 
 
 def network(seed, **settings):
@@ -123,6 +124,25 @@ def test_each_generation_is_taught_by_the_one_before(small):
     assert alone == complete_config(small(cutout=4)) and teacher_of(alone) is None
 
 
+def test_a_study_plans_a_student_with_the_identity_that_its_teacher_has():
+    for study in (cifar.STUDY, label_noise.STUDY):
+        student = study.complete(TrialConfig(generation=2, **study.presets["quick"].settings))
+        teacher = study.teacher(student)
+        assert student.teacher_id == teacher.trial_id == study.complete(teacher).trial_id
+
+
+def test_paths_within_a_class_are_those_of_the_labels_and_not_of_the_teacher(taught, monkeypatch):
+    seen = []
+
+    def penalty(model, images, targets, generator):
+        seen.append(targets)
+        return targets.new_zeros(())
+
+    monkeypatch.setattr("specbias.train.build_penalties", lambda config: {"spy": penalty})
+    trained(taught(epochs=1, label_smoothing=0.0))
+    assert all(set(targets.flatten().tolist()) == {0.0, 1.0} for targets in seen)
+
+
 def test_a_students_identity_holds_its_teachers_and_not_where_that_is(small, taught, tmp_path):
     one, other = (complete_config(small(generation=1, **settings)) for settings in ({}, {"seed": 1}))
     assert one.teacher_id != other.teacher_id and replace(one, teacher_id="0" * 12).trial_id != one.trial_id
@@ -144,17 +164,17 @@ def test_a_finished_trials_folder_teaches_another_architecture(saved, small):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"finished": False, "epoch": 0}, "it is at epoch 0 of 1; a finished trial teaches"),
-        ({"settings": {"dataset": "cifar10"}}, "it has learned cifar10, its student is to learn digits"),
-        ({"settings": {"seed": 5}}, "it is trial [0-9a-f]{12}, the teacher is to be"),
+        ({"epoch": 0}, "it is at epoch 0 of 1, and only a finished trial teaches"),
+        ({"settings": {"dataset": "cifar10"}}, "it has learned cifar10, this trial is to learn digits"),
+        ({"trial_id": "0" * 12}, "it is not the teacher that this trial is planned with, [0-9a-f]{12}"),
     ],
 )
 def test_a_saved_trial_that_cannot_teach_is_refused(saved, changed, said):
     config, folder = saved
+    student = complete_config(replace(config, generation=1, teacher=str(folder)))
     record = json.loads((folder / "state.json").read_text())
     settings = record["settings"] | changed.pop("settings", {})
     (folder / "state.json").write_text(json.dumps(record | changed | {"settings": settings}))
-    student = complete_config(replace(config, generation=1, teacher=str(folder)))
     with pytest.raises(SettingError, match=said) as error:
         load_teacher(student)
     assert "\n" not in str(error.value)
@@ -162,27 +182,39 @@ def test_a_saved_trial_that_cannot_teach_is_refused(saved, changed, said):
 
 def test_a_file_that_cannot_teach_is_refused_before_anything_is_trained(small, tmp_path):
     file = tmp_path / "teacher.pt"
-    with pytest.raises(SettingError, match="teacher=.*: there is no file of weights, and no folder that a trial was"):
+    with pytest.raises(SettingError, match="teacher=.*: no file of weights can be read there, and no folder"):
         complete_config(small(generation=1, teacher=str(file)))
     torch.save(network(1, num_classes=100).state_dict(), file)
     student = complete_config(small(generation=1, teacher=str(file)))
     with pytest.raises(SettingError, match=r"does not fit the model \(of another shape: classifier.bias \(100,\) for"):
         next(run_trial(student))
     file.write_text("no weights")
-    with pytest.raises(SettingError, match="no file of weights that torch loads safely"):
+    with pytest.raises(SettingError, match="it is not the teacher that this trial is planned with"):
         load_teacher(student)
+    with pytest.raises(SettingError, match="no file of weights that torch loads safely"):
+        load_teacher(complete_config(small(generation=1, teacher=str(file))))
+    (tmp_path / "state.json").write_text("[]")
+    for place in (tmp_path, "~nobody-of-this-name/weights.pt"):
+        with pytest.raises(SettingError, match="its state.json is none|no file of weights can be read there"):
+            complete_config(small(generation=1, teacher=str(place)))
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"teacher": "somewhere"}, "teacher=somewhere: nothing is taught at generation=0; set generation=1"),
+        ({"teacher": "somewhere"}, "teacher=somewhere: it teaches generation=1, this is generation=0"),
+        ({"generation": 21}, "generation=21: must be from 0 to 20"),
         ({"generation": 1}, "generation=1: whose student?"),
     ],
 )
 def test_settings_that_make_no_student_are_refused(settings, said):
     with pytest.raises(SettingError, match=said):
         check_config(TrialConfig(**settings))
+
+
+def test_a_teacher_of_ones_own_teaches_the_first_generation_alone(small):
+    with pytest.raises(SettingError, match="teacher=somewhere: it teaches generation=1, this is generation=2"):
+        complete_config(small(generation=2, teacher="somewhere"))
 
 
 def test_a_student_whose_teacher_is_nowhere_says_what_to_name(small):

@@ -20,21 +20,22 @@ class Model(NamedTuple):
     megaflops: float  # of one forward pass on one 32 x 32 image at that width; about quadratic in the width
     arguments: Mapping[str, int] = {}
     width_step: int = 1  # a width is a multiple of it
+    zero_head: bool = False  # its last layer always starts at zero
 
 
 MODELS = {
     "small_cnn": Model("specbias.models.small_cnn:SmallCNN", 16, 19.8),
     "resnet18": Model("specbias.models.resnet18:ResNet18", 64, 1111.0),
-    "wrn_16_4": Model("specbias.models.wide_resnet:WideResNet", 64, 869.1, {"depth": 16}),
-    "wrn_28_2": Model("specbias.models.wide_resnet:WideResNet", 32, 453.9, {"depth": 28}),
-    "wrn_28_10": Model("specbias.models.wide_resnet:WideResNet", 160, 10948.0, {"depth": 28}),
-    "wrn_40_2": Model("specbias.models.wide_resnet:WideResNet", 32, 680.4, {"depth": 40}),
-    "shake_shake_32": Model("specbias.models.shake_shake:ShakeShake", 32, 853.4),
-    "shake_shake_96": Model("specbias.models.shake_shake:ShakeShake", 96, 7553.8),
-    "shake_shake_112": Model("specbias.models.shake_shake:ShakeShake", 112, 10269.6),
-    "pyramid_net": Model("specbias.models.pyramid_net:PyramidNet", 16, 8977.6, {"depth": 272}),
+    "wrn_16_4": Model("specbias.models.wide_resnet:WideResNet", 64, 869.1, {"depth": 16}, zero_head=True),
+    "wrn_28_2": Model("specbias.models.wide_resnet:WideResNet", 32, 453.9, {"depth": 28}, zero_head=True),
+    "wrn_28_10": Model("specbias.models.wide_resnet:WideResNet", 160, 10948.0, {"depth": 28}, zero_head=True),
+    "wrn_40_2": Model("specbias.models.wide_resnet:WideResNet", 32, 680.4, {"depth": 40}, zero_head=True),
+    "shake_shake_32": Model("specbias.models.shake_shake:ShakeShake", 32, 853.4, zero_head=True),
+    "shake_shake_96": Model("specbias.models.shake_shake:ShakeShake", 96, 7553.8, zero_head=True),
+    "shake_shake_112": Model("specbias.models.shake_shake:ShakeShake", 112, 10269.6, zero_head=True),
+    "pyramid_net": Model("specbias.models.pyramid_net:PyramidNet", 16, 8977.6, {"depth": 272}, zero_head=True),
     "vgg16": Model("specbias.models.vgg:VGG16", 64, 626.4),
-    "vit": Model("specbias.models.vit:ViT", 192, 539.1, width_step=32),
+    "vit": Model("specbias.models.vit:ViT", 192, 539.1, width_step=32, zero_head=True),
     "airbench": Model("specbias.models.airbench:Airbench", 64, 236.0),
 }
 TORCHVISION = "torchvision:"  # before any name in torchvision.models

@@ -29,6 +29,7 @@ class Plan:
     base: Any
     trials: tuple[Any, ...]
     changes: dict[str, Change]  # by trial_id
+    teacher_ids: dict[str, str]  # trial_id -> that of the trial that must be finished before it
     experiment: str
     cpus_per_trial: int
     gpus_per_trial: float
@@ -63,7 +64,10 @@ class Plan:
         """Return the trials in the groups that run one after the other: a teacher's before its students'."""
         groups: dict[int, list[Any]] = {}
         for config in trials:
-            groups.setdefault(len(_teachers(self.study, config)), []).append(config)
+            depth, trial_id = 0, config.trial_id
+            while (trial_id := self.teacher_ids.get(trial_id, "")) != "":
+                depth += 1
+            groups.setdefault(depth, []).append(config)
         return [groups[depth] for depth in sorted(groups)]
 
     @property
@@ -97,9 +101,9 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         )
     given = _base(study, options, preset.settings, gpus_per_trial)
     base = study.complete(given)
-    changes = changes_of(study, options, base, preset)
+    changes = changes_of(study, options, given, preset)
     trials = _trials(study, given, changes, options.seeds)
-    _refuse_unused(options, given, [config for config, _ in trials])
+    _refuse_unused(options, given, trials)
     for config, _ in trials:
         study.check(config)
         if options.search != "grid" and getattr(config, "legacy_split", False):
@@ -114,6 +118,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
         base=base,
         trials=tuple(config for config, _ in trials),
         changes={config.trial_id: change for config, change in trials},
+        teacher_ids={c.trial_id: t.trial_id for c, _ in trials if (t := study.teacher(c)) is not None},
         experiment=_experiment(options.experiment or f"{study.name}-{preset_name}"),
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
@@ -136,7 +141,9 @@ def _experiment(name: str) -> str:
 def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) -> Any:
     settings = dict(preset)
     if options.recipe is not None:
-        settings |= look_up(study.recipes, options.recipe, "recipe")
+        recipe = look_up(study.recipes, options.recipe, "recipe")
+        settings = {k: v for k, v in settings.items() if not any(k in other for other in study.recipes.values())}
+        settings |= recipe
     settings |= {k: v for k in ("dataset", "model", "epochs") if (v := getattr(options, k)) is not None}
     chosen = {}
     for text in options.set:
@@ -148,7 +155,7 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
 
 
 def _trials(study: Study, given: Any, changes: list[Change], seeds: int) -> list[tuple[Any, Change]]:
-    """Return the distinct configs, each with its change; those of one seed first: an early stop leaves whole repeats.
+    """Return the distinct configs, each with its change; of those that wait for no teacher, those of one seed first.
 
     A change is made to the baseline as it was given, then what is left open is filled in: another model has its own
     published width. Teachers that no change makes are trials too, with the change of their student.
@@ -176,12 +183,13 @@ def _teachers(study: Study, config: Any) -> list[Any]:
     return teachers
 
 
-def _refuse_unused(options: Options, given: Any, trials: list[Any]) -> None:
-    """Refuse a --set that no trial follows: a detail of an intervention that none of them has."""
+def _refuse_unused(options: Options, given: Any, trials: list[tuple[Any, Change]]) -> None:
+    """Refuse a --set that no trial follows: a grid varies it, or it is a detail of what none of them does."""
     for text in options.set:
         name, _ = split(text, "--set")
-        default = getattr(type(given), name)
-        if getattr(given, name) != default and all(getattr(config, name) == default for config in trials):
+        value, found = getattr(given, name), [getattr(config, name) for config, _ in trials]
+        followed = any(found) if name in given.not_in_identity else value in found
+        if value != getattr(type(given), name) and not followed:
             raise SettingError(f"--set {text}: no trial uses it")
 
 

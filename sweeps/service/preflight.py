@@ -44,6 +44,7 @@ def execution_settings(device: str, *, threads: int) -> dict[str, Any]:
         "threads": threads,
         "measure_batch": 2048 if device == "cuda" else 256,
         "measure_precision": "float32",
+        "compile": False,
     }
 
 

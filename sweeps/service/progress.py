@@ -51,12 +51,13 @@ class Progress(tune.Callback):
         """Return the trials whose teachers are finished; the others are not to be started, and that is their end."""
         ready = []
         for config in wave:
-            teacher = self.plan.study.teacher(config)
-            if teacher is None or teacher.trial_id in finished:
+            teacher_id = self.plan.teacher_ids.get(config.trial_id)
+            if teacher_id is None or teacher_id in finished:
                 ready.append(config)
             else:
-                failure = f"its teacher ({self.plan.label(teacher)}) did not finish"
+                failure = f"its teacher ({self.plan.label(self.plan.by_id[teacher_id])}) did not finish"
                 self.ends[config.trial_id] = {"outcome": "not started", "failure": failure}
+                self._tell(config, f"not started: {failure}")
         return ready
 
     def close(self, outcome: str) -> None:

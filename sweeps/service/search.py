@@ -28,11 +28,12 @@ class Change(NamedTuple):
     name: str = ""  # of the intervention, where it is one
 
 
-def changes_of(study: Study, options: Options, base: Any, preset: Preset) -> list[Change]:
-    """Return the changes to the baseline that the sweep tries.
+def changes_of(study: Study, options: Options, given: Any, preset: Preset) -> list[Change]:
+    """Return the changes to the baseline, as it is given, that the sweep tries.
 
     A grid of the user's takes the place of conditions and interventions; what --set gives is left out of conditions.
     """
+    base = study.complete(given)
     if options.search not in ("grid", "random"):
         raise SettingError(f"unknown search {options.search!r}; known: grid, random")
     if options.num_samples is not None and options.search != "random":
@@ -48,15 +49,16 @@ def changes_of(study: Study, options: Options, base: Any, preset: Preset) -> lis
             changed = [_settings(name, level) for name, level in point.items() if name != CONDITION]
             return Change(conditions[point[CONDITION]], {k: v for settings in changed for k, v in settings.items()})
 
-        def clashes(point: Settings) -> bool:
+        def identity(point: Settings) -> str | None:
             try:
-                study.check(study.complete(replace(base, **change(point).condition, **change(point).intervention)))
-            except SettingError as error:
-                return isinstance(error, Clash)
-            return False
+                config = study.complete(replace(given, **change(point).condition, **change(point).intervention))
+                study.check(config)
+            except Clash:
+                return None
+            return config.trial_id
 
         axes = {CONDITION: [*range(len(conditions))], **axes}
-        return [change(point) for point in _draw(axes, options.num_samples, options.sweep_seed, clashes)]
+        return [change(point) for point in _draw(axes, options.num_samples, options.sweep_seed, identity)]
     if options.grid:
         return [Change({}, dict(zip(levels, v, strict=True))) for v in itertools.product(*levels.values())]
     interventions = [("", {}), *((name, _settings(name, level)) for name in levels for level in levels[name])]
@@ -104,10 +106,13 @@ def _levels(options: Options, base: Any, levels: Any) -> dict[str, list]:
     return {name: levels[name] for name in names}
 
 
-def _draw(axes: dict[str, list], asked: int | None, seed: int, clashes: Callable[[Settings], bool]) -> list[Settings]:
-    """Draw distinct combinations; every axis has a stream of its own, so a new axis changes no other's draws.
+def _draw(
+    axes: dict[str, list], asked: int | None, seed: int, identity: Callable[[Settings], str | None]
+) -> list[Settings]:
+    """Draw combinations that are distinct trials; every axis has a stream of its own, so a new one changes no other's.
 
-    Combinations that clash are drawn anew; where there are too few others, SettingError says how many were found.
+    Combinations that clash (their identity is None) are drawn anew, and so are those of one identity; where there are
+    too few others, SettingError says how many were found.
     """
     axes = {name: [v for i, v in enumerate(values) if v not in values[:i]] for name, values in axes.items()}
     possible = math.prod(len(values) for values in axes.values())
@@ -118,8 +123,8 @@ def _draw(axes: dict[str, list], asked: int | None, seed: int, clashes: Callable
     drawn: dict[str, Settings] = {}
     for _ in range(100 * possible):
         point = {name: streams[name].choice(values) for name, values in axes.items()}
-        if str(point) not in drawn and not clashes(point):
-            drawn[str(point)] = point
+        if (found := identity(point)) is not None:
+            drawn.setdefault(found, point)
         if len(drawn) == count:
             break
     if len(drawn) < (asked or 1):

@@ -21,7 +21,8 @@ def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dic
     ends = {trial_id: {"outcome": "reused", "run_id": run_id} for trial_id, run_id in reused.items()} | progress.ends
     counts = Counter(ends.get(config.trial_id, {"outcome": "not started"})["outcome"] for config in plan.trials)
     tracking.log_sweep(plan, ends)
-    tracking.end(tracking.parent_id, "interrupted" if interrupted else "failed" if counts["failed"] else "finished")
+    failed = counts["failed"] + counts["not started"]
+    tracking.end(tracking.parent_id, "interrupted" if interrupted else "failed" if failed else "finished")
 
     print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     for config in plan.trials:
@@ -38,7 +39,7 @@ def summarise(plan: Plan, tracking: Tracking, progress: Progress, *, reused: dic
         print("  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", tracking.uri))
     if tracking.uri.startswith("sqlite:"):
         print("  " + _command("mlflow", "ui", "--backend-store-uri", tracking.uri))
-    return 1 if counts["failed"] else 0
+    return 1 if failed else 0
 
 
 def _command(program: str, *arguments: str) -> str:

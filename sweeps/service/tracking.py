@@ -9,15 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shlex
-import subprocess
-import sys
 import tempfile
 import time
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from specbias.settings import SettingError  # noqa: E402
 from sweeps.service.plan import Plan  # noqa: E402
+from sweeps.service.provenance import code, hardware  # noqa: E402
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -131,11 +128,12 @@ def open_sweep(plan: Plan, *, uri: str, search: str, fresh: bool) -> tuple[Track
     parents = [] if fresh else _search(client, experiment_id, f"tags.specbias.sweep_id = '{plan.sweep_id}'")
     within = parents[0].info.run_id if parents and "specbias.fresh" in parents[0].data.tags else None
     reused = {} if fresh else _finished(client, experiment_id, {config.trial_id for config in plan.trials}, within)
+    unfit = _drop_stateless_teachers(client, plan, reused)
     if parents:
         parent_id = parents[0].info.run_id
         _refuse_if_running(parents[0])
         for run in _search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'"):
-            if run.data.tags.get("specbias.outcome") != "finished":
+            if run.data.tags.get("specbias.outcome") != "finished" or run.info.run_id in unfit:
                 client.delete_run(run.info.run_id)
     else:
         tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
@@ -191,6 +189,17 @@ def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str], wit
     return found
 
 
+def _drop_stateless_teachers(client: MlflowClient, plan: Plan, reused: dict[str, str]) -> set[str]:
+    """Take from the trials to reuse those that must teach a missing one and have no state; return their runs."""
+    dropped = set()
+    for config in reversed(plan.trials):  # a student before its teacher
+        teacher_id = plan.teacher_ids.get(config.trial_id, "")
+        needed = teacher_id in reused and config.trial_id not in reused
+        if needed and not client.list_artifacts(reused[teacher_id], "state"):
+            dropped.add(reused.pop(teacher_id))
+    return dropped
+
+
 def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
     """Return every run that fits, newest first, however many pages they fill."""
     page = client.search_runs([experiment_id], query)
@@ -199,49 +208,6 @@ def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
         page = client.search_runs([experiment_id], query, page_token=page.token)
         runs += page
     return runs
-
-
-def code() -> dict[str, str]:
-    """Return tags that say with what code, versions and command this process runs."""
-    tags = {f"version.{name}": version(name) for name in ("specbias", "torch", "numpy", "ray", "mlflow")}
-    tags |= {
-        "version.python": platform.python_version(),
-        "mlflow.source.name": sys.argv[0],
-        "mlflow.source.type": "LOCAL",
-        "specbias.command_line": shlex.join(["python", *sys.argv])[:5000],
-    }
-    commit = _git("rev-parse", "HEAD")
-    if commit:
-        tags |= {"mlflow.source.git.commit": commit, "specbias.git_dirty": str(bool(_git("status", "--porcelain")))}
-    return tags
-
-
-def hardware() -> dict[str, str]:
-    """Return tags that say on what machine this process runs."""
-    return {
-        "hardware.host": platform.node(),
-        "hardware.cpus": str(os.cpu_count()),
-        "hardware.processor": _processor(),
-    }
-
-
-def _git(*arguments: str) -> str:
-    here = Path(__file__).parent
-    try:
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=20, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""  # installed without its repository, or no git
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _params(settings: dict[str, Any]) -> list[Param]:

@@ -13,7 +13,8 @@ import ray
 from ray import tune
 
 from sweeps.service.plan import Plan, about
-from sweeps.service.tracking import Tracking, hardware
+from sweeps.service.provenance import hardware
+from sweeps.service.tracking import Tracking
 
 
 def run_in_tune(
@@ -35,8 +36,9 @@ def run_in_tune(
     run_id = tracking.start_trial(config, label=plan.label(config), tags={**tags, **_tags(plan, config)})
     try:
         with tempfile.TemporaryDirectory() as folder:
-            if (teacher := plan.study.teacher(config)) is not None:
-                config = replace(config, teacher=tracking.fetch_state(teachers[teacher.trial_id], folder))
+            if config.trial_id in plan.teacher_ids:
+                run = teachers[plan.teacher_ids[config.trial_id]]
+                config = replace(config, teacher=tracking.fetch_state(run, folder))
             _report_all(config, run_id, plan, tracking)
         tracking.mark_complete(run_id)
     except Exception as error:
@@ -60,12 +62,10 @@ def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> Non
                 {"epoch": measurement.epoch, "time_left": time_left, **measurement.metrics},
                 checkpoint=tune.Checkpoint.from_directory(folder),
             )
-    with tempfile.TemporaryDirectory() as folder:
-        if state is not None:
+    if state is not None:
+        with tempfile.TemporaryDirectory() as folder:
             state.save(folder)
-        elif checkpoint:  # it was at its end already
-            checkpoint.to_directory(folder)
-        tracking.log_state(run_id, folder)
+            tracking.log_state(run_id, folder)
 
 
 def _tags(plan: Plan, config: Any) -> dict[str, str]:

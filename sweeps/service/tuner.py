@@ -24,9 +24,10 @@ from specbias.settings import SettingError  # noqa: E402
 from sweeps.service import preflight  # noqa: E402
 from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
 from sweeps.service.progress import Progress  # noqa: E402
+from sweeps.service.provenance import code  # noqa: E402
 from sweeps.service.study import Study  # noqa: E402
 from sweeps.service.summary import summarise  # noqa: E402
-from sweeps.service.tracking import code, open_sweep  # noqa: E402
+from sweeps.service.tracking import open_sweep  # noqa: E402
 from sweeps.service.trainable import run_in_tune  # noqa: E402
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from specbias.recipes import RECIPES
 from specbias.settings import SettingError
 from sweeps.cifar import STUDY
 from sweeps.service.command_line import Options
@@ -31,7 +32,7 @@ def test_the_users_grid_is_the_product_of_its_values_and_replaces_the_interventi
 
 
 def test_every_preset_plans_distinct_trials_that_can_run():
-    for name, least in (("quick", 15), ("laptop", 12), ("gpu", 33), ("paper", 59)):
+    for name, least in (("quick", 15), ("laptop", 12), ("gpu", 30), ("paper", 55)):
         found = plan(quick=False, preset=name)
         assert len({c.trial_id for c in found.trials}) == len(found.trials) >= least
         assert {c.dataset for c in found.trials} == {"digits" if name == "quick" else "cifar10"}
@@ -144,35 +145,15 @@ def test_a_level_may_be_several_settings_and_goes_by_the_name_of_its_interventio
     assert {(c.train_size, c.equal_steps) for c in found.trials} >= {(1000, False), (1000, True)}
     (pyramid,) = (c for c in found.trials if c.model == "pyramid_net")
     assert pyramid.batch_size == 64 and found.intervention(pyramid) == "model"
-    assert {found.intervention(c) for c in found.trials} == {"baseline", "train_size", "model"}
+    assert {found.intervention(c) for c in found.trials} == {"baseline", "train_size", "model", "width"}
 
 
-def test_a_recipe_takes_the_place_of_the_presets_settings_and_the_users_word_wins():
-    found = plan(recipe="paper", interventions="none", set=("cutout=8",)).base
-    assert (found.batch_size, found.gradient_clip, found.zero_head, found.epochs) == (256, 5.0, True, 200)
-    assert found.cutout == 8 and found.dataset == "digits"
-
-
-def test_students_bring_their_teachers_which_come_in_an_earlier_wave():
-    found = plan(grid=("generation=2", "cutout=0,4"), seeds=2)
-    assert len(found.trials) == 12
-    waves = found.waves(found.trials)
-    assert [[c.generation for c in wave] for wave in waves] == [[0] * 4, [1] * 4, [2] * 4]
-    for teachers, students in itertools.pairwise(waves):
-        assert [c.teacher_id for c in students] == [c.trial_id for c in teachers]
-    assert [found.label(c) for c in found.trials[:3]] == [
-        "baseline seed=0",
-        "generation=1 seed=0",
-        "generation=2 seed=0",
-    ]
-    assert found.waves(waves[2]) == [waves[2]]  # what is finished is not waited for
-    each = [sum(STUDY.seconds(c) for c in wave) / 2 for wave in waves]
-    assert found.seconds(found.trials) == pytest.approx(sum(each))
-
-
-def test_a_teacher_that_is_a_trial_anyway_is_one_trial():
-    found = plan(grid=("generation=0,1,2", "distillation=0.5,1"))
-    assert [(c.generation, c.distillation) for c in found.trials] == [(0, 1), (1, 0.5), (1, 1), (2, 0.5), (2, 1)]
+def test_a_recipe_takes_the_place_of_the_presets_own_and_the_users_word_wins():
+    trained = set().union(*RECIPES.values())
+    there, papers = (plan(quick=False, preset="paper", recipe=recipe).base for recipe in (None, "paper"))
+    elsewhere = plan(quick=False, preset="gpu", recipe="paper", set=("cutout=8",)).base
+    assert there == papers
+    assert {k for k in trained if getattr(elsewhere, k) != getattr(papers, k)} == {"cutout"} and elsewhere.cutout == 8
 
 
 def test_seeds_repeat_every_trial_whole_repeats_first():
@@ -218,8 +199,10 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"interventions": "mixup", "grid": ("width=4",)}, "give one of --grid, --interventions"),
         ({"recipe": "slow"}, "unknown recipe 'slow'; known: paper, fast"),
         ({"set": ("randaugment_layers=1",)}, "--set randaugment_layers=1: no trial uses it"),
+        ({"grid": ("cutout=0,4",), "set": ("cutout=8",)}, "--set cutout=8: no trial uses it"),
+        ({"grid": ("generation=0,1",), "set": ("teacher_id=0",)}, "--set teacher_id=0: no trial uses it"),
         ({"set": ("teacher=nowhere.pt",)}, "--set teacher=nowhere.pt: no trial uses it"),
-        ({"grid": ("generation=0,1",), "set": ("teacher=nowhere.pt",)}, "teacher=nowhere.pt: there is no file of weig"),
+        ({"grid": ("generation=0,1",), "set": ("teacher=nowhere.pt",)}, "teacher=nowhere.pt: no file of weights"),
         ({"set": ("wdith=3",)}, "unknown setting 'wdith'; known: dataset"),
         ({"set": ("width",)}, "--set width: expected NAME=VALUE"),
         ({"set": ("width=x",)}, "width=x: not a whole number or none"),

@@ -3,6 +3,7 @@
 import itertools
 import os
 import platform
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,6 +197,18 @@ def test_two_generations_run_in_waves_under_one_parent_each_taught_by_the_networ
         assert student.data.metrics == last.metrics
 
 
+@pytest.mark.slow
+def test_a_finished_teacher_is_reused_or_trained_again_where_its_network_is_gone(tmp_path):
+    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
+    _, _, (teacher,) = runs(tmp_path)
+    for share, kept in ((1, 2), (0.5, 4), (0.25, 5)):
+        if share == 0.5:
+            shutil.rmtree(tmp_path / "mlruns" / "tiny" / teacher.info.run_id / "artifacts" / "state")
+        assert sweep(tmp_path, grid=("generation=1", f"distillation={share}"), gpus_per_trial=0.0) == 0
+        assert len(runs(tmp_path)[2]) == kept
+
+
+@pytest.mark.slow
 def test_a_student_whose_teacher_fails_is_not_started(tmp_path, capsys):
     assert sweep(tmp_path, grid=("learning_rate=1e30", "generation=1"), gpus_per_trial=0.0) == 1
     out = capsys.readouterr().out
