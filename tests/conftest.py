@@ -31,13 +31,13 @@ def small():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cifar_directory() -> Path:
     """The folder with CIFAR-10 in torchvision's format, by SPECBIAS_DATA_DIR."""
     return data_folder("cifar-10-batches-py")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cifar100_directory() -> Path:
     """The folder with CIFAR-100 in torchvision's format, by SPECBIAS_DATA_DIR."""
     return data_folder("cifar-100-python")

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
+from specbias.check import complete_config
 from specbias.config import TrialConfig
 from specbias.data import load_data
 from specbias.models import MODELS, build_model
@@ -103,10 +104,16 @@ def test_every_model_learns(name):
     assert losses[-1] < 0.85 * losses[0]
 
 
-@pytest.mark.parametrize("name", ZERO_HEADS)
-def test_the_last_layer_starts_at_zero(name):
-    images = torch.randn(2, 3, 16, 16)
-    assert torch.equal(narrow(name)(images), torch.zeros(2, 10))
+@pytest.mark.parametrize("name", KINDS)
+def test_the_last_layer_starts_at_zero_where_the_registry_says_so(name):
+    logits = narrow(name)(torch.randn(2, 3, 16, 16))
+    assert torch.equal(logits, torch.zeros(2, 10)) == MODELS[name].zero_head == (name in ZERO_HEADS)
+
+
+def test_the_same_training_has_one_identity_where_the_last_layer_starts_at_zero_anyway():
+    for name in KINDS:
+        asked, not_asked = (complete_config(TrialConfig(model=name, zero_head=zero)) for zero in (True, False))
+        assert (asked.trial_id == not_asked.trial_id) == (name in ZERO_HEADS)
 
 
 @pytest.mark.parametrize("name", KINDS)
