@@ -143,7 +143,9 @@ def _as_text(record: dict) -> str:
 
 def main() -> None:
     try:
-        chosen = tyro.extras.subcommand_cli_from_dict({"measure": Measure}, description=__doc__)
+        chosen = tyro.extras.subcommand_cli_from_dict(
+            {"measure": Measure}, prog="python -m specbias", description=__doc__
+        )
         chosen.run()
     except (SettingError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)

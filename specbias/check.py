@@ -53,8 +53,6 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     name and on a teacher that is not there.
     """
     model = look_up_model(config.model)
-    if not config.distillation:
-        config = replace(config, generation=0)
     noise = config.noise_type if config.label_noise else None
     unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
     unused += [name for strength, names in DETAILS.items() if not getattr(config, strength) for name in names]
@@ -62,10 +60,11 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     idle = {name: getattr(TrialConfig, name) for name in unused}
     width, size = config.width or model.width, training_images(config)
     config = replace(config, width=width, train_size=size, **idle)
-    if config.teacher is not None and config.generation > 1:
-        raise SettingError(f"teacher={config.teacher}: it teaches generation=1, this is generation={config.generation}")
     if config.teacher is not None:
         place, identity = find_teacher(config.teacher)
+        if config.generation > 1:
+            said = f"its student is generation=1, not {config.generation}, whatever taught it"
+            raise SettingError(f"teacher={config.teacher}: {said}")
         return replace(config, teacher=str(place), teacher_id=identity)
     if (before := teacher_of(config)) is not None:
         return replace(config, teacher_id=before.trial_id)
@@ -94,9 +93,11 @@ def find_teacher(place: str) -> tuple[Path, str]:
         if (path.is_dir() or path.name == "weights.pt") and (folder / "state.json").is_file():
             return folder, saved_record(folder)["trial_id"]
         return path, hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except IsADirectoryError:
+        said = "no trial was saved to that folder, it has no state.json; or name a file of weights"
     except (OSError, RuntimeError):
-        said = "no file of weights can be read there, and no folder that a trial was saved to"
-        raise SettingError(f"teacher={place}: {said}") from None
+        said = "there is no file of weights that can be read, and no folder that a trial was saved to"
+    raise SettingError(f"teacher={place}: {said}")
 
 
 def saved_record(folder: Path) -> dict[str, Any]:
@@ -142,16 +143,33 @@ def check_config(config: TrialConfig) -> None:
     for one, other in EXCLUSIVE:
         if getattr(config, one) and getattr(config, other):
             raise Clash(f"{config.said((one, other))}: a trial takes one of the two, set the other to 0")
-    _check_teacher(config)
+    _check_student(config)
     for name in ("flip_crop", "cutout"):
         if getattr(config, name) > facts.image_size:
             raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")
 
 
-def _check_teacher(config: TrialConfig) -> None:
+def _check_student(config: TrialConfig) -> None:
     if config.teacher is not None and not config.generation:
-        raise SettingError(f"teacher={config.teacher}: it teaches generation=1, this is generation=0")
+        raise SettingError(f"teacher={config.teacher}: nothing is taught at generation=0; its student is generation=1")
     if config.generation and config.teacher_id is None:
-        raise SettingError(
-            f"generation={config.generation}: whose student? complete_config finds the teacher's identity"
-        )
+        said = "specbias.check.complete_config finds the teacher's identity"
+        raise SettingError(f"generation={config.generation}: whose student? {said}")
+    if config.teacher is not None and Path(config.teacher).is_dir():
+        check_teacher(Path(config.teacher), config)
+
+
+def check_teacher(folder: Path, student: TrialConfig) -> TrialConfig:
+    """Return the config of the trial that was saved to the folder; SettingError if it cannot teach this student."""
+    record = saved_record(folder)
+    config = TrialConfig.from_dict(record["settings"])
+    refused = None
+    if not record["ended"] and record["epoch"] < config.epochs:
+        refused = f"it is at epoch {record['epoch']} of {config.epochs}, and only a finished trial teaches"
+    elif config.dataset != student.dataset:
+        refused = f"it has learned {config.dataset}, this trial is to learn {student.dataset}"
+    elif not (folder / "weights.pt").is_file():
+        refused = "its weights.pt is gone"
+    if refused:
+        raise SettingError(f"teacher={folder}: {refused}")
+    return config

@@ -34,14 +34,18 @@ class TrainState:
         weights = {"model": self.model.state_dict()}
         if not self.finished:
             weights["optimizer"] = self.optimizer.state_dict()
+        Path(folder).mkdir(parents=True, exist_ok=True)
         torch.save(weights, Path(folder) / "weights.pt")
         record = {"epoch": self.epoch, "trial_id": self.config.trial_id, "settings": self.config.to_dict()}
         record |= {"ended": self.ended, "lowest_noise_fitting": self.lowest_noise_fitting}
         (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
 
     def restore(self, folder: str | Path) -> None:
-        """Take over what `save` wrote; SettingError if that was a trial with other settings."""
-        record = json.loads((Path(folder) / "state.json").read_text())
+        """Take over what `save` wrote; SettingError if there is nothing, or a trial with other settings."""
+        try:
+            record = json.loads((Path(folder) / "state.json").read_text())
+        except FileNotFoundError:
+            raise SettingError(f"{folder}: no trial was saved there") from None
         if record["trial_id"] != self.config.trial_id:
             raise SettingError(f"{folder} is of trial {record['trial_id']}, this is trial {self.config.trial_id}")
         weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)

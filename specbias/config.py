@@ -78,7 +78,7 @@ class TrialConfig(Settings):
 
     # Self-distillation: a trained network's probabilities take a share of the target, after the label noise
     generation: int = 0  # taught by the same trial, one generation before; 0: by the labels alone
-    distillation: float = 1.0  # share of the target that is the teacher's; the paper's code: 1; 0: no student
+    distillation: float = 1.0  # share of the target that is the teacher's; the paper's code: 1
     teacher: str | None = None  # where it is, for generation 1: folder of a finished trial or file of weights
     teacher_id: str | None = None  # its trial_id or its file's hash, found by complete_config and never set by hand
 
@@ -146,7 +146,7 @@ class TrialConfig(Settings):
             ("noise_class", self.noise_class is None or self.noise_class >= 0, "at least 0, or None for all"),
             ("noise_normalise", self.noise_normalise in ("split", "batch"), "split or batch"),
             ("generation", 0 <= self.generation <= 20, "from 0 to 20"),
-            ("distillation", 0 <= self.distillation <= 1, "between 0 and 1"),
+            ("distillation", 0 < self.distillation <= 1, "above 0 and at most 1 (no teacher: generation=0)"),
             ("measurement_epochs", all(epoch >= 0 for epoch in self.measurement_epochs), "at least 0"),
             ("probe_pairs", self.probe_pairs >= 0, "at least 0"),
             ("probe_split", self.probe_split in SPLITS, " or ".join(SPLITS)),

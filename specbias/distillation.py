@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from specbias.check import find_teacher, saved_record
+from specbias.check import check_teacher, find_teacher
 from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import build_model
@@ -25,7 +25,7 @@ def build_distillation(config: TrialConfig) -> Distillation | None:
     "Spectral Bias in Practice", section 6: (1 - a) target + a softmax(teacher), at temperature 1 and for
     the same augmented batch, a being `distillation`; the teacher is in evaluation mode. SettingError is load_teacher's.
     """
-    if not (config.generation and config.distillation):
+    if not config.generation:
         return None
     teacher = load_teacher(config).to(config.device).to(memory_format=getattr(torch, config.memory_format))
 
@@ -54,23 +54,10 @@ def load_teacher(config: TrialConfig) -> nn.Module:
             f"teacher={file}: it is not the teacher that this trial is planned with, {config.teacher_id}"
         )
     if file.is_dir():
-        taught, file = _saved_trial(file, config), file / "weights.pt"
+        taught, file = check_teacher(file, config), file / "weights.pt"
     facts = look_up(DATASETS, config.dataset, "data set")
     sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
     with torch.random.fork_rng(devices=[]):
         model = build_model(taught.model, **sizes, width=taught.width, dropout=taught.dropout)
     load_weights(model, file, setting="teacher")
     return model.eval().requires_grad_(False)
-
-
-def _saved_trial(folder: Path, student: TrialConfig) -> TrialConfig:
-    record = saved_record(folder)
-    config = TrialConfig.from_dict(record["settings"])
-    if not record["ended"] and record["epoch"] < config.epochs:
-        said = f"at epoch {record['epoch']} of {config.epochs}, and only a finished trial teaches"
-        raise SettingError(f"teacher={folder}: it is {said}")
-    if config.dataset != student.dataset:
-        raise SettingError(
-            f"teacher={folder}: it has learned {config.dataset}, this trial is to learn {student.dataset}"
-        )
-    return config

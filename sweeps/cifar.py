@@ -30,9 +30,9 @@ def interventions(base: Any) -> dict[str, list]:
         "width": _widths(base),
         "weight_decay": [0.0],
         "flip_crop": [0],
-        "cutout": [16],
+        "cutout": [0, 16],
         "mixup": [0.4],
-        "label_smoothing": [0.1],
+        "label_smoothing": [0.0, 0.1],
     }
 
 
@@ -42,7 +42,7 @@ def more_interventions(base: Any) -> dict[str, list]:
         "epochs": _shares(base.epochs, (1 / 20, 1 / 8, 1 / 4, 1 / 2), least=1),
         "train_size": _shares(base.train_size, (1 / 32, 1 / 8, 1 / 4, 1 / 2), least=base.batch_size),
         "weight_decay": [0.0, 1e-4, 2e-3],
-        "cutout": [8, 16],
+        "cutout": [0, 8, 16],
         "mixup": [0.1, 0.4, 1.0],
         "cutmix": [1.0],
         "image_frequency": [4.0],

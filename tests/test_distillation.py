@@ -84,12 +84,12 @@ def test_the_teacher_stays_as_it_is(taught, monkeypatch):
     assert not teacher.training and all(p.grad is None and not p.requires_grad for p in teacher.parameters())
 
 
-def test_no_share_is_no_distillation_and_a_tiny_one_next_to_none(small, taught):
-    assert taught(distillation=0.0) == complete_config(small())
+def test_generation_0_is_no_distillation_and_a_tiny_share_next_to_none(small, taught):
     assert build_distillation(complete_config(small())) is None
     student = taught(distillation=1e-6, epochs=1)
-    alone = replace(student, distillation=0.0)  # with the student's own random streams
-    assert torch.allclose(trained(student), trained(alone), atol=1e-3)
+    state = new_state(network(2), student)
+    list(train(state, load_data(student)))  # with the student's own random streams, and no teacher
+    assert torch.allclose(trained(student), weights(state), atol=1e-3)
 
 
 def test_a_student_starts_elsewhere_than_its_teacher_and_learns_from_the_same_images(small, saved):
@@ -162,27 +162,35 @@ def test_a_finished_trials_folder_teaches_another_architecture(saved, small):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("record", "settings", "said"),
     [
-        ({"epoch": 0}, "it is at epoch 0 of 1, and only a finished trial teaches"),
-        ({"settings": {"dataset": "cifar10"}}, "it has learned cifar10, this trial is to learn digits"),
-        ({"trial_id": "0" * 12}, "it is not the teacher that this trial is planned with, [0-9a-f]{12}"),
+        ({"epoch": 0}, {}, "it is at epoch 0 of 1, and only a finished trial teaches"),
+        ({}, {"dataset": "cifar10"}, "it has learned cifar10, this trial is to learn digits"),
     ],
 )
-def test_a_saved_trial_that_cannot_teach_is_refused(saved, changed, said):
+def test_a_saved_trial_that_cannot_teach_is_refused_without_looking_at_its_weights(saved, record, settings, said):
     config, folder = saved
     student = complete_config(replace(config, generation=1, teacher=str(folder)))
-    record = json.loads((folder / "state.json").read_text())
-    settings = record["settings"] | changed.pop("settings", {})
-    (folder / "state.json").write_text(json.dumps(record | changed | {"settings": settings}))
+    old = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(old | record | {"settings": old["settings"] | settings}))
     with pytest.raises(SettingError, match=said) as error:
-        load_teacher(student)
+        check_config(student)
     assert "\n" not in str(error.value)
+
+
+def test_another_trial_than_the_one_that_was_planned_does_not_teach(saved):
+    config, folder = saved
+    student = complete_config(replace(config, generation=1, teacher=str(folder)))
+    with pytest.raises(SettingError, match="it is not the teacher that this trial is planned with, 000000000000"):
+        load_teacher(replace(student, teacher_id="0" * 12))
+    (folder / "weights.pt").unlink()
+    with pytest.raises(SettingError, match="its weights.pt is gone"):
+        check_config(student)
 
 
 def test_a_file_that_cannot_teach_is_refused_before_anything_is_trained(small, tmp_path):
     file = tmp_path / "teacher.pt"
-    with pytest.raises(SettingError, match="teacher=.*: no file of weights can be read there, and no folder"):
+    with pytest.raises(SettingError, match="teacher=.*: there is no file of weights that can be read, and"):
         complete_config(small(generation=1, teacher=str(file)))
     torch.save(network(1, num_classes=100).state_dict(), file)
     student = complete_config(small(generation=1, teacher=str(file)))
@@ -195,14 +203,15 @@ def test_a_file_that_cannot_teach_is_refused_before_anything_is_trained(small, t
         load_teacher(complete_config(small(generation=1, teacher=str(file))))
     (tmp_path / "state.json").write_text("[]")
     for place in (tmp_path, "~nobody-of-this-name/weights.pt"):
-        with pytest.raises(SettingError, match="its state.json is none|no file of weights can be read there"):
+        with pytest.raises(SettingError, match="its state.json is none|there is no file of weights"):
             complete_config(small(generation=1, teacher=str(place)))
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"teacher": "somewhere"}, "teacher=somewhere: it teaches generation=1, this is generation=0"),
+        ({"teacher": "somewhere"}, "teacher=somewhere: nothing is taught at generation=0; its student is generation=1"),
+        ({"generation": 1, "distillation": 0}, "distillation=0.0: must be above 0 and at most 1"),
         ({"generation": 21}, "generation=21: must be from 0 to 20"),
         ({"generation": 1}, "generation=1: whose student?"),
     ],
@@ -212,9 +221,10 @@ def test_settings_that_make_no_student_are_refused(settings, said):
         check_config(TrialConfig(**settings))
 
 
-def test_a_teacher_of_ones_own_teaches_the_first_generation_alone(small):
-    with pytest.raises(SettingError, match="teacher=somewhere: it teaches generation=1, this is generation=2"):
-        complete_config(small(generation=2, teacher="somewhere"))
+def test_the_student_of_a_teacher_of_ones_own_is_generation_1(saved):
+    config, folder = saved
+    with pytest.raises(SettingError, match="teacher=.*: its student is generation=1, not 2"):
+        complete_config(replace(config, generation=2, teacher=str(folder)))
 
 
 def test_a_student_whose_teacher_is_nowhere_says_what_to_name(small):

@@ -182,6 +182,14 @@ def test_a_zero_head_starts_every_class_equally_likely(small):
         assert measurement.metrics["generalization/test_loss"] == pytest.approx(np.log(10), abs=1e-6)
 
 
+def test_a_folder_is_made_to_save_to_and_one_without_a_trial_is_refused(small, tmp_path):
+    state, _ = next(run_trial(small()))
+    state.save(tmp_path / "new" / "folder")
+    assert list(run_trial(small(), tmp_path / "new" / "folder"))
+    with pytest.raises(SettingError, match="no trial was saved there"):
+        next(run_trial(small(), tmp_path))
+
+
 def test_a_finished_trial_is_saved_without_its_optimiser_and_has_nothing_left_to_do(small, tmp_path):
     config = small(epochs=1)
     for state, _ in run_trial(config):

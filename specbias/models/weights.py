@@ -49,7 +49,9 @@ def _read(file: Path, setting: str) -> object:
         return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise SettingError(f"{setting}={file}: there is no such file") from None
-    except (pickle.UnpicklingError, EOFError, RuntimeError, IsADirectoryError, ValueError, KeyError) as error:
+    except IsADirectoryError:
+        raise SettingError(f"{setting}={file}: a folder; name the file of weights in it") from None
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
         unsafe = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it holds a {unsafe[1]}; save model.state_dict() alone" if unsafe else "not written by torch.save"
         raise SettingError(f"{setting}={file}: no file of weights that torch loads safely: {reason}") from None

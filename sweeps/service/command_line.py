@@ -48,7 +48,7 @@ class Options:
     search: Annotated[str, arg(metavar="grid|random")] = "grid"
     """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels."""
     num_samples: Count = None
-    """How many distinct combinations --search random draws; default 12, or all there are."""
+    """How many distinct combinations --search random draws; default 12, or all there are. Teachers join them."""
     sweep_seed: Whole = 0
     """Seed of what --search random draws."""
     seeds: Whole = 1

@@ -57,7 +57,10 @@ class Plan:
 
     def label(self, config: Any) -> str:
         """Return a short name for people: condition and what is varied, or baseline; and the seed where repeated."""
-        text = config.said({**self.changes[config.trial_id].condition, **self.varied(config)}) or "baseline"
+        names = {**self.changes[config.trial_id].condition, **self.varied(config)}
+        if getattr(config, "generation", 0):
+            names["generation"] = None  # also where it is the baseline's
+        text = config.said(names) or "baseline"
         return text + (f" seed={config.seed}" if len({t.seed for t in self.trials}) > 1 else "")
 
     def waves(self, trials: Sequence[Any]) -> list[list[Any]]:

@@ -194,7 +194,10 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
         ({"interventions": "mixup,magic"}, "unknown intervention 'magic'; known: epochs, .*mixup"),
         ({"interventions": ","}, "--interventions: none named"),
-        ({"interventions": "cutout", "set": ("cutout=16",)}, "--interventions cutout: no level differs from .* 16"),
+        (
+            {"interventions": "flip_crop", "set": ("flip_crop=0",)},
+            "--interventions flip_crop: no level differs from .* 0",
+        ),
         ({"experiment": "../elsewhere"}, "--experiment ../elsewhere: letters, digits"),
         ({"interventions": "mixup", "grid": ("width=4",)}, "give one of --grid, --interventions"),
         ({"recipe": "slow"}, "unknown recipe 'slow'; known: paper, fast"),
@@ -202,7 +205,10 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"grid": ("cutout=0,4",), "set": ("cutout=8",)}, "--set cutout=8: no trial uses it"),
         ({"grid": ("generation=0,1",), "set": ("teacher_id=0",)}, "--set teacher_id=0: no trial uses it"),
         ({"set": ("teacher=nowhere.pt",)}, "--set teacher=nowhere.pt: no trial uses it"),
-        ({"grid": ("generation=0,1",), "set": ("teacher=nowhere.pt",)}, "teacher=nowhere.pt: no file of weights"),
+        (
+            {"grid": ("generation=0,1",), "set": ("teacher=nowhere.pt",)},
+            "teacher=nowhere.pt: there is no file of weights",
+        ),
         ({"set": ("wdith=3",)}, "unknown setting 'wdith'; known: dataset"),
         ({"set": ("width",)}, "--set width: expected NAME=VALUE"),
         ({"set": ("width=x",)}, "width=x: not a whole number or none"),

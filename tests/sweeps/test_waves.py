@@ -30,6 +30,11 @@ def test_students_bring_their_teachers_which_come_in_an_earlier_wave():
     assert found.seconds(found.trials) == pytest.approx(sum(each))
 
 
+def test_a_student_is_called_by_its_generation_also_as_the_baseline():
+    found = plan(set=("generation=2",), interventions="none")
+    assert [found.label(c) for c in found.trials] == ["generation=0", "generation=1", "generation=2"]
+
+
 def test_a_teacher_that_is_a_trial_anyway_is_one_trial():
     found = plan(grid=("generation=0,1,2", "distillation=0.5,1"))
     assert [(c.generation, c.distillation) for c in found.trials] == [(0, 1), (1, 0.5), (1, 1), (2, 0.5), (2, 1)]
