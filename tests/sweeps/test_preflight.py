@@ -96,6 +96,7 @@ def test_precision_on_a_cpu_follows_what_the_hardware_says(monkeypatch, text, pr
         "threads": 3,
         "measure_batch": 256,
         "measure_precision": "float32",
+        "compile": False,
     }
 
 

@@ -182,6 +182,7 @@ def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_
     assert "Traceback" in traceback.read_text()
 
 
+@pytest.mark.slow
 def test_two_generations_run_in_waves_under_one_parent_each_taught_by_the_network_before(tmp_path):
     assert sweep(tmp_path, grid=("generation=2",), gpus_per_trial=0.0) == 0
     client, (parent,), children = runs(tmp_path)
