@@ -22,8 +22,10 @@ def states(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupted_sweep_says_so_and_the_same_command_completes_it(tmp_path, name):
-    # a group of its own, as a terminal gives: workers must not mistake the signal for theirs
-    sweep = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # a group of its own, as a terminal gives: workers must not mistake the signal for theirs; and a process that was
+    # itself started in the background ignores SIGINT, which its children would inherit
+    own = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    sweep = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, text=True, **own)
     said = []
     for line in sweep.stdout:
         said.append(line)
