@@ -24,9 +24,11 @@ class Settings:
 
     Values of another type are refused, values out of range too (SettingError). A default is never changed and a field
     never renamed once records exist: `trial_id` leaves out what is at its default, so that a new field keeps old
-    identities. So it does `not_in_identity`, which say where something is and not what.
+    identities. So it does `not_in_identity`, which say where something is and not what. `kind` is in it where there is
+    one: records of two kinds are never the same.
     """
 
+    kind: typing.ClassVar[str] = ""
     not_in_identity: typing.ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -48,6 +50,7 @@ class Settings:
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         settings = {name: value for name, value in dataclasses.asdict(self).items() if name not in self.not_in_identity}
         chosen = {name: value for name, value in settings.items() if value != defaults[name]}
+        chosen |= {"kind": self.kind} if self.kind else {}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, typing.Any]:

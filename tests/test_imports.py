@@ -25,6 +25,7 @@ LAYERS = (
     "distillation",
     "train measure",
     "calibrate trial network",
+    "synthetic",
     "__main__",
 )
 LAYER_OF = {part: number for number, line in enumerate(LAYERS) for part in line.split()}

@@ -1,0 +1,10 @@
+"""Which targets of known frequency are there? The experiments of "On the Spectral Bias of Neural Networks", by name."""
+
+from collections.abc import Mapping
+
+EXPERIMENTS: Mapping[str, str] = {  # the kind of a config -> "module:function" that builds its task
+    "sinusoids": "specbias.synthetic.sinusoids:build_sinusoids",
+    "perturbation": "specbias.synthetic.perturbation:build_perturbation",
+    "manifold": "specbias.synthetic.manifold:build_manifold",
+    "classification": "specbias.synthetic.manifold:build_classification",
+}
