@@ -1,6 +1,7 @@
 """specbias without Ray, from the command line.
 
 python -m specbias measure --model torchvision:resnet18 --model-args '{"num_classes": 10}' --checkpoint FILE
+python -m specbias synthetic sinusoids --runs 10 --steps 10000 --output out.npz
 """
 
 from __future__ import annotations
@@ -17,18 +18,7 @@ import tyro
 
 from specbias.config import NetworkConfig
 from specbias.settings import SettingError
-
-MEASURE = """Measure the frequency of the function that a network has learned.
-
-The network is made by its factory, called without arguments or with --model-args; modules of the current folder can be
-named. Weights are loaded safely (no code in them is run). The record is written to --output as JSON, every path to an
-npz beside it.
-
-  python -m specbias measure --model resnet18 --checkpoint weights.pt --data-dir DIR --output out.json
-  python -m specbias measure --model my_networks:make --checkpoint weights.pt --pairs 20 --input-mean 0.5 0.5 0.5
-
-Exit status: 0, or 2 for what cannot be, with one line that says what and why; 130 after Ctrl-C.
-"""
+from specbias.synthetic import command as synthetic
 
 
 @dataclass(frozen=True)
@@ -41,6 +31,18 @@ class Network(NetworkConfig):
 
 @dataclass(frozen=True)
 class Measure:
+    """Measure the frequency of the function that a network has learned.
+
+    The network is made by its factory, called without arguments or with --model-args; modules of the current folder can
+    be named. Weights are loaded safely (no code in them is run). The record is written to --output as JSON, every path
+    to an npz beside it.
+
+      python -m specbias measure --model resnet18 --checkpoint weights.pt --data-dir DIR --output out.json
+      python -m specbias measure --model my_networks:make --checkpoint weights.pt --pairs 20 --input-mean 0.5 0.5 0.5
+
+    Exit status: 0, or 2 for what cannot be, with one line that says what and why; 130 after Ctrl-C.
+    """
+
     network: tyro.conf.OmitArgPrefixes[Network]
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.json")
     """Where the record goes, as JSON; the paths go into FILE's name with .npz."""
@@ -74,6 +76,11 @@ class Measure:
         self.output.write_text(json.dumps(record, indent=1, allow_nan=False))
         np.savez_compressed(arrays_file, **arrays)  # type: ignore[arg-type]
         print(_as_text(record) + f"\nsaved: {self.output}, {arrays_file}")
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Learn targets of known frequency; it has a help of its own."""
 
 
 class _Bar:
@@ -143,10 +150,11 @@ def _as_text(record: dict) -> str:
 
 def main() -> None:
     try:
-        chosen = tyro.extras.subcommand_cli_from_dict(
-            {"measure": Measure}, prog="python -m specbias", description=__doc__
-        )
-        chosen.run()
+        if sys.argv[1:2] == ["synthetic"]:
+            synthetic.main(sys.argv[2:])
+            return
+        commands: dict[str, Any] = {"measure": Measure, "synthetic": Synthetic}
+        tyro.extras.subcommand_cli_from_dict(commands, prog="python -m specbias", description=__doc__).run()
     except (SettingError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,8 +1,8 @@
 """How does the shape of the data's curve decide which frequencies of a class boundary can be learned?
 
-Experiment 6 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): along a flower in the plane the class
-is the sign of a sine. Every number of petals is tried with every frequency. Expected: accuracy after a number of updates
-rises with the petals and falls with the frequency.
+Experiment 6 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): along a flower in the plane the
+class is the sign of a sine. Every number of petals is tried with every frequency. Expected: accuracy after a number of
+updates rises with the petals and falls with the frequency.
 
   python sweeps/classification.py --quick        9 trials of 1 run x 500 updates, about 2 minutes on 2 cores
   python sweeps/classification.py                16 trials of 2 runs x 2,000 updates, about 15 minutes on 2 cores

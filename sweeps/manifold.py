@@ -1,7 +1,7 @@
 """Are high frequencies learned sooner where the data lie on a more complicated curve?
 
-Experiment 5 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): sums of sines along a flower in the
-plane, of more and more petals. Expected: the more petals, the sooner every frequency is learned.
+Experiment 5 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): sums of sines along a flower in
+the plane, of more and more petals. Expected: the more petals, the sooner every frequency is learned.
 
   python sweeps/manifold.py --quick        2 trials of 2 runs x 1,500 updates, about 2 minutes on 2 cores
   python sweeps/manifold.py                4 trials of 2 runs x 5,000 updates, about 10 minutes on 2 cores

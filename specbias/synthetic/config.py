@@ -146,3 +146,8 @@ class ClassificationConfig(RunsConfig):
             ("samples", self.samples >= 4, "at least 4"),
             ("frequency", 0 < self.frequency < self.samples / 2, nyquist),
         )
+
+
+CONFIGS = {
+    config.kind: config for config in (SinusoidsConfig, PerturbationConfig, ManifoldConfig, ClassificationConfig)
+}

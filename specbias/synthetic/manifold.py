@@ -43,8 +43,8 @@ def build_classification(config: ClassificationConfig) -> Task:
     """Return the task of classes along the flower (Rahaman et al. 2019, section 4; experiment 6).
 
     Recorded: `loss`, the cross-entropy, and `accuracy` on the training samples; `majority_share` (runs,) is what a
-    constant gets. After the last update `map` (runs, MAP_SIZE, MAP_SIZE) is the probability of class 1 on a square around
-    the flower, rows from below.
+    constant gets. After the last update `map` (runs, MAP_SIZE, MAP_SIZE) is the probability of class 1 on a square
+    around the flower, rows from below.
     """
     places, classes = classes_on_flower(config)
     inputs = places.unsqueeze(0).float().to(config.device)

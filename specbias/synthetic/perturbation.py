@@ -48,7 +48,7 @@ def _ratio(
             for name, value in one.items()
             if name != "encoding"  # fixed, no parameter
         }
-        norms = sum(part.flatten(1).square().sum(dim=1) for part in step.values()).sqrt()
+        norms = torch.stack([part.flatten(1).norm(dim=1) for part in step.values()]).norm(dim=0)
         moved = {
             name: one[name] + delta * (part / norms.view(-1, *[1] * (part.dim() - 1))).to(one[name])
             for name, part in step.items()

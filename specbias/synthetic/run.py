@@ -20,7 +20,8 @@ def run_experiment(config: RunsConfig, checkpoint: str | Path | None = None) -> 
     """Yield (state, measurement) after each of `steps_to_measure` updates; the measurement's epoch is the update.
 
     Its arrays are the whole curves so far: `steps` with what the task records (runs, steps, ...), `measured_steps` with
-    what it inspects, the task's facts, and at the end what it finishes with. Its metrics are the recorded values' means.
+    what it inspects, the task's facts, and at the end what it finishes with. Its metrics are the recorded values'
+    means.
 
     With `checkpoint`, a folder that a yielded state was saved to, it goes on after that step: what then comes is what
     uninterrupted runs would have given, bit for bit on a CPU. Sets torch's number of threads and float32 precision.

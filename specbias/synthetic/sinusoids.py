@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from specbias.seeds import derive_seed
-from specbias.synthetic.config import SinusoidsConfig
+from specbias.synthetic.config import RunsConfig, SinusoidsConfig
 from specbias.synthetic.kiessling_thor import spectral_bias
 from specbias.synthetic.networks import Networks
 from specbias.synthetic.training import Task, Values, mean_squared_error
@@ -61,7 +61,7 @@ def amplitudes_of(config: SinusoidsConfig) -> Tensor:
     return torch.arange(1, count + 1, dtype=torch.float64) / count
 
 
-def phases(config: SinusoidsConfig, count: int) -> Tensor:
+def phases(config: RunsConfig, count: int) -> Tensor:
     """Return phases uniform on [0, 2 pi) (runs, count), each run's from a stream of its own."""
     streams = [torch.Generator().manual_seed(derive_seed(config.seed, r, "phases")) for r in range(config.runs)]
     return 2 * math.pi * torch.stack([torch.rand(count, generator=s, dtype=torch.float64) for s in streams])
@@ -69,7 +69,7 @@ def phases(config: SinusoidsConfig, count: int) -> Tensor:
 
 def sines(z: Tensor, frequencies: Tensor, amplitudes: Tensor, shifts: Tensor) -> Tensor:
     """Return sum_i A_i sin(2 pi k_i z + phi_i) (runs, N) for z (N,), k and A (K,) and phi (runs, K)."""
-    angles = 2 * math.pi * frequencies[:, None] * z + shifts.unsqueeze(-1)
+    angles = 2 * math.pi * frequencies.double()[:, None] * z + shifts.unsqueeze(-1)
     return (amplitudes[:, None] * angles.sin()).sum(dim=1)
 
 

@@ -1,0 +1,98 @@
+"""How is an experiment on targets of known frequency run without Ray? A flag per setting, one file of curves."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from specbias.registry import look_up
+from specbias.settings import SettingError
+from specbias.synthetic.config import CONFIGS, RunsConfig
+
+SYNTHETIC = f"""Learn targets of known frequency (Rahaman et al. 2019), all runs side by side; the curves go to an npz.
+
+  python -m specbias synthetic sinusoids --runs 10 --steps 10000 --amplitudes increasing --output out.npz
+  python -m specbias synthetic sinusoids --help
+
+Experiments: {", ".join(CONFIGS)}.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the experiment that the command line names; SettingError, before anything is written, for what cannot be."""
+    if arguments and not arguments[0].startswith("-"):
+        look_up(CONFIGS, arguments[0], "experiment")
+    commands: dict[str, Any] = {kind: _command(config_class) for kind, config_class in CONFIGS.items()}
+    chosen = tyro.extras.subcommand_cli_from_dict(
+        commands, args=arguments, prog="python -m specbias synthetic", description=SYNTHETIC
+    )
+    config = CONFIGS[chosen.config.kind](**vars(chosen.config))
+    _run(config, chosen.output, chosen.checkpoint)
+
+
+def _command(config_class: type[RunsConfig]) -> type:
+    """Return the flags of an experiment: its settings, not yet checked (tyro has words of its own), and the files."""
+    source = {
+        "__module__": config_class.__module__,
+        "__qualname__": config_class.__qualname__,
+    }  # of the fields' comments
+    unchecked = type(config_class.__name__, (config_class,), {"__post_init__": lambda self: None} | source)
+    arg, path = tyro.conf.arg, dataclasses.field(default=None)
+    fields: list[Any] = [
+        ("config", tyro.conf.OmitArgPrefixes[unchecked]),  # type: ignore[misc, valid-type]
+        ("output", Annotated[Path, arg(metavar="FILE.npz", help=OUTPUT)], dataclasses.field(default=Path("out.npz"))),
+        ("checkpoint", Annotated[Path | None, arg(metavar="DIR", help=CHECKPOINT, help_behavior_hint="")], path),
+    ]
+    made = dataclasses.make_dataclass("Command", fields)
+    made.__doc__ = config_class.__doc__
+    return made
+
+
+OUTPUT = "Where the curves go."
+CHECKPOINT = "Folder that keeps the runs as they go; called again, it goes on from there."
+
+
+def _run(config: RunsConfig, output: Path, checkpoint: Path | None) -> None:
+    if output.suffix != ".npz" or output.is_dir():
+        raise SettingError(f"--output {output}: expected a file that ends in .npz")
+    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise SettingError(f"--output {output}: there is no folder {output.parent} that can be written")
+
+    import numpy as np  # and torch: only past --help
+    from tqdm import tqdm
+
+    from specbias.synthetic.run import run_experiment
+
+    saved = _last_state(checkpoint) if checkpoint else None
+    arrays: dict[str, Any] = {}
+    with tqdm(total=config.steps, unit=" updates", file=sys.stderr) as bar:
+        for state, measurement in run_experiment(config, saved):
+            arrays = measurement.arrays
+            bar.set_postfix_str(f"loss {measurement.metrics['synthetic/loss']:.4g}", refresh=False)
+            bar.update(measurement.epoch - bar.n)
+            if checkpoint and (measurement.epoch < config.steps):
+                _keep(state, checkpoint)
+    np.savez_compressed(output, **arrays)
+    if checkpoint:
+        shutil.rmtree(checkpoint)
+    print("\n".join(f"{name:16} {list(array.shape)}" for name, array in arrays.items()) + f"\nsaved: {output}")
+
+
+def _last_state(checkpoint: Path) -> Path | None:
+    """Return the folder of the last state that was written to its end, None if there is none yet."""
+    whole = [folder for folder in checkpoint.glob("step_*") if (folder / "state.json").exists()]
+    return max(whole, key=lambda folder: int(folder.name.partition("_")[2]), default=None)
+
+
+def _keep(state: Any, checkpoint: Path) -> None:
+    """Save the state, then delete those before it."""
+    older = [*checkpoint.glob("step_*")]
+    state.save(checkpoint / f"step_{state.step}")
+    for folder in older:
+        shutil.rmtree(folder)

@@ -1,0 +1,92 @@
+"""python -m specbias synthetic, as a user meets it: curves in a file, a line for what cannot be, stop and resume."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from specbias.__main__ import main
+from specbias.synthetic import training
+from specbias.synthetic.config import CONFIGS
+
+SMALL = ["--runs", "2", "--steps", "300", "--record-every", "50", "--width", "8", "--depth", "3", "--threads", "1"]
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    """Return a function that calls the command in an empty folder and returns its exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["specbias", "synthetic", *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            return end.code or 0
+        return 0
+
+    return run
+
+
+def test_curves_of_all_runs_are_in_the_file(call, tmp_path, capsys):
+    assert call("sinusoids", *SMALL, "--amplitudes", "increasing", "--seed", "3", "--output", "out.npz") == 0
+    with np.load(tmp_path / "out.npz") as found:
+        assert found["steps"].tolist() == [*range(0, 301, 50)]
+        assert found["amplitude"].shape == (2, 7, 10) and found["loss"].shape == (2, 7)
+        assert found["frequencies"].tolist() == [*range(5, 51, 5)]
+    assert "saved: out.npz" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["sinusoids", "--samples", "100"], "Nyquist"),
+        (["sinusoids", "--steps", "0"], "steps=0: must be at least 1"),
+        (["sinusoidal"], "unknown experiment 'sinusoidal'; known: sinusoids, "),
+        (["manifold", "--petals", "-1"], "petals=-1"),
+        (["sinusoids", "--output", "out.txt"], "ends in .npz"),
+        (["sinusoids", "--output", "nowhere/out.npz"], "no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_is_a_line_and_status_2(call, arguments, said, capsys, tmp_path):
+    assert call(*arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_every_setting_of_every_experiment_is_explained(call, kind, capsys):
+    assert call(kind, "--help") == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "trained side by side" in said and "--checkpoint DIR" in said
+
+
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(call, tmp_path, monkeypatch):
+    assert call("sinusoids", *SMALL, "--output", "whole.npz") == 0
+    made, advance = [], training.advance
+
+    def interrupted(state, task, updates):
+        made.append(updates)
+        if state.step == 200:
+            raise KeyboardInterrupt
+        advance(state, task, updates)
+
+    monkeypatch.setattr("specbias.synthetic.run.advance", interrupted)
+    assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--checkpoint", "runs") == 130
+    monkeypatch.setattr("specbias.synthetic.run.advance", lambda *a: made.append(a[2]) or advance(*a))
+    made.clear()
+    assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--checkpoint", "runs") == 0
+    assert sum(made) == 100
+    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "resumed.npz") as resumed:
+        assert whole.files == resumed.files
+        assert all(np.array_equal(whole[name], resumed[name]) for name in whole.files)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpoint_of_other_settings_is_refused(call, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "step_50").mkdir(parents=True)
+    (tmp_path / "runs" / "step_50" / "state.json").write_text('{"step": 50, "trial_id": "other"}')
+    assert call("sinusoids", *SMALL, "--checkpoint", "runs") == 2
+    assert "is of trial other" in capsys.readouterr().err
