@@ -20,17 +20,21 @@ class Progress(tune.Callback):
         self.ends: dict[str, dict[str, str]] = {}  # trial_id -> outcome, run_id, and failure where there was one
         self.started = time.monotonic()
         self.width = max(len(plan.label(config)) for config in plan.trials)
+        self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in plan.trials))
         self.header_printed = False
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         config = self._config(trial)
         if not self.header_printed:
             titles = "  ".join(f"{title:>8}" for title in self.plan.study.columns.values())
-            print(f"{'trial':<{self.width}}  {'epoch':>7}  {titles}  time left")
+            print(f"{'trial':<{self.width}}  {'epoch':>{self.epoch_width}}  {titles}  time left")
             self.header_printed = True
         numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in self.plan.study.columns)
         epoch = f"{result['epoch']}/{config.epochs}"
-        print(f"{self.plan.label(config):<{self.width}}  {epoch:>7}  {numbers}  {result['time_left']}", flush=True)
+        print(
+            f"{self.plan.label(config):<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}",
+            flush=True,
+        )
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)

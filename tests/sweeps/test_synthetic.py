@@ -1,0 +1,69 @@
+"""Studies on targets of known frequency: what each plans, and one sweep of them for real, through the same service."""
+
+import importlib
+
+import mlflow
+import numpy as np
+import pytest
+
+from specbias.settings import SettingError
+from specbias.synthetic.config import CONFIGS
+from sweeps.service.command_line import Options
+from sweeps.service.plan import make_plan
+from sweeps.service.tuner import run_sweep
+
+STUDIES = {kind: importlib.import_module(f"sweeps.{kind}").STUDY for kind in CONFIGS}
+TINY = ("steps=200", "runs=2", "width=8", "depth=3", "record_every=50")
+
+
+def plan(kind, **options):
+    return make_plan(STUDIES[kind], Options(**options), gpus=0.0, cpus=2)
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_every_preset_of_every_study_is_a_plan_of_distinct_trials(kind):
+    for preset in STUDIES[kind].presets:
+        found = plan(kind, preset=preset)
+        assert len({config.trial_id for config in found.trials}) == len(found.trials) >= 1
+        assert all(0 < STUDIES[kind].seconds(config) < float("inf") for config in found.trials)
+    assert STUDIES[kind].name == kind
+
+
+def test_trials_of_two_studies_are_never_taken_for_each_other():
+    identities = [config_class().trial_id for config_class in CONFIGS.values()]
+    assert len(set(identities)) == len(identities)
+
+
+def test_every_number_of_petals_is_tried_with_every_frequency():
+    cells = {(config.frequency, config.petals) for config in plan("classification", preset="quick").trials}
+    assert cells == {(k, petals) for k in (50, 100, 200) for petals in (0, 10, 20)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("samples=60",), "Nyquist"),
+        (("steps=0",), "steps=0"),
+        (("petals=3",), "unknown setting 'petals'"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_runs(settings, said):
+    with pytest.raises(SettingError, match=said):
+        plan("sinusoids", set=settings)
+
+
+def test_a_sweep_keeps_the_curves_of_every_run(ray_with_two_gpus, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    options = Options(
+        quick=True, set=TINY, gpus_per_trial=0, tracking_uri=uri, storage_path=str(tmp_path / "ray"), experiment="sines"
+    )
+    assert run_sweep(STUDIES["sinusoids"], options) == 0
+    client = mlflow.MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name("sines").experiment_id], "tags.specbias.trial_id != ''")
+    assert sorted(run.data.params["amplitudes"] for run in runs) == ["equal", "increasing"]
+    for run in runs:
+        history = client.get_metric_history(run.info.run_id, "synthetic/loss")
+        with np.load(client.download_artifacts(run.info.run_id, "measurements/epoch_0200.npz")) as last:
+            assert last["steps"].tolist() == [0, 50, 100, 150, 200] == [metric.step for metric in history]
+            assert last["amplitude"].shape == (2, 5, 10)
+            assert [metric.value for metric in history] == pytest.approx(last["loss"].mean(axis=0), rel=1e-6)
