@@ -47,7 +47,7 @@ def test_the_nearest_sample_of_a_sample_is_itself_and_of_all_the_share_is_the_me
     assert torch.allclose(all_of_them, classes.mean(dim=1, keepdim=True).expand_as(classes))
 
 
-@pytest.mark.parametrize(("across", "up", "expected"), [(7, 0, 7), (0, 12, 12), (9, 12, 15), (-20, 21, 29)])
+@pytest.mark.parametrize(("across", "up", "expected"), [(7, 0, 7), (0, 12, 12), (9, 12, 15), (-20, 21, 29), (5, 7, 9)])
 def test_a_plane_wave_has_its_power_in_the_bin_of_its_length(across, up, expected):
     y, x = np.mgrid[:64, :64] / 64
     wave = 0.5 + 0.3 * np.sin(2 * np.pi * (across * x + up * y) + 1)
