@@ -21,6 +21,7 @@ from specbias.synthetic.config import RunsConfig, SinusoidsConfig
 from sweeps.service.study import Preset, Settings, Study
 
 FLOPS = {"cpu": 6e10, "cuda": 1e13}  # of float32 training per second: measured per thread of an AMD EPYC 9004, guessed
+SECONDS = 1e-3  # of an update, beside its products
 
 
 def amplitudes(base: Any) -> dict[str, list]:
@@ -55,10 +56,14 @@ def run(config: RunsConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]
 
 
 def seconds(config: RunsConfig) -> float:
-    """Guess a trial's time from its matrix products: a step is three passes over all samples."""
+    """Guess a trial's time from its matrix products: an update is three passes over all samples."""
     weights = (config.depth - 2) * config.width**2 + 2 * config.width
     flops = 6 * getattr(config, "samples", 400) * weights * config.runs * config.steps
-    return 5 + flops / FLOPS[config.device] / (config.threads or 1 if config.device == "cpu" else 1)
+    return (
+        5
+        + SECONDS * config.steps
+        + flops / FLOPS[config.device] / (config.threads or 1 if config.device == "cpu" else 1)
+    )
 
 
 def execution(device: str, *, threads: int) -> Settings:

@@ -7,4 +7,7 @@ EXPERIMENTS: Mapping[str, str] = {  # the kind of a config -> "module:function" 
     "perturbation": "specbias.synthetic.perturbation:build_perturbation",
     "manifold": "specbias.synthetic.manifold:build_manifold",
     "classification": "specbias.synthetic.manifold:build_classification",
+    "spike": "specbias.synthetic.spike:build_spike",
+    "curvature": "specbias.synthetic.curvature:build_curvature",
+    "neighbours": "specbias.synthetic.neighbours:build_neighbours",
 }

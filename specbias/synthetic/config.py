@@ -10,6 +10,7 @@ from specbias.settings import Settings
 ACTIVATIONS = ("relu", "tanh", "gelu", "sine", "kan")
 OPTIMIZERS = ("adam", "sgd", "momentum", "rmsprop")
 AMPLITUDES = ("equal", "increasing")
+IMAGES = {"digits": (1_797, 64, 32), "mnist": (60_000, 784, 64)}  # images, pixels, dimensions of the code
 FINITE = float("inf")
 
 
@@ -148,6 +149,80 @@ class ClassificationConfig(RunsConfig):
         )
 
 
+@dataclass(frozen=True)
+class SpikeConfig(RunsConfig):
+    """A spike, the target of all frequencies alike: how many of them with more depth, width, and freer weights?
+
+    (Appendix A.5, experiment 7)
+    """
+
+    kind: ClassVar[str] = "spike"
+    steps: int = 60_000  # updates
+    width: int = 16  # units of each hidden layer, where it is the depth that changes
+    depth: int = 3  # affine maps, where it is the width that changes
+    weight_clip: float = 10.0  # all parameters are kept within plus and minus this
+    samples: int = 200  # on an equal grid on [0, 1); the spike is the one at 0.5, so that each bin has 1 / samples
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        even = self.samples >= 4 and self.samples % 2 == 0
+        return (*super().rules(), ("samples", even, "even, so that one is at 0.5, and at least 4"))
+
+
+@dataclass(frozen=True)
+class CurvatureConfig(RunsConfig):
+    """Noise as labels on a curved or a flat manifold: which is fitted faster? (Appendix A.6, experiment 8)"""
+
+    kind: ClassVar[str] = "curvature"
+    inputs: str = (
+        "curved"  # reconstructed images; flat, uniform on `code` axes; scaled: flat, neighbours as far as curved
+    )
+    dataset: str = "digits"  # the images: digits (scikit-learn, 8 x 8) or mnist (28 x 28, the paper's)
+    samples: int = 1_000  # drawn from the images, the same for all runs
+    code: int | None = None  # dimensions of either manifold; none: 64 for mnist, the paper's, and 32 for digits
+    noise: float = 0.2  # standard deviation added to pixels in [0, 1], which the auto-encoder removes; ours
+    autoencoder_updates: int = 2_000  # of the auto-encoder's training; ours, the paper says nothing of it
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        images, pixels, _ = IMAGES.get(self.dataset, (0, 0, 0))
+        return (
+            *super().rules(),
+            ("inputs", self.inputs in ("curved", "flat", "scaled"), "curved, flat or scaled"),
+            ("dataset", self.dataset in IMAGES, "one of " + ", ".join(IMAGES)),
+            ("samples", 2 <= self.samples <= images, f"from 2 to {images}, the images of {self.dataset}"),
+            ("code", self.code is None or 1 <= self.code < pixels, f"from 1, below {pixels}, the pixels of an image"),
+            ("noise", 0 <= self.noise < FINITE, "at least 0 and finite"),
+            ("autoencoder_updates", self.autoencoder_updates >= 1, "at least 1"),
+        )
+
+    @property
+    def dimensions(self) -> int:
+        """The dimensions of either manifold: `code`, or what suits the images."""
+        return self.code or IMAGES[self.dataset][2]
+
+
+@dataclass(frozen=True)
+class NeighboursConfig(ClassificationConfig):
+    """Classes along a flower, for a network and for K nearest neighbours: is the bias the network's? (Appendix E.2)"""
+
+    kind: ClassVar[str] = "neighbours"
+    petals: int = 20  # of the flower; 0: a circle
+    frequency: int = 150  # of the sine along the flower
+    neighbours: tuple[int, ...] = (1, 5, 10, 15, 20)  # that vote, all with the same weight
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        counts = bool(self.neighbours) and all(1 <= count <= self.samples for count in self.neighbours)
+        return (*super().rules(), ("neighbours", counts, f"from 1 to {self.samples}, the samples"))
+
+
 CONFIGS = {
-    config.kind: config for config in (SinusoidsConfig, PerturbationConfig, ManifoldConfig, ClassificationConfig)
+    config.kind: config
+    for config in (
+        SinusoidsConfig,
+        PerturbationConfig,
+        ManifoldConfig,
+        ClassificationConfig,
+        SpikeConfig,
+        CurvatureConfig,
+        NeighboursConfig,
+    )
 }

@@ -29,12 +29,13 @@ def flower(z: Tensor, petals: int) -> Tensor:
     return radius.unsqueeze(-1) * torch.stack((angle.cos(), angle.sin()), dim=-1)
 
 
-def classes_on_flower(config: ClassificationConfig) -> tuple[Tensor, Tensor]:
+def classes_on_flower(config: ClassificationConfig, *, shift: float = 0.0) -> tuple[Tensor, Tensor]:
     """Return places on the flower (N, 2) and whether the run's sine is above 0 there (runs, N), as 0 and 1.
 
-    The paper's text says 0.5 for the threshold, its notebook takes 0: so here.
+    Places are those of the grid, or `shift` of its distances further on. The paper's text says 0.5 for the threshold,
+    its notebook takes 0: so here.
     """
-    z = grid(config.samples)
+    z = grid(config.samples) + shift / config.samples
     signal = sines(z, torch.tensor([config.frequency]), torch.ones(1, dtype=torch.float64), phases(config, 1))
     return flower(z, config.petals), (signal > 0).double()
 

@@ -1,0 +1,73 @@
+"""Where do images lie? On the manifold that a denoising auto-encoder with a small code draws through them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+from torchvision.datasets import MNIST
+
+from specbias.data import data_directory
+from specbias.seeds import derive_seed
+from specbias.settings import SettingError
+from specbias.synthetic.config import CurvatureConfig
+
+HIDDEN, BATCH, RATE = 256, 128, 1e-3  # units between image and code, images of an update, Adam's rate
+
+
+def read_images(dataset: str) -> Tensor:
+    """Return all images of `dataset` (N, pixels), from 0 to 1: of MNIST, fetched if need be, the training images.
+
+    SettingError says where MNIST was looked for if it is not there and cannot be fetched.
+    """
+    if dataset == "digits":
+        return torch.from_numpy(load_digits().data).float() / 16
+    directory = data_directory()
+    made = [folder for folder in (directory / "MNIST" / "raw", directory / "MNIST", directory) if not folder.exists()]
+    try:
+        return MNIST(str(directory), train=True, download=True).data.flatten(1).float() / 255
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(":") if str(error).strip() else type(error).__name__
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()  # torchvision made it before it failed
+        raise SettingError(
+            f"MNIST is not there: looked in {directory / 'MNIST' / 'raw'}, and downloading failed ({reason}); put its "
+            "four files there, or name another folder with --data-dir or SPECBIAS_DATA_DIR; digits need no download"
+        ) from None
+
+
+def reconstructions(images: Tensor, config: CurvatureConfig) -> Tensor:
+    """Return images (N, pixels) as a denoising auto-encoder gives them back that was trained on them with noise added.
+
+    Perceptrons with one hidden layer lead to the code and back, and a sigmoid to pixels from 0 to 1; trained on the
+    mean squared error with batches drawn anew. The paper gives none of this but the code's size. On the CPU wherever
+    the runs are, so that the manifold is the same.
+    """
+    stream = torch.Generator().manual_seed(derive_seed(config.seed, "auto-encoder"))
+    pixels = images.shape[1]
+    model = nn.Sequential(
+        *(_linear(pixels, HIDDEN, stream), nn.ReLU(), _linear(HIDDEN, config.dimensions, stream)),
+        *(_linear(config.dimensions, HIDDEN, stream), nn.ReLU(), _linear(HIDDEN, pixels, stream), nn.Sigmoid()),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
+    for _ in range(config.autoencoder_updates):
+        batch = images[torch.randint(len(images), (BATCH,), generator=stream)]
+        noisy = batch + config.noise * torch.randn(batch.shape, generator=stream)
+        loss = (model(noisy) - batch).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return model(images)
+
+
+def _linear(inputs: int, outputs: int, stream: torch.Generator) -> nn.Linear:
+    """Return a linear layer with torch's own distribution of first weights, drawn from `stream`."""
+    layer = skip_init(nn.Linear, inputs, outputs)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=stream)
+    return layer
