@@ -72,7 +72,7 @@ class ClassPathsConfig(Settings):
         )
 
     def identified(self) -> ClassPathsConfig:
-        """Return these settings with the identity of their weights.
+        """Return these settings with the identity of their weights, and these by their whole path.
 
         SettingError if no file of weights is named, saying how to make one; if it is not there; or if it now holds
         others than those the settings were identified with.
@@ -83,9 +83,10 @@ class ClassPathsConfig(Settings):
                 f"{self.dataset} --model {self.model} --interventions none leaves one in mlruns/.../state/weights.pt"
             )
         try:
-            found = hashlib.sha256(Path(self.checkpoint).expanduser().read_bytes()).hexdigest()[:12]
+            file = Path(self.checkpoint).expanduser().resolve()
+            found = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         except OSError as error:
             raise SettingError(f"checkpoint={self.checkpoint}: {error.strerror or error}") from None
         if self.weights not in (None, found):
             raise SettingError(f"checkpoint={self.checkpoint}: holds weights {found}, not {self.weights}")
-        return replace(self, weights=found)
+        return replace(self, checkpoint=str(file), weights=found)  # workers run in other folders

@@ -202,7 +202,7 @@ def test_margins_are_by_how_much_the_class_leads():
     assert class_margin(logits, torch.tensor([0, 1])).tolist() == [0.5, -5.0]
 
 
-def test_weights_are_the_identity_of_a_network_and_not_their_place(tmp_path):
+def test_weights_are_the_identity_of_a_network_and_not_their_place(tmp_path, monkeypatch):
     with pytest.raises(SettingError, match="checkpoint=none: name a trained wrn_28_2's .* sweeps/cifar.py .* wrn_28_2"):
         ClassPathsConfig(model="wrn_28_2").identified()
     with pytest.raises(SettingError, match="w.pt: No such file"):
@@ -211,6 +211,8 @@ def test_weights_are_the_identity_of_a_network_and_not_their_place(tmp_path):
         (tmp_path / name).write_bytes(content)
     a, b, c = (ClassPathsConfig(checkpoint=str(tmp_path / name)).identified() for name in "abc")
     assert a.trial_id == b.trial_id != c.trial_id and a.identified() == a
+    monkeypatch.chdir(tmp_path)
+    assert ClassPathsConfig(checkpoint="a").identified() == a
     (tmp_path / "a").write_bytes(b"3")
     with pytest.raises(SettingError, match="holds weights .*, not"):
         a.identified()
