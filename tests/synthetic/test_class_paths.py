@@ -190,8 +190,10 @@ def test_adversarials_are_the_first_steps_across_a_known_boundary_and_failures_a
     expected = torch.tensor([0.1, 1.0, 2.5, 2.95, 0.0])  # the fourth is out of reach, the last is there already
     assert torch.allclose(points, starts + expected[:, None] * normal, atol=1e-5)
     assert torch.equal(class_margin(halves(points), classes) > 0, reached)
-    short = ClassPathsConfig(attack_step=0.1, attack_steps=9)
-    assert make_adversarials(classifier(halves), starts, classes, config=short)[1].tolist() == [1, 0, 0, 0, 1]
+    for steps, second in ((9, False), (10, True)):
+        short = ClassPathsConfig(attack_step=0.1, attack_steps=steps)
+        _, reached = make_adversarials(classifier(halves), starts, classes, config=short)
+        assert reached.tolist() == [True, second, False, False, True]
     led = ClassPathsConfig(attack_step=0.1, attack_margin=1.0)
     points, reached = make_adversarials(classifier(halves), starts[:3], classes[:3], config=led)
     assert reached.all() and (class_margin(halves(points), classes[:3]) > 1).all()
