@@ -26,6 +26,7 @@ class Model(NamedTuple):
 MODELS = {
     "small_cnn": Model("specbias.models.small_cnn:SmallCNN", 16, 19.8),
     "resnet18": Model("specbias.models.resnet18:ResNet18", 64, 1111.0),
+    "resnet20": Model("specbias.models.resnet20:ResNet20", 16, 81.1),
     "wrn_16_4": Model("specbias.models.wide_resnet:WideResNet", 64, 869.1, {"depth": 16}, zero_head=True),
     "wrn_28_2": Model("specbias.models.wide_resnet:WideResNet", 32, 453.9, {"depth": 28}, zero_head=True),
     "wrn_28_10": Model("specbias.models.wide_resnet:WideResNet", 160, 10948.0, {"depth": 28}, zero_head=True),

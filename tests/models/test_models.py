@@ -17,6 +17,7 @@ PARAMETERS = {
     "small_cnn": 72_954,
     "airbench": 1_972_802,
     "resnet18": 11_173_962,
+    "resnet20": 269_722,
     "wrn_16_4": 3_084_762,
     "wrn_28_2": 1_553_626,
     "wrn_28_10": 38_547_674,
@@ -30,7 +31,7 @@ PARAMETERS = {
 }
 SHAKEN = ("shake_shake_32", "pyramid_net")  # draw random numbers in training
 ZERO_HEADS = ("wrn_28_2", "shake_shake_32", "pyramid_net", "vit")
-KINDS = ("small_cnn", "airbench", "resnet18", "vgg16", *ZERO_HEADS)  # one of each architecture
+KINDS = ("small_cnn", "airbench", "resnet18", "resnet20", "vgg16", *ZERO_HEADS)  # one of each architecture
 
 
 def whole(name, **settings):

@@ -1,0 +1,92 @@
+"""What decides whether paths from images to their adversarials stay within a class? The settings of that experiment."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from specbias.settings import SettingError, Settings
+
+FINITE = float("inf")
+
+
+@dataclass(frozen=True)
+class ClassPathsConfig(Settings):
+    """Paths between images of a class and adversarials of it, in a trained network. (Appendix A.7, experiment 9)
+
+    All lengths are L2 distances in the data set's normalised pixel space, which is what the network sees.
+    """
+
+    kind: ClassVar[str] = "class_paths"
+    not_in_identity: ClassVar[tuple[str, ...]] = ("checkpoint",)
+    epochs = 0  # the only epoch that is measured: no field
+
+    model: str = "resnet20"  # a name in specbias.models.MODELS, torchvision:NAME, or package.module:factory
+    model_args: str = "{}"  # what the factory is called with, as JSON
+    checkpoint: str | None = None  # file with its weights; needed
+    weights: str | None = None  # SHA-256 of that file, 12 digits: found by `identified`, never set by hand
+    dataset: str = "cifar10"  # a name in specbias.data.DATASETS, or imagefolder:DIR
+    split: str = "train"  # whose images
+    images_per_class: int = 50  # that the network classifies correctly, at one end of the paths
+    adversarials_per_class: int = 50  # images of other classes, moved into this one, at the other end
+    seed: int = 0  # draws the images
+
+    # Adversarials: targeted projected gradient descent in L2 on the margin by which the class leads
+    attack_steps: int = 100  # at most; an image that is not of the class by then is left out
+    attack_step: float = 0.1  # length of each
+    attack_radius: float = 10.0  # greatest distance from the image
+    attack_margin: float = 0.0  # logits by which the class must lead the next; 0: the first step across the boundary
+
+    # Paths: AutoNEB (Draxler et al. 2018) without springs
+    pivots: int = 5  # at first, between the ends, at equal distances; the paper does not say
+    neb_iterations: int = 4  # each ends with its steps and begins, but for the first, with new pivots
+    neb_steps: int = 10  # of gradient descent in each iteration
+    neb_learning_rate: float = 1e-3  # length of a step per unit of the gradient of the class's logit
+    neb_momentum: float = 0.9  # starts from rest in each iteration
+    insertion_threshold: float = 0.2  # share of a path's range of logits; a pivot goes where the logit sags by more
+
+    spacing: float = 0.5  # between the images at which a path is checked, at most
+    examples: int = 5  # pairs whose paths are kept as images
+
+    # Execution
+    batch_size: int = 256  # images per forward pass
+    device: str = "cpu"  # cpu or cuda
+    threads: int | None = None  # CPU threads of torch; none: as many as torch takes
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        counts = ("images_per_class", "adversarials_per_class", "attack_steps", "neb_steps", "pivots", "batch_size")
+        lengths = ("attack_step", "attack_radius", "neb_learning_rate", "spacing")
+        return (
+            *((name, getattr(self, name) >= 1, "at least 1") for name in counts),
+            *((name, 0 < getattr(self, name) < FINITE, "above 0 and finite") for name in lengths),
+            ("split", self.split in ("train", "validation", "test"), "train, validation or test"),
+            ("attack_margin", 0 <= self.attack_margin < FINITE, "at least 0 and finite"),
+            ("neb_iterations", self.neb_iterations >= 0, "at least 0"),
+            ("neb_momentum", 0 <= self.neb_momentum < 1, "at least 0 and below 1"),
+            ("insertion_threshold", 0 <= self.insertion_threshold < FINITE, "at least 0 and finite"),
+            ("examples", self.examples >= 0, "at least 0"),
+            ("device", self.device in ("cpu", "cuda"), "cpu or cuda"),
+            ("threads", self.threads is None or self.threads >= 1, "at least 1, or none"),
+        )
+
+    def identified(self) -> ClassPathsConfig:
+        """Return these settings with the identity of their weights, and these by their whole path.
+
+        SettingError if no file of weights is named, saying how to make one; if it is not there; or if it now holds
+        others than those the settings were identified with.
+        """
+        if self.checkpoint is None:
+            raise SettingError(
+                f"checkpoint=none: name a trained {self.model}'s file of weights; python sweeps/cifar.py --dataset "
+                f"{self.dataset} --model {self.model} --interventions none leaves one in mlruns/.../state/weights.pt"
+            )
+        try:
+            file = Path(self.checkpoint).expanduser().resolve()
+            found = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        except OSError as error:
+            raise SettingError(f"checkpoint={self.checkpoint}: {error.strerror or error}") from None
+        if self.weights not in (None, found):
+            raise SettingError(f"checkpoint={self.checkpoint}: holds weights {found}, not {self.weights}")
+        return replace(self, checkpoint=str(file), weights=found)  # workers run in other folders

@@ -1,0 +1,96 @@
+"""Are a class's images joined to adversarials of the class by paths that never leave it?
+
+Experiment 9 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019, appendix A.7): images of other
+classes are moved until a trained ResNet-20 takes them for one of the class; a path to each of its images begins as the
+straight line and is bent to where the class's logit is higher. Expected: every path stays in its class, and is about 3%
+longer than the straight line. How many straight lines stay too is the control.
+
+  python sweeps/cifar.py --dataset cifar10 --model resnet20 --interventions none      a network to ask, if you have none
+  python sweeps/class_paths.py --set checkpoint=mlruns/.../state/weights.pt           5 x 5 pairs a class; GPU: 50 x 50
+  python sweeps/class_paths.py --set checkpoint=weights.pt --model wrn_28_2 --set 'model_args={"width": 16}'
+
+Cost: on a GPU with 50 x 50 pairs about 10 minutes, on a CPU core with 5 x 5 about 10, with 2 x 2 (--quick) about 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from specbias.data import DATASETS
+from specbias.models import MODELS
+from specbias.settings import SettingError
+from specbias.synthetic.class_paths_config import ClassPathsConfig
+from sweeps.service.study import Preset, Settings, Study
+
+FLOPS = {"cpu": 4e10, "cuda": 5e12}  # of float32 per second and thread, in narrow convolutions; guessed for a GPU
+PATH_LENGTH = 75  # normalised, between two CIFAR-10 images on the mean
+
+
+def prepare(config: ClassPathsConfig) -> None:
+    from specbias.data import prepare_data
+
+    if not config.dataset.startswith("imagefolder:"):
+        prepare_data(config.dataset)
+
+
+def run(config: ClassPathsConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
+    from specbias.synthetic.class_paths import run_class_paths
+
+    return run_class_paths(config, checkpoint)
+
+
+def execution(device: str, *, threads: int) -> Settings:
+    """All is in float32: gradients of images in bf16 are coarse."""
+    return {"device": device, "threads": threads, "batch_size": 2048 if device == "cuda" else 256}
+
+
+def seconds(config: ClassPathsConfig) -> float:
+    """Guess a network's time, at its published width, from the passes that bend paths and those that check them."""
+    model, facts = MODELS.get(config.model), DATASETS.get(config.dataset)
+    megaflops, classes = (model.megaflops if model else 200.0), (facts.num_classes if facts else 100)
+    pairs = classes * config.images_per_class * config.adversarials_per_class
+    bending = config.neb_iterations * (3 * config.neb_steps + 10) * 1.5 * config.pivots
+    passes = pairs * (bending + 2 * PATH_LENGTH / config.spacing)
+    return 10 + 1e6 * megaflops * passes / (FLOPS[config.device] * (config.threads or 1))
+
+
+def calibrate(config: ClassPathsConfig) -> Settings:
+    raise SettingError("--calibrate: there is nothing to choose, paths are found in float32")
+
+
+def nothing_else(base: Any) -> dict[str, list]:
+    return {}
+
+
+PRESETS = {
+    "paper": Preset({}, nothing_else),
+    "laptop": Preset({"images_per_class": 5, "adversarials_per_class": 5}, nothing_else),
+    "quick": Preset({"images_per_class": 2, "adversarials_per_class": 2}, nothing_else),
+}
+
+STUDY = Study(
+    name=ClassPathsConfig.kind,
+    question=__doc__,
+    config_class=ClassPathsConfig,
+    run=run,
+    complete=lambda config: config.identified(),
+    check=lambda config: None,
+    prepare=prepare,
+    presets=PRESETS,
+    choose_preset=lambda gpus: "paper" if gpus else "laptop",
+    analysis="analysis/synthetic.py",
+    columns={
+        "synthetic/connected": "connected",
+        "synthetic/connected_straight": "straight",
+        "synthetic/length_ratio": "length ratio",
+    },
+    seconds=seconds,
+    calibrate=calibrate,
+    execution=execution,
+)
+
+if __name__ == "__main__":
+    from sweeps.service.command_line import main
+
+    main(STUDY)
