@@ -7,4 +7,6 @@ EXPERIMENTS: Mapping[str, str] = {  # the kind of a config -> "module:function" 
     "perturbation": "specbias.synthetic.perturbation:build_perturbation",
     "manifold": "specbias.synthetic.manifold:build_manifold",
     "classification": "specbias.synthetic.manifold:build_classification",
+    "digit_noise": "specbias.synthetic.digit_noise:build_digit_noise",
+    "kernel_spectrum": "specbias.synthetic.kernel_spectrum:build_kernel_spectrum",
 }

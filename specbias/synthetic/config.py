@@ -10,6 +10,8 @@ from specbias.settings import Settings
 ACTIVATIONS = ("relu", "tanh", "gelu", "sine", "kan")
 OPTIMIZERS = ("adam", "sgd", "momentum", "rmsprop")
 AMPLITUDES = ("equal", "increasing")
+DIGITS = ("digits", "mnist")
+KERNEL_NOISES = ("ramp", "white")
 FINITE = float("inf")
 
 
@@ -145,4 +147,55 @@ class ClassificationConfig(RunsConfig):
             ("petals", self.petals >= 0, "at least 0"),
             ("samples", self.samples >= 4, "at least 4"),
             ("frequency", 0 < self.frequency < self.samples / 2, nyquist),
+        )
+
+
+@dataclass(frozen=True)
+class DigitsConfig(RunsConfig):
+    """Two digits, 3 and 8, as targets -1 and 1: what experiments 3 and 4 have in common."""
+
+    dataset: str = "digits"  # digits (scikit-learn's scans of 8 x 8, no download) or mnist
+    steps: int = 5_000  # updates
+    record_every: int = 10  # updates: what is of interest is over after a few hundred
+    learning_rate: float = 1e-4  # constant; the notebooks' for MNIST
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        return (*super().rules(), ("dataset", self.dataset in DIGITS, " or ".join(DIGITS)))
+
+
+@dataclass(frozen=True)
+class DigitNoiseConfig(DigitsConfig):
+    """Labels with noise of known frequency: which noise is learned before the labels? (Section 3.1, experiment 3)"""
+
+    kind: ClassVar[str] = "digit_noise"
+    noise_frequency: float = 1.0  # k of sin(2 pi k |x|): periods per unit of an image's L2 norm, pixels in [0, 1]
+    noise_strength: float = 1.0  # beta, its amplitude, where the labels are -1 and 1; 0: no noise
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        return (
+            *super().rules(),
+            ("noise_frequency", 0 < self.noise_frequency < FINITE, "above 0 and finite"),
+            ("noise_strength", 0 <= self.noise_strength < FINITE, "at least 0 and finite"),
+        )
+
+
+@dataclass(frozen=True)
+class KernelSpectrumConfig(DigitsConfig):
+    """Noisy labels learned, seen in the eigenfunctions of a Gaussian kernel (Section 3.1, experiment 4)."""
+
+    kind: ClassVar[str] = "kernel_spectrum"
+    samples: int = 2_000  # the first images of the two digits, or all where there are fewer
+    bandwidth: float | None = None  # of the kernel, L2 distance of images; none: the data set's
+    noise: str = "ramp"  # ramp (in the last eigenfunctions most) or white (uniform on -1..1, drawn for each run)
+    noise_strength: float = 1.0  # what the noise is multiplied by; 0: no noise
+    bins: int = 100  # of the spectrum, of equally many eigenfunctions; at most a tenth of the samples
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        return (
+            *super().rules(),
+            ("samples", self.samples >= 20, "at least 20"),
+            ("bandwidth", self.bandwidth is None or 0 < self.bandwidth < FINITE, "above 0 and finite, or none"),
+            ("noise", self.noise in KERNEL_NOISES, " or ".join(KERNEL_NOISES)),
+            ("noise_strength", 0 <= self.noise_strength < FINITE, "at least 0 and finite"),
+            ("bins", self.bins >= 1, "at least 1"),
         )
