@@ -20,7 +20,7 @@ from typing import Any
 from specbias.data import DATASETS
 from specbias.models import MODELS
 from specbias.settings import SettingError
-from specbias.synthetic.class_paths_config import ClassPathsConfig
+from specbias.synthetic.config import ClassPathsConfig
 from sweeps.service.study import Preset, Settings, Study
 
 FLOPS = {"cpu": 4e10, "cuda": 5e12}  # of float32 per second and thread, in narrow convolutions; guessed for a GPU

@@ -28,9 +28,9 @@ def interventions(base: Any) -> dict[str, list]:
 
 def prepare(config: CurvatureConfig) -> None:
     """Fetch the images."""
-    from specbias.synthetic.autoencoder import read_images
+    from specbias.synthetic.digits import read_digits
 
-    read_images(config.dataset)
+    read_digits(config.dataset)
 
 
 PRESETS = {

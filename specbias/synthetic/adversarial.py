@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from specbias.synthetic.class_paths_config import ClassPathsConfig
 from specbias.synthetic.classifier import Classifier, class_margin
+from specbias.synthetic.config import ClassPathsConfig
 
 
 def make_adversarials(

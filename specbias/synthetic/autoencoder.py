@@ -5,39 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
-from torchvision.datasets import MNIST
 
-from specbias.data import data_directory
 from specbias.seeds import derive_seed
-from specbias.settings import SettingError
 from specbias.synthetic.config import CurvatureConfig
 
 HIDDEN, BATCH, RATE = 256, 128, 1e-3  # units between image and code, images of an update, Adam's rate
-
-
-def read_images(dataset: str) -> Tensor:
-    """Return all images of `dataset` (N, pixels), from 0 to 1: of MNIST, fetched if need be, the training images.
-
-    SettingError says where MNIST was looked for if it is not there and cannot be fetched.
-    """
-    if dataset == "digits":
-        return torch.from_numpy(load_digits().data).float() / 16
-    directory = data_directory()
-    made = [folder for folder in (directory / "MNIST" / "raw", directory / "MNIST", directory) if not folder.exists()]
-    try:
-        return MNIST(str(directory), train=True, download=True).data.flatten(1).float() / 255
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(":") if str(error).strip() else type(error).__name__
-        for folder in made:
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()  # torchvision made it before it failed
-        raise SettingError(
-            f"MNIST is not there: looked in {directory / 'MNIST' / 'raw'}, and downloading failed ({reason}); put its "
-            "four files there, or name another folder with --data-dir or SPECBIAS_DATA_DIR; digits need no download"
-        ) from None
 
 
 def reconstructions(images: Tensor, config: CurvatureConfig) -> Tensor:

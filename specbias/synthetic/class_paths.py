@@ -17,8 +17,8 @@ from specbias.network import load_images, load_network
 from specbias.seeds import derive_seed
 from specbias.settings import SettingError
 from specbias.synthetic.adversarial import make_adversarials
-from specbias.synthetic.class_paths_config import ClassPathsConfig
 from specbias.synthetic.classifier import Classifier, class_margin
+from specbias.synthetic.config import ClassPathsConfig
 from specbias.synthetic.elastic_band import Paths, auto_neb, lowest_values, straight_paths
 
 PAIRS_AT_ONCE = 512

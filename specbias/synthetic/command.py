@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from specbias.registry import look_up
-from specbias.settings import SettingError
-from specbias.synthetic.config import CONFIGS, RunsConfig
+from specbias.registry import load, look_up
+from specbias.settings import SettingError, Settings
+from specbias.synthetic import TRAINED
+from specbias.synthetic.config import CONFIGS
 
 SYNTHETIC = f"""Learn targets of known frequency (Rahaman et al. 2019), all runs side by side; the curves go to an npz.
 
@@ -33,32 +34,32 @@ def main(arguments: list[str]) -> None:
         commands, args=arguments, prog="python -m specbias synthetic", description=SYNTHETIC
     )
     config = CONFIGS[chosen.config.kind](**vars(chosen.config))
-    _run(config, chosen.output, chosen.checkpoint)
+    _run(config, chosen.output, chosen.state)
 
 
-def _command(config_class: type[RunsConfig]) -> type:
+def _command(config_class: type[Settings]) -> type:
     """Return the flags of an experiment: its settings, not yet checked (tyro has words of its own), and the files."""
     source = {
         "__module__": config_class.__module__,
         "__qualname__": config_class.__qualname__,
-    }  # of the fields' comments
+    }  # of comments
     unchecked = type(config_class.__name__, (config_class,), {"__post_init__": lambda self: None} | source)
-    arg, path = tyro.conf.arg, dataclasses.field(default=None)
+    arg, default = tyro.conf.arg, dataclasses.field
     fields: list[Any] = [
         ("config", tyro.conf.OmitArgPrefixes[unchecked]),  # type: ignore[misc, valid-type]
-        ("output", Annotated[Path, arg(metavar="FILE.npz", help=OUTPUT)], dataclasses.field(default=Path("out.npz"))),
-        ("checkpoint", Annotated[Path | None, arg(metavar="DIR", help=CHECKPOINT, help_behavior_hint="")], path),
+        ("output", Annotated[Path, arg(metavar="FILE.npz", help=OUTPUT)], default(default=Path("out.npz"))),
+        ("state", Annotated[Path | None, arg(metavar="DIR", help=STATE, help_behavior_hint="")], default(default=None)),
     ]
     made = dataclasses.make_dataclass("Command", fields)
     made.__doc__ = config_class.__doc__
     return made
 
 
-OUTPUT = "Where the curves go."
-CHECKPOINT = "Folder that keeps the runs as they go; called again, it goes on from there."
+OUTPUT = "Where the results go: the curves of all runs."
+STATE = "Folder that keeps the runs as they go; called again, the command goes on from there."
 
 
-def _run(config: RunsConfig, output: Path, checkpoint: Path | None) -> None:
+def _run(config: Any, output: Path, folder: Path | None) -> None:
     if output.suffix != ".npz" or output.is_dir():
         raise SettingError(f"--output {output}: expected a file that ends in .npz")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
@@ -67,32 +68,31 @@ def _run(config: RunsConfig, output: Path, checkpoint: Path | None) -> None:
     import numpy as np  # and torch: only past --help
     from tqdm import tqdm
 
-    from specbias.synthetic.run import run_experiment
-
-    saved = _last_state(checkpoint) if checkpoint else None
+    run = load(TRAINED.get(config.kind, "specbias.synthetic.run:run_experiment"))
     arrays: dict[str, Any] = {}
-    with tqdm(total=config.steps, unit=" updates", file=sys.stderr) as bar:
-        for state, measurement in run_experiment(config, saved):
+    with tqdm(total=config.epochs, unit=" updates", file=sys.stderr) as bar:
+        for state, measurement in run(config, _last_state(folder) if folder else None):
             arrays = measurement.arrays
-            bar.set_postfix_str(f"loss {measurement.metrics['synthetic/loss']:.4g}", refresh=False)
+            said = {name.removeprefix("synthetic/"): f"{value:.4g}" for name, value in measurement.metrics.items()}
+            bar.set_postfix(said, refresh=False)
             bar.update(measurement.epoch - bar.n)
-            if checkpoint and (measurement.epoch < config.steps):
-                _keep(state, checkpoint)
+            if folder and measurement.epoch < config.epochs:
+                _keep(state, folder)
     np.savez_compressed(output, **arrays)
-    if checkpoint:
-        shutil.rmtree(checkpoint)
-    print("\n".join(f"{name:16} {list(array.shape)}" for name, array in arrays.items()) + f"\nsaved: {output}")
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("\n".join(f"{name:24} {list(array.shape)}" for name, array in arrays.items()) + f"\nsaved: {output}")
 
 
-def _last_state(checkpoint: Path) -> Path | None:
+def _last_state(folder: Path) -> Path | None:
     """Return the folder of the last state that was written to its end, None if there is none yet."""
-    whole = [folder for folder in checkpoint.glob("step_*") if (folder / "state.json").exists()]
-    return max(whole, key=lambda folder: int(folder.name.partition("_")[2]), default=None)
+    whole = [state for state in folder.glob("step_*") if (state / "state.json").exists()]
+    return max(whole, key=lambda state: int(state.name.partition("_")[2]), default=None)
 
 
-def _keep(state: Any, checkpoint: Path) -> None:
+def _keep(state: Any, folder: Path) -> None:
     """Save the state, then delete those before it."""
-    older = [*checkpoint.glob("step_*")]
-    state.save(checkpoint / f"step_{state.step}")
-    for folder in older:
-        shutil.rmtree(folder)
+    older = [*folder.glob("step_*")]
+    state.save(folder / f"step_{state.step}")
+    for before in older:
+        shutil.rmtree(before)

@@ -7,8 +7,9 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from specbias.seeds import derive_seed
-from specbias.synthetic.autoencoder import read_images, reconstructions
+from specbias.synthetic.autoencoder import reconstructions
 from specbias.synthetic.config import CurvatureConfig
+from specbias.synthetic.digits import read_digits
 from specbias.synthetic.networks import Networks
 from specbias.synthetic.training import Task, Values, mean_squared_error
 
@@ -28,7 +29,7 @@ def build_curvature(config: CurvatureConfig) -> Task:
     """
     streams = [torch.Generator().manual_seed(derive_seed(config.seed, r, "labels")) for r in range(config.runs)]
     labels = torch.stack([torch.rand(config.samples, generator=stream) for stream in streams])
-    inputs, facts = manifold(read_images(config.dataset), config)
+    inputs, facts = manifold(read_digits(config.dataset)[0].float(), config)
     facts |= geometry(inputs) | {"inputs": inputs, "targets": labels}
 
     def record(networks: Networks, outputs: Tensor) -> Values:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from specbias.synthetic.class_paths_config import ClassPathsConfig
 from specbias.synthetic.classifier import Classifier, Value, class_logit
+from specbias.synthetic.config import ClassPathsConfig
 
 PROBES = 9  # points between two pivots at which it is asked whether they need a third
 

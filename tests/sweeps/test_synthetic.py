@@ -21,9 +21,11 @@ def plan(kind, **options):
 
 
 @pytest.mark.parametrize("kind", STUDIES)
-def test_every_preset_of_every_study_is_a_plan_of_distinct_trials(kind):
+def test_every_preset_of_every_study_is_a_plan_of_distinct_trials(kind, tmp_path):
+    (tmp_path / "weights.pt").touch()
+    named = (f"checkpoint={tmp_path / 'weights.pt'}",) if kind == "class_paths" else ()
     for preset in STUDIES[kind].presets:
-        found = plan(kind, preset=preset)
+        found = plan(kind, preset=preset, set=named)
         assert len({config.trial_id for config in found.trials}) == len(found.trials) >= 1
         assert all(0 < STUDIES[kind].seconds(config) < float("inf") for config in found.trials)
     assert STUDIES[kind].name == kind

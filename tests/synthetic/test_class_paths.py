@@ -9,8 +9,8 @@ import torch
 from specbias.settings import SettingError
 from specbias.synthetic.adversarial import make_adversarials
 from specbias.synthetic.class_paths import run_class_paths
-from specbias.synthetic.class_paths_config import ClassPathsConfig
 from specbias.synthetic.classifier import Classifier, class_logit, class_margin
+from specbias.synthetic.config import ClassPathsConfig
 from specbias.synthetic.elastic_band import (
     Paths,
     auto_neb,

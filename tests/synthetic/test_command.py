@@ -59,10 +59,12 @@ def test_what_cannot_be_is_a_line_and_status_2(call, arguments, said, capsys, tm
 def test_every_setting_of_every_experiment_is_explained(call, kind, capsys):
     assert call(kind, "--help") == 0
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "trained side by side" in said and "--checkpoint DIR" in said
+    assert "--state DIR Folder that keeps the runs" in said
+    assert "seed INT" in said and "(default: 0)" in said
+    assert said.count("INT (default") == 0
 
 
-def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(call, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_goes_on_from_its_state(call, tmp_path, monkeypatch):
     assert call("sinusoids", *SMALL, "--output", "whole.npz") == 0
     made, advance = [], training.advance
 
@@ -73,10 +75,10 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(call, tmp_path, monk
         advance(state, task, updates)
 
     monkeypatch.setattr("specbias.synthetic.run.advance", interrupted)
-    assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--checkpoint", "runs") == 130
+    assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--state", "runs") == 130
     monkeypatch.setattr("specbias.synthetic.run.advance", lambda *a: made.append(a[2]) or advance(*a))
     made.clear()
-    assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--checkpoint", "runs") == 0
+    assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--state", "runs") == 0
     assert sum(made) == 100
     with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "resumed.npz") as resumed:
         assert whole.files == resumed.files
@@ -84,9 +86,9 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(call, tmp_path, monk
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_checkpoint_of_other_settings_is_refused(call, monkeypatch, capsys, tmp_path):
+def test_a_state_of_other_settings_is_refused(call, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "step_50").mkdir(parents=True)
     (tmp_path / "runs" / "step_50" / "state.json").write_text('{"step": 50, "trial_id": "other"}')
-    assert call("sinusoids", *SMALL, "--checkpoint", "runs") == 2
+    assert call("sinusoids", *SMALL, "--state", "runs") == 2
     assert "is of trial other" in capsys.readouterr().err

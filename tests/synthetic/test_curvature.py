@@ -9,7 +9,6 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from specbias.settings import SettingError
-from specbias.synthetic.autoencoder import read_images
 from specbias.synthetic.config import CurvatureConfig
 from specbias.synthetic.curvature import build_curvature, geometry
 from specbias.synthetic.run import run_experiment
@@ -78,18 +77,6 @@ def test_a_code_is_smaller_than_an_image_and_samples_are_no_more_than_images():
     for settings, said in (({"code": 64}, "below 64"), ({"samples": 1_798}, "1797"), ({"dataset": "svhn"}, "mnist")):
         with pytest.raises(SettingError, match=said):
             CurvatureConfig(**settings)
-
-
-def test_images_that_cannot_be_fetched_are_said_in_one_line_and_leave_no_folder(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise RuntimeError("no network:")
-
-    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", refuse)
-    monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path / "data"))
-    with pytest.raises(SettingError, match=r"^MNIST is not there.*\(.*\); .*$") as error:
-        read_images("mnist")
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.slow
