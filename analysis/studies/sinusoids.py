@@ -63,16 +63,23 @@ def learning_claims(trial: Trial, at_least: float = 0.94) -> list[Claim]:
     )
     claims = [by_time]
     for step in [step for step in FIXED if step <= steps[-1]] or [int(steps[-1])]:
-        claims.append(
-            judge(
-                f"rho(k, a) at {step}",
-                lambda runs: rank_correlation(frequencies, runs.mean(axis=0)),
-                at_step(steps, curves, step).clip(max=1),
-                trials=trial.label,
-                at_most=-0.9,
-            )
-        )
+        claims.append(_level_order(trial, at_step(steps, curves, step).clip(max=1), step))
     return claims
+
+
+def _level_order(trial: Trial, levels: np.ndarray, step: int) -> Claim:
+    """Judge the order of levels (runs, K) in frequency; those learned in full are tied."""
+    frequencies, full = trial["frequencies"], levels.mean(axis=0) >= 1
+    possible = highest_correlation(np.where(full, np.inf, 0))
+    return judge(
+        f"rho(k, a) at {step}",
+        lambda runs: rank_correlation(frequencies, runs.mean(axis=0)),
+        levels,
+        trials=trial.label,
+        at_most=-0.9,
+        note=f"{full.sum()} of {len(full)} learned in full, tied: at least {-possible:.2f}" if full.sum() > 1 else "",
+        decidable=bool(possible >= 0.9),
+    )
 
 
 def _level_claims(trial: Trial) -> list[Claim]:
