@@ -1,10 +1,11 @@
-"""Where do an analysis' numbers come from? MLflow -> one table, a row per trial and epoch; attach() writes back."""
+"""Where do the numbers come from? MLflow -> one table, a row per trial and epoch, and arrays; attach() writes back."""
 
 from __future__ import annotations
 
 import ast
 import json
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is not there is said at once
+import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Run  # noqa: E402
@@ -68,6 +70,23 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
     table = pd.DataFrame(rows)
     metrics = [column for column in table.columns if "/" in column]
     return Records(table, metrics, dict(left_out), parent.data.tags["specbias.sweep_id"], parent_id, others)
+
+
+def load_arrays(run_id: str, *, tracking_uri: str, epoch: int | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of a trial's measurement at `epoch`, by default its last; RecordError if there is none."""
+    client = _client(tracking_uri)
+    try:
+        paths = {int(Path(f.path).stem.split("_")[1]): f.path for f in client.list_artifacts(run_id, "measurements")}
+        if not paths or epoch not in (None, *paths):
+            there = ", ".join(map(str, sorted(paths))) or "none"
+            asked = "" if epoch is None else f" at epoch {epoch}"
+            raise RecordError(f"run {run_id} has no arrays{asked}; there are: {there}")
+        with tempfile.TemporaryDirectory() as folder:
+            file = client.download_artifacts(run_id, paths[max(paths) if epoch is None else epoch], folder)
+            with np.load(file) as arrays:
+                return dict(arrays)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
 
 
 def attach(run_id: str, files: list[Path], *, tracking_uri: str) -> None:

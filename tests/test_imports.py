@@ -59,7 +59,7 @@ def test_a_file_imports_only_what_its_place_allows(path):
     if "mlflow" in {name.split(".")[0] for name in names}:
         assert path.relative_to(ROOT).as_posix() in MLFLOW_HERE
     if "matplotlib" in {name.split(".")[0] for name in names}:
-        assert path.relative_to(ROOT).as_posix() == "analysis/figures.py"
+        assert path.relative_to(ROOT).as_posix().startswith("analysis/figures/")
     part = parts[1].removesuffix(".py")
     if parts[0] == "specbias" and part != "__init__":
         inner = {name.split(".")[1] for name in names if name.startswith("specbias.")} - {part}

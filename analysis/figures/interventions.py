@@ -1,33 +1,19 @@
-"""How do results look? Results in, axes out; the one place that draws, one look, one name for each metric."""
+"""How does function frequency go with accuracy, per intervention? One name for each metric on the axes."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import pandas as pd  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+from analysis.figures.look import LOOK
 
 LABELS = {
     "epoch": "epoch",
     "generalization/test_accuracy": "test accuracy",
     "frequency/within_class": "within-class frequency\n(high-frequency share)",
     "frequency/between_class": "between-class frequency\n(high-frequency share)",
-}
-LOOK: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "specbias",  # the same figure gives the same file
 }
 MARKERS = "osDv^PX<>phd"
 
@@ -72,17 +58,6 @@ def curves(axes: Axes, table: pd.DataFrame, *, y: str, colours: dict[str, tuple]
     axes.minorticks_off()
     axes.set(xlabel=LABELS["epoch"], ylabel=LABELS[y])
     return axes
-
-
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure as PNG and SVG and return the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
-    with plt.rc_context(LOOK):
-        for path in paths:
-            figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
-    plt.close(figure)
-    return paths
 
 
 def _colours(names: pd.Series) -> dict[str, tuple]:

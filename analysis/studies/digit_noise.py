@@ -1,0 +1,129 @@
+"""Does label noise of low frequency do more harm? Experiment 3: validation curves, best losses and dips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.figures import Line, Lines, line_panels
+from analysis.inference.claim import Claim, judge
+from analysis.inference.learning_time import rank_correlation
+from analysis.studies.sinusoids import lines_of
+from analysis.studies.trial import Findings, Trial, by_settings, plain
+
+Cells = dict[tuple[float, float], Trial]  # by frequency and strength of the noise
+
+
+def digit_noise(trials: list[Trial]) -> Findings:
+    """Return what experiment 3 finds (Rahaman et al. 2019, section 3.3; figures 4 and 11)."""
+    noisy = by_settings([t for t in trials if t.setting("noise_strength")], "noise_frequency", "noise_strength")
+    clean = [t for t in trials if not t.setting("noise_strength")]
+    found = Findings(claims=noise_claims(noisy))
+    for (k, beta), trial in noisy.items():
+        loss = trial["validation_loss"]
+        found.numbers[f"k={k:g} strength={beta:g}"] = {"best": plain(best(loss)), "final": plain(loss[:, -1])}
+    found.figures |= {"validation": _validation_figure(noisy, clean), "best": _best_figure(noisy, clean)}
+    return found
+
+
+def best(loss: np.ndarray) -> np.ndarray:
+    """Return the smallest of the losses (runs, T) of each run."""
+    return loss.min(axis=1)
+
+
+def noise_claims(noisy: Cells) -> list[Claim]:
+    """Return the claims on best loss, its growth with the strength, the dip and the training loss."""
+    claims, frequencies = [], sorted({k for k, _ in noisy})
+    strengths = sorted({beta for _, beta in noisy})
+    for beta in strengths:
+        ks = [k for k in frequencies if (k, beta) in noisy]
+        row = [noisy[k, beta] for k in ks]
+        for name, values, criterion in (
+            ("rho(k, best validation loss)", [best(t["validation_loss"]) for t in row], {"at_most": -0.8}),
+            ("rho(k, dip: final - best)", [_dip(t["validation_loss"]) for t in row], {"at_least": 0.8}),
+            ("rho(k, last training loss)", [t["loss"][:, -1] for t in row], {"at_least": 0.8}),
+        ):
+            if len(ks) > 1:
+                note = ", ".join(f"k={k:g}: {value.mean():.2g}" for k, value in zip(ks, values, strict=True))
+                claims.append(_ordered(name, ks, values, f"strength {beta:g}", note, **criterion))
+    return [*claims, *_slope_claim(noisy, frequencies)]
+
+
+def _dip(loss: np.ndarray) -> np.ndarray:
+    return loss[:, -1] - best(loss)
+
+
+def _ordered(name: str, x: list[float], values: list[np.ndarray], trials: str, note: str, **criterion: Any) -> Claim:
+    def correlation(*runs: np.ndarray) -> float:
+        return rank_correlation(np.array(x), np.array([run.mean() for run in runs]))
+
+    return judge(name, correlation, *values, trials=trials, note=note, **criterion)
+
+
+def _slope_claim(noisy: Cells, frequencies: list[float]) -> list[Claim]:
+    """Compare the growth of the best loss with the strength at the lowest frequency and at the highest."""
+    ends = [[beta for k, beta in noisy if k == end] for end in (frequencies[0], frequencies[-1])] if noisy else []
+    if len(frequencies) < 2 or min(map(len, ends)) < 2:
+        return []
+    losses = [
+        best(noisy[k, b]["validation_loss"])
+        for k, bs in zip(frequencies[:: len(frequencies) - 1], ends, strict=True)
+        for b in bs
+    ]
+
+    def difference(*runs: np.ndarray) -> float:
+        means = np.array([run.mean() for run in runs])
+        low, high = means[: len(ends[0])], means[len(ends[0]) :]
+        return float(np.polyfit(ends[0], low, 1)[0] - np.polyfit(ends[1], high, 1)[0])
+
+    name = f"slope of best loss in strength, k={frequencies[0]:g} less k={frequencies[-1]:g}"
+    return [judge(name, difference, *losses, trials="over strengths", at_least=0)]
+
+
+def _validation_figure(noisy: Cells, clean: list[Trial]):
+    """Draw figure 4: validation loss by update, a panel for each strength and for each frequency varied in strength."""
+    panels = []
+    for axis, other, word in ((1, 0, "strength"), (0, 1, "frequency")):
+        names = ("k", "strength") if axis else ("strength", "k")
+        for value in sorted({key[axis] for key in noisy}):
+            cells = {key[other]: trial for key, trial in noisy.items() if key[axis] == value}
+            if len(cells) > 1:
+                lines = lines_of(list(cells.values()), [f"{names[0]} = {v:g}" for v in cells], "validation_loss")
+                lines += lines_of(clean[:1], ["no noise"], "validation_loss", style="--")
+                panels.append(Lines(f"{word} {value:g}", lines, "update", "validation loss", "xy"))
+    return line_panels(panels or [_all_curves(noisy, clean)], ordered=True)
+
+
+def _all_curves(noisy: Cells, clean: list[Trial]) -> Lines:
+    lines = lines_of(
+        [*noisy.values(), *clean[:1]],
+        [f"k = {k:g}, strength {b:g}" for k, b in noisy] + ["no noise"][: len(clean)],
+        "validation_loss",
+    )
+    return Lines("", lines, "update", "validation loss", "xy")
+
+
+def _best_figure(noisy: Cells, clean: list[Trial]):
+    lines: list[Line] = []
+    dips: list[Line] = []
+    for beta in sorted({beta for _, beta in noisy}):
+        ks = np.array([k for k, b in noisy if b == beta])
+        row = [noisy[k, beta]["validation_loss"] for k in ks]
+        for found, values in ((lines, [best(loss) for loss in row]), (dips, [_dip(loss) for loss in row])):
+            means, spreads = (np.array([getattr(v, f)() for v in values]) for f in ("mean", "std"))
+            found.append(Line(f"strength {beta:g}", ks, means, spreads, "o-"))
+    for trial in clean[:1]:
+        level = best(trial["validation_loss"]).mean()
+        lines.append(
+            Line(
+                "no noise",
+                np.array(sorted({k for k, _ in noisy})),
+                np.full(len({k for k, _ in noisy}), level),
+                None,
+                "--",
+            )
+        )
+    panels = [Lines("", lines, "frequency of the noise, k", "best validation loss", "x")]
+    panels.append(Lines("", dips, "frequency of the noise, k", "dip: final less best", "x"))
+    return line_panels(panels, ordered=True)

@@ -1,0 +1,142 @@
+"""The experiments on digits, spikes, curved inputs, neighbours and class paths: planted truth, and it drawn."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from analysis.figures import save
+from analysis.studies import STUDIES
+from analysis.studies.trial import Trial
+from specbias.registry import load
+
+RUNS, STEPS = 3, np.arange(0, 1001, 10)
+WOBBLE = 1 + np.array([-0.01, 0.0, 0.01])  # of the runs
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function: a study's findings, every figure saved, and its claims by trial and beginning of the name."""
+
+    def found_by(study, trials):
+        found = load(STUDIES[study])(trials)
+        for name, figure in found.figures.items():
+            assert all(path.stat().st_size > 1000 for path in save(figure, tmp_path, name))
+
+        def claim(name, over=None):
+            there = [c for c in found.claims if c.name.startswith(name) and over in (None, c.trials)]
+            assert len(there) == 1, there
+            return there[0]
+
+        return found, claim
+
+    yield found_by
+    plt.close("all")
+
+
+def by_run(values):
+    """The values for every run, a little apart: (runs, ...)."""
+    values = np.asarray(values, dtype=float)
+    return WOBBLE.reshape(-1, *[1] * values.ndim) * values
+
+
+def noisy(k, beta, low, final):
+    validation = np.concatenate([np.linspace(1, low, 20), np.linspace(low, final, 81)])
+    arrays = {
+        "steps": STEPS,
+        "loss": by_run(np.linspace(1, 0.01 * (1 + k), 101)),
+        "validation_loss": by_run(validation),
+    }
+    return Trial(f"k={k}", {"noise_frequency": k, "noise_strength": beta}, arrays)
+
+
+def test_low_noise_does_more_harm_where_planted(run):
+    planted = {0.05: 0.2, 0.2: 0.16, 1.0: 0.07}
+    trials = [noisy(k, b, 0.03 + b * best, 0.03 + b * best + b * k) for k, best in planted.items() for b in (0.5, 1.0)]
+    found, claim = run("digit_noise", [noisy(0.1, 0.0, 0.03, 0.03), *trials])
+    for name in ("rho(k, best", "rho(k, dip", "rho(k, last training"):
+        assert claim(name, "strength 1").verdict == "held"
+    slope = claim("slope of best loss")
+    assert slope.verdict == "held" and slope.statistic == pytest.approx(0.2 - 0.07, abs=0.001)
+    assert found.figures["validation"].axes[0].get_title() == "strength 0.5"
+
+
+def spectral(noise, order):
+    """The pure target is learned at once, the noise bin by bin until the end."""
+    bins = np.arange(50)
+    pure, noised = np.full(50, 0.1), np.full(50, 0.1) + (bins / 49 if noise == "ramp" else 0.5)
+    taken = np.clip(STEPS[:, None] / (10 * (order * bins + 50)) - 0.5, 0, 1)
+    spectrum = pure + (noised - pure) * taken
+    validation = 0.05 + np.abs(STEPS - 200) / 1000 + (0.1 if noise == "white" else 0)
+    arrays = {"steps": STEPS, "loss": by_run(np.linspace(1, 0.1, 101)), "validation_loss": by_run(validation)}
+    arrays |= {name: by_run(v) for name, v in (("spectrum", spectrum), ("noised_spectrum", noised))}
+    return Trial(noise, {"noise": noise}, arrays | {"pure_spectrum": by_run(pure)})
+
+
+def test_the_noise_of_a_kernels_high_functions_is_left_at_the_best_update(run):
+    _, claim = run("kernel_spectrum", [spectral("ramp", 0.5), spectral("white", 0.5)])
+    assert claim("update of the best", "ramp").statistic == 200
+    assert (
+        claim("noise taken up", "ramp").statistic == pytest.approx(0) and claim("noise taken", "ramp").verdict == "held"
+    )
+    assert claim("rho(bin", "white").verdict == "held" and claim("rho(bin", "white").statistic > 0.9
+    assert claim("best validation loss, ramp / white").verdict == "held"
+
+
+def test_what_depth_does_is_told_from_what_width_does(run):
+    sizes = [(3, 16, 10.0), (4, 16, 10.0), (6, 16, 10.0), (3, 32, 10.0)]
+    trials = [
+        Trial(
+            f"{size}",
+            dict(zip(("depth", "width", "weight_clip"), size, strict=True)),
+            {
+                "steps": STEPS,
+                "spectrum": by_run(np.full((101, 9), 0.3)),
+                "high_frequency": by_run(np.full(101, size[0] / 10 + size[1] / 1600)),
+            },
+        )
+        for size in sizes
+    ]
+    found, claim = run("spike", trials)
+    assert claim("rho(depth", "depth, at width=16 weight_clip=10").verdict == "held"
+    assert claim("share at depth 6 / at 3").statistic == pytest.approx(0.61 / 0.31)
+    assert claim("share at width 32 / at 16").statistic == pytest.approx(0.32 / 0.31)
+    assert len(found.figures["spectra"].axes) == 5  # and the colour bar
+
+
+def test_curved_inputs_are_slower_where_planted(run):
+    trials = [
+        Trial(kind, {"inputs": kind}, {"steps": STEPS, "loss": by_run(level * np.exp(-STEPS / 500))})
+        for kind, level in (("curved", 2.0), ("flat", 1.0))
+    ]
+    _, claim = run("curvature", trials)
+    assert claim("ln(loss curved / loss flat) at 500").statistic == pytest.approx(np.log(2))
+    assert claim("ln(loss curved / loss flat) at 1000").verdict == "held"
+
+
+def test_a_smoother_network_is_found_smoother_than_neighbours(run):
+    radii, counts = np.arange(16), np.array([1, 5, 20])
+    arrays = {
+        "neighbours": counts,
+        "map": by_run(np.full((32, 32), 0.4)),
+        "neighbour_maps": by_run(np.full((3, 32, 32), 0.4)),
+        "radial_spectrum": by_run(np.exp(-radii)),
+        "neighbour_radial_spectrum": by_run(np.exp(-radii / np.array([[5], [4], [3]]))),
+        "held_out_accuracy": by_run(0.9),
+        "neighbour_accuracy": by_run([0.8, 0.7, 0.6]),
+    }
+    trials = [Trial(f"petals={p}", {"petals": p, "frequency": 150}, arrays) for p in (10, 20)]
+    found, claim = run("neighbours", trials)
+    assert claim("ln(high-frequency share", "k = 150, 20 petals").verdict == "held"
+    assert claim("held-out accuracy of 5 ", "k = 150, 10 petals").statistic == pytest.approx(0.7)
+    titles = [axes.get_title() for axes in found.figures["maps"].axes[:4]]
+    assert titles == ["network", "1 nearest neighbour", "5 nearest neighbours", "20 nearest neighbours"]
+
+
+def test_connected_pairs_are_counted(run):
+    arrays = {"connected": np.array([1.0] * 50), "connected_straight": np.array([1.0, 0.0] * 25)}
+    arrays |= {"length_ratio": np.linspace(1.02, 1.04, 50), "lowest_margin": np.linspace(0.1, 2, 50)}
+    found, claim = run("class_paths", [Trial("resnet", {}, arrays)])
+    assert claim("pairs connected by").statistic == 0.5 and claim("pairs connected by").verdict == "reported"
+    assert claim("length").verdict == "held" and claim("length").statistic == pytest.approx(1.03)
+    assert claim("lowest margin").statistic == pytest.approx(0.1)
+    assert found.claims[0].statistic == 1 and found.claims[0].verdict == "held" and found.claims[0].n == 50
