@@ -14,6 +14,7 @@ RULE = (
     "held: the whole interval meets the criterion; not held: none of it does; undecided: a part, or no interval"
     " (a single run)"
 )
+ROUNDING = 1e-9  # a rank correlation of 0.8 may come out as a little less
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def judge(
     criterion it is reported.
     """
     value, interval = float(statistic(*runs)), runs_interval(statistic, *runs)
-    low, high = -math.inf if at_least is None else at_least, math.inf if at_most is None else at_most
+    low = -math.inf if at_least is None else at_least - ROUNDING
+    high = math.inf if at_most is None else at_most + ROUNDING
     criterion = f">= {at_least:g}" if at_least is not None else f"<= {at_most:g}" if at_most is not None else ""
     if not criterion:
         verdict = "reported"
