@@ -56,7 +56,7 @@ def seconds(config: ClassPathsConfig) -> float:
     pairs = classes * config.images_per_class * config.adversarials_per_class
     bending = config.neb_iterations * (3 * config.neb_steps + 10) * 1.5 * config.pivots
     passes = pairs * (bending + 2 * PATH_LENGTH / config.spacing)
-    return 10 + 1e6 * megaflops * passes / (FLOPS[config.device] * (config.threads or 1))
+    return 10 + 1e6 * megaflops * passes / FLOPS[config.device] / (config.threads or 1 if config.device == "cpu" else 1)
 
 
 def calibrate(config: ClassPathsConfig) -> Settings:

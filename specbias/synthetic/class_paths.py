@@ -20,6 +20,7 @@ from specbias.synthetic.adversarial import make_adversarials
 from specbias.synthetic.classifier import Classifier, class_margin
 from specbias.synthetic.config import ClassPathsConfig
 from specbias.synthetic.elastic_band import Paths, auto_neb, lowest_values, straight_paths
+from specbias.synthetic.training import use_device
 
 PAIRS_AT_ONCE = 512
 EXAMPLE_IMAGES, EXAMPLE_MARGINS = 9, 101  # along an example's path, at equal distances, both ends included
@@ -63,11 +64,7 @@ def run_class_paths(
     output that is not finite. `checkpoint` is not used: there is nothing to go on with.
     """
     config = config.identified()
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise SettingError("device=cuda: torch finds no GPU here")
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    use_device(config.device, threads=config.threads)
     network = NetworkConfig(
         model=config.model,
         model_args=config.model_args,

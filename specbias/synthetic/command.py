@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,35 +67,58 @@ def _run(config: Any, output: Path, folder: Path | None) -> None:
         raise SettingError(f"--output {output}: expected a file that ends in .npz")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
         raise SettingError(f"--output {output}: there is no folder {output.parent} that can be written")
+    if folder is not None and config.kind in TRAINED:
+        raise SettingError(f"--state {folder}: {config.kind} is one measurement, there is nothing to go on with")
 
     import numpy as np  # and torch: only past --help
     from tqdm import tqdm
 
     run = load(TRAINED.get(config.kind, "specbias.synthetic.run:run_experiment"))
-    arrays: dict[str, Any] = {}
+    saved = _last_state(folder) if folder else None
     with tqdm(total=config.epochs, unit=" updates", file=sys.stderr) as bar:
-        for state, measurement in run(config, _last_state(folder) if folder else None):
-            arrays = measurement.arrays
+        for state, measurement in run(config, saved):
             said = {name.removeprefix("synthetic/"): f"{value:.4g}" for name, value in measurement.metrics.items()}
             bar.set_postfix(said, refresh=False)
             bar.update(measurement.epoch - bar.n)
             if folder and measurement.epoch < config.epochs:
                 _keep(state, folder)
-    np.savez_compressed(output, **arrays)
+    np.savez_compressed(output, **measurement.arrays)
     if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-    print("\n".join(f"{name:24} {list(array.shape)}" for name, array in arrays.items()) + f"\nsaved: {output}")
+        _forget(folder)
+    print("\n".join(f"{name:24} {list(array.shape)}" for name, array in measurement.arrays.items()))
+    print(f"saved: {output}")
+
+
+def _states(folder: Path) -> dict[int, Path]:
+    """Return the states that were written to their end, by update."""
+    found = (re.fullmatch(r"step_(\d+)", state.name) for state in folder.glob("step_*"))
+    return {int(match[1]): folder / match[0] for match in found if match}
 
 
 def _last_state(folder: Path) -> Path | None:
-    """Return the folder of the last state that was written to its end, None if there is none yet."""
-    whole = [state for state in folder.glob("step_*") if (state / "state.json").exists()]
-    return max(whole, key=lambda state: int(state.name.partition("_")[2]), default=None)
+    """Return the last state in the folder, None if there is none yet; SettingError if none can be kept there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise SettingError(f"--state {folder}: no folder that can be written ({error.strerror})") from None
+    states = _states(folder)
+    return states[max(states)] if states else None
 
 
 def _keep(state: Any, folder: Path) -> None:
-    """Save the state, then delete those before it."""
-    older = [*folder.glob("step_*")]
-    state.save(folder / f"step_{state.step}")
-    for before in older:
-        shutil.rmtree(before)
+    """Save the state, whole or not at all, then delete those before it."""
+    before, unfinished = _states(folder), folder / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed while it saved
+    state.save(unfinished)
+    unfinished.rename(folder / f"step_{state.step}")
+    for older in before.values():
+        shutil.rmtree(older)
+
+
+def _forget(folder: Path) -> None:
+    """Delete the states, and the folder if nothing else is in it."""
+    for state in [*_states(folder).values(), folder / "unfinished"]:
+        shutil.rmtree(state, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -15,7 +15,7 @@ TRAINING_SHARE = 0.8  # of the images, the first ones; the rest validates
 
 
 def build_digit_noise(config: DigitNoiseConfig) -> Task:
-    """Return the task of two digits with a wave on their targets (Rahaman et al. 2019, section 3.1; experiment 3).
+    """Return the task of two digits with a wave on their targets (Rahaman et al. 2019, experiment 3).
 
     Runs differ in their first weights only. Recorded: `loss`, to the noisy targets of the training images, and
     `validation_loss`, to the clean targets of the others. `norms` and `targets`, noise included, are of the training

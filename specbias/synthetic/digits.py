@@ -33,11 +33,12 @@ def read_digits(dataset: str) -> tuple[Tensor, Tensor]:
 
 
 def load_two_digits(dataset: str) -> Points:
-    """Return the threes and eights of a data set's training images, in their order (Rahaman et al. 2019, section 3.1).
+    """Return the threes and eights of a data set's training images, in their order (Rahaman et al. 2019, experiments 3
+    and 4).
 
     `mnist` has 11,982 in 784 dimensions, whose L2 norms are within about 5 and 14; `digits`, scikit-learn's scans of
     8 x 8, has 357 in 64 dimensions, norms 3.2 to 4.6 with a standard deviation of 0.3: a wave along the norm needs
-    about five times the frequency there to make as many periods over the data. The targets are those of the notebooks;
+    about six times the frequency there to make as many periods over the data. The targets are those of the notebooks;
     the paper writes 0 and 1. SettingError where MNIST can neither be found nor fetched.
     """
     pixels, labels = read_digits(dataset)
@@ -68,7 +69,7 @@ def _mnist() -> tuple[Tensor, Tensor]:
         raise SettingError(
             f"MNIST is not there: looked for whole files in {_folders(directory)[0]}, and downloading failed "
             f"({reason}); put the four .gz files of {MNIST.mirrors[0]} there, or name another folder with "
-            "--data-dir or SPECBIAS_DATA_DIR, or take dataset=digits"
+            "SPECBIAS_DATA_DIR, or take digits as the data set"
         ) from None
     return files.data.double() / 255, files.targets
 

@@ -18,7 +18,7 @@ SAMPLES_PER_BIN = 10  # at least
 
 
 def build_kernel_spectrum(config: KernelSpectrumConfig) -> Task:
-    """Return the task of two digits with noisy targets (Rahaman et al. 2019, section 3.1; experiment 4).
+    """Return the task of two digits with noisy targets (Rahaman et al. 2019, experiment 4).
 
     Recorded: `loss`, to the noisy targets; `validation_loss`, to the clean targets of the same images; and `spectrum`
     (runs, bins), the outputs' projections on the eigenfunctions, absolute, means of bins. So are `noised_spectrum` and

@@ -18,7 +18,7 @@ MAP_EXTENT, MAP_SIZE = 1.6, 200  # of the square around the flower on which the 
 
 
 def build_manifold(config: ManifoldConfig) -> Task:
-    """Return the task of sines along the flower (Rahaman et al. 2019, section 4; experiment 5)."""
+    """Return the task of sines along the flower (Rahaman et al. 2019, experiment 5)."""
     return sines_task(config, flower(grid(config.samples), config.petals))
 
 
@@ -41,7 +41,7 @@ def classes_on_flower(config: ClassificationConfig, *, shift: float = 0.0) -> tu
 
 
 def build_classification(config: ClassificationConfig) -> Task:
-    """Return the task of classes along the flower (Rahaman et al. 2019, section 4; experiment 6).
+    """Return the task of classes along the flower (Rahaman et al. 2019, experiment 6).
 
     Recorded: `loss`, the cross-entropy, and `accuracy` on the training samples; `majority_share` (runs,) is what a
     constant gets. After the last update `map` (runs, MAP_SIZE, MAP_SIZE) is the probability of class 1 on a square

@@ -10,10 +10,9 @@ import torch
 
 from specbias.measure import Measurement
 from specbias.registry import load
-from specbias.settings import SettingError
 from specbias.synthetic import EXPERIMENTS
 from specbias.synthetic.config import RunsConfig
-from specbias.synthetic.training import RunsState, Task, advance, new_state
+from specbias.synthetic.training import RunsState, Task, advance, new_state, use_device
 
 
 def run_experiment(config: RunsConfig, checkpoint: str | Path | None = None) -> Iterator[tuple[RunsState, Measurement]]:
@@ -27,11 +26,7 @@ def run_experiment(config: RunsConfig, checkpoint: str | Path | None = None) -> 
     uninterrupted runs would have given, bit for bit on a CPU. Sets torch's number of threads and float32 precision.
     Raises SettingError before anything else, FloatingPointError where a loss stops being a finite number.
     """
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise SettingError("device=cuda: torch finds no GPU here")
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    use_device(config.device, threads=config.threads)
     task: Task = load(EXPERIMENTS[config.kind])(config)
     state = new_state(config, task.inputs.shape[-1])
     if checkpoint is not None:

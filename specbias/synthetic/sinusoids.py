@@ -16,7 +16,7 @@ from specbias.synthetic.training import Task, Values, mean_squared_error
 
 
 def build_sinusoids(config: SinusoidsConfig) -> Task:
-    """Return the task of sines on an equal grid on [0, 1) (Rahaman et al. 2019, section 3.1)."""
+    """Return the task of sines on an equal grid on [0, 1) (Rahaman et al. 2019, experiment 1)."""
     return sines_task(config, grid(config.samples).unsqueeze(-1))
 
 

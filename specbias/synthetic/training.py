@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +18,20 @@ from specbias.synthetic.config import RunsConfig
 from specbias.synthetic.networks import Networks
 
 Values = dict[str, Tensor]
+DAMAGE = (json.JSONDecodeError, KeyError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def nothing(networks: Networks) -> Values:
     return {}
+
+
+def use_device(device: str, *, threads: int | None) -> None:
+    """Set torch's number of threads, and float32 to be float32; SettingError if there is no such device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device=cuda: torch finds no GPU here")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -70,19 +82,21 @@ class RunsState:
         (Path(folder) / "state.json").write_text(json.dumps(record, indent=1))
 
     def restore(self, folder: str | Path) -> None:
-        """Take over what `save` wrote; SettingError if there is nothing, or runs with other settings."""
+        """Take over what `save` wrote; SettingError if there is nothing, nothing whole, or runs with other settings."""
         try:
             record = json.loads((Path(folder) / "state.json").read_text())
+            if record["trial_id"] != self.config.trial_id:
+                raise SettingError(f"{folder} is of trial {record['trial_id']}, this is trial {self.config.trial_id}")
+            weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)
+            self.networks.load_state_dict(weights["model"])
+            if "optimizer" in weights:
+                self.optimizer.load_state_dict(weights["optimizer"])
+            with np.load(Path(folder) / "curves.npz") as curves:
+                self.curves = dict(curves)
         except FileNotFoundError:
             raise SettingError(f"{folder}: no runs were saved there") from None
-        if record["trial_id"] != self.config.trial_id:
-            raise SettingError(f"{folder} is of trial {record['trial_id']}, this is trial {self.config.trial_id}")
-        weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)
-        self.networks.load_state_dict(weights["model"])
-        if "optimizer" in weights:
-            self.optimizer.load_state_dict(weights["optimizer"])
-        with np.load(Path(folder) / "curves.npz") as curves:
-            self.curves = dict(curves)
+        except DAMAGE as error:
+            raise SettingError(f"{folder}: what was saved there is damaged ({type(error).__name__})") from None
         self.step = record["step"]
 
 

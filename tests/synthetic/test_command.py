@@ -8,8 +8,10 @@ import pytest
 from specbias.__main__ import main
 from specbias.synthetic import training
 from specbias.synthetic.config import CONFIGS
+from specbias.synthetic.run import run_experiment
 
-SMALL = ["--runs", "2", "--steps", "300", "--record-every", "50", "--width", "8", "--depth", "3", "--threads", "1"]
+SETTINGS = {"runs": 2, "steps": 300, "record_every": 50, "width": 8, "depth": 3, "threads": 1}
+SMALL = [part for name, value in SETTINGS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
 @pytest.fixture
@@ -84,6 +86,52 @@ def test_a_run_that_was_stopped_goes_on_from_its_state(call, tmp_path, monkeypat
         assert whole.files == resumed.files
         assert all(np.array_equal(whole[name], resumed[name]) for name in whole.files)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_is_killed_while_it_saves_goes_on_and_touches_nothing_of_others(call, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine.txt").write_text("keep")
+    save = training.RunsState.save
+
+    def killed(state, folder):
+        save(state, folder)
+        if state.step == 200:
+            (folder / "state.json").unlink()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.RunsState, "save", killed)
+    assert call("sinusoids", *SMALL, "--state", "runs") == 130
+    kept = []
+    monkeypatch.setattr(training.RunsState, "save", lambda *a: save(*a) or kept.append(a[0].step))
+    monkeypatch.setattr("specbias.synthetic.command._forget", lambda folder: None)
+    assert call("sinusoids", *SMALL, "--state", "runs") == 0
+    assert kept == [200, 250]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["mine.txt", "step_250"]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["specbias", "synthetic", "sinusoids", *SMALL, "--state", "runs"])
+    main()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("file", ["state.json", "weights.pt", "curves.npz"])
+def test_a_damaged_state_is_a_line(call, tmp_path, capsys, file):
+    for state, _ in run_experiment(CONFIGS["sinusoids"](**SETTINGS)):
+        if state.step == 50:
+            state.save(tmp_path / "runs" / "step_50")
+    (tmp_path / "runs" / "step_50" / file).write_bytes(b"")
+    assert call("sinusoids", *SMALL, "--state", "runs") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: runs/step_50: what was saved there is damaged")
+
+
+def test_a_folder_that_can_keep_nothing_is_refused_before_anything_runs(call, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert call("sinusoids", *SMALL, "--state", "file") == 2
+    assert call("class_paths", "--checkpoint", "file", "--state", "runs") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("error: --state file: no folder that can be written")
+    assert said[1].startswith("error: --state runs: class_paths is one measurement")
 
 
 def test_a_state_of_other_settings_is_refused(call, monkeypatch, capsys, tmp_path):

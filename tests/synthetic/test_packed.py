@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from specbias.settings import SettingError
-from specbias.synthetic.config import SinusoidsConfig
+from specbias.synthetic import EXPERIMENTS
+from specbias.synthetic.config import CONFIGS, SinusoidsConfig
 from specbias.synthetic.networks import Networks
 from specbias.synthetic.run import run_experiment
 from specbias.synthetic.sinusoids import build_sinusoids
@@ -115,3 +116,16 @@ def test_measuring_more_often_changes_no_run():
     *_, (_, b) = run_experiment(SMALL)
     assert np.array_equal(a.arrays["loss"][:, ::2], b.arrays["loss"])
     assert list(a.arrays["steps"][::2]) == list(b.arrays["steps"]) == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
+@pytest.mark.parametrize("kind", [kind for kind in EXPERIMENTS if kind != "curvature"])
+def test_a_gpu_learns_what_the_cpu_learns(kind):
+    small = {"runs": 2, "steps": 20, "record_every": 10, "width": 16, "depth": 3}
+    small |= {"deltas": 3, "directions": 4} if kind == "perturbation" else {}
+    found = []
+    for device in ("cpu", "cuda"):
+        *_, (_, last) = run_experiment(CONFIGS[kind](**small, device=device))
+        found.append(last.arrays)
+    assert found[0].keys() == found[1].keys()
+    assert np.allclose(found[0]["loss"], found[1]["loss"], rtol=1e-3)

@@ -43,11 +43,20 @@ def test_every_direction_is_a_step_of_its_length_in_all_parameters(settings, mon
     assert (torch.corrcoef(directions[1]) - torch.eye(5)).abs().max() < 0.5  # directions of their own
 
 
-def test_the_ratio_is_of_magnitudes_against_the_same_network_unmoved():
-    networks = Networks(SMALL, 1)
-    ratio = build_perturbation(SMALL).finish(networks)["ratio"]
-    assert ratio[:, 0].detach().numpy() == pytest.approx(1)
-    assert (ratio > 0).all() and ratio[:, -1].max() > 1  # an untrained network gains amplitude
+def test_the_ratio_is_the_mean_of_magnitudes_against_the_same_network_unmoved(monkeypatch):
+    networks, outputs = Networks(SMALL, 1), []
+
+    def kept(*arguments):
+        outputs.append(torch.func.functional_call(*arguments))
+        return outputs[-1]
+
+    monkeypatch.setattr(perturbation, "functional_call", kept)
+    ratio = build_perturbation(SMALL).finish(networks)["ratio"].detach().numpy()
+    for run in range(2):
+        before, *moved = (np.abs(np.fft.fft(o.detach().double().numpy()))[:, [1, 3]] for o in outputs[5 * run :][:5])
+        for delta, found in enumerate(moved):
+            assert ratio[run, delta] == pytest.approx((found / before).mean(axis=0), rel=1e-5)
+    assert ratio[:, 0] == pytest.approx(1)
 
 
 def test_a_network_alone_is_perturbed_as_it_is_among_others():

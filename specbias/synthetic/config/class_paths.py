@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from specbias.settings import SettingError, Settings
-
-FINITE = float("inf")
+from specbias.synthetic.config.runs import FINITE
 
 
 @dataclass(frozen=True)

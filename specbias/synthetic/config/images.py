@@ -26,7 +26,7 @@ class DigitsConfig(RunsConfig):
 
 @dataclass(frozen=True)
 class DigitNoiseConfig(DigitsConfig):
-    """Labels with noise of known frequency: which noise is learned before the labels? (Section 3.1, experiment 3)"""
+    """Labels with noise of known frequency: which noise is learned before the labels? (Experiment 3)"""
 
     kind: ClassVar[str] = "digit_noise"
     noise_frequency: float = 1.0  # k of sin(2 pi k |x|): periods per unit of an image's L2 norm, pixels in [0, 1]
@@ -42,7 +42,7 @@ class DigitNoiseConfig(DigitsConfig):
 
 @dataclass(frozen=True)
 class KernelSpectrumConfig(DigitsConfig):
-    """Noisy labels learned, seen in the eigenfunctions of a Gaussian kernel (Section 3.1, experiment 4)."""
+    """Noisy labels learned, seen in the eigenfunctions of a Gaussian kernel (Experiment 4)."""
 
     kind: ClassVar[str] = "kernel_spectrum"
     samples: int = 2_000  # the first images of the two digits, or all where there are fewer
@@ -67,9 +67,8 @@ class CurvatureConfig(RunsConfig):
     """Noise as labels on a curved or a flat manifold: which is fitted faster? (Appendix A.6, experiment 8)"""
 
     kind: ClassVar[str] = "curvature"
-    inputs: str = (
-        "curved"  # reconstructed images; flat, uniform on `code` axes; scaled: flat, neighbours as far as curved
-    )
+    # curved: reconstructed images; flat: uniform on `code` axes; scaled: flat, with neighbours as far apart as curved
+    inputs: str = "curved"
     dataset: str = "digits"  # the images: digits (scikit-learn, 8 x 8) or mnist (28 x 28, the paper's)
     samples: int = 1_000  # drawn from the images, the same for all runs
     code: int | None = None  # dimensions of either manifold; none: 64 for mnist, the paper's, and 32 for digits

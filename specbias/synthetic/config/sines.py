@@ -12,7 +12,7 @@ AMPLITUDES = ("equal", "increasing")
 
 @dataclass(frozen=True)
 class SinusoidsConfig(RunsConfig):
-    """Learning sums of sines of one variable: which frequencies come first? (Section 3.1, experiment 1)"""
+    """Learning sums of sines of one variable: which frequencies come first? (Experiment 1)"""
 
     kind: ClassVar[str] = "sinusoids"
     frequencies: tuple[int, ...] = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50)  # of the sines: periods on [0, 1]
@@ -32,7 +32,7 @@ class SinusoidsConfig(RunsConfig):
 
 @dataclass(frozen=True)
 class PerturbationConfig(SinusoidsConfig):
-    """Sines learned, then parameters moved at random: which frequencies survive? (Section 3.2, experiment 2)"""
+    """Sines learned, then parameters moved at random: which frequencies survive? (Experiment 2)"""
 
     kind: ClassVar[str] = "perturbation"
     deltas: int = 100  # lengths of the steps in parameter space, from 0 to `largest_delta` at equal distances
@@ -50,7 +50,7 @@ class PerturbationConfig(SinusoidsConfig):
 
 @dataclass(frozen=True)
 class ManifoldConfig(SinusoidsConfig):
-    """Sines along a flower in the plane: do more petals make high frequencies easier? (Section 4, experiment 5)"""
+    """Sines along a flower in the plane: do more petals make high frequencies easier? (Experiment 5)"""
 
     kind: ClassVar[str] = "manifold"
     petals: int = 0  # of the flower; 0: a circle
