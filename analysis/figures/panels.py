@@ -82,7 +82,7 @@ def line_panels(
     size: tuple[float, float] = (3.4, 2.7),
     ordered: bool = False,
 ) -> Figure:
-    """Draw the panels with one legend, titled so; a label has one colour in all, of a scale where they are ordered."""
+    """Draw the panels with one legend, titled so; a label has one colour in all, on a scale if they are ordered."""
     labels = list(dict.fromkeys(line.label for panel in panels for line in panel.lines if line.colour is None))
     palette = plt.get_cmap("viridis" if ordered else "tab10" if len(labels) <= 10 else "tab20")
     spaced = np.linspace(0, 0.9, len(labels)) if ordered else np.arange(len(labels))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy import stats
 
@@ -35,9 +33,9 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's rank correlation of x (n,) and y (n,): infinite values tie at the end, a constant has NaN."""
     if len(x) < 2 or np.isnan(y).any():
         return float("nan")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
-        return float(stats.spearmanr(x, y).statistic)
+    ranks = stats.rankdata(np.stack([x, y]), axis=1) - (len(x) + 1) / 2  # scipy's spearmanr takes ten times as long
+    size = np.sqrt(np.square(ranks).sum(axis=1).prod())
+    return float(ranks.prod(axis=0).sum() / size) if size else float("nan")
 
 
 def highest_correlation(times: np.ndarray) -> float:

@@ -90,7 +90,8 @@ def _validation_figure(noisy: Cells, clean: list[Trial]):
             cells = {key[other]: trial for key, trial in noisy.items() if key[axis] == value}
             if len(cells) > 1:
                 lines = lines_of(list(cells.values()), [f"{names[0]} = {v:g}" for v in cells], "validation_loss")
-                lines += lines_of(clean[:1], ["no noise"], "validation_loss", style="--")
+                clean_lines = lines_of(clean[:1], ["no noise"], "validation_loss", style="--")
+                lines += [line._replace(colour="0.4") for line in clean_lines]
                 panels.append(Lines(f"{word} {value:g}", lines, "update", "validation loss", "xy"))
     return line_panels(panels or [_all_curves(noisy, clean)], ordered=True)
 

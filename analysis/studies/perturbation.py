@@ -82,7 +82,7 @@ def ratio_claims(trial: Trial) -> list[Claim]:
 
 
 def _comparison(trial: Trial) -> str:
-    rows: list[tuple] = [("k", *trial["frequencies"])]
+    rows: list[tuple] = [("k", *map(str, trial["frequencies"]))]
     for delta, published in RATIO.items():
         if delta <= trial["deltas"][-1]:
             here = at_delta(trial["ratio"], trial["deltas"], delta).mean(axis=0)

@@ -117,7 +117,7 @@ def _compare(trial: Trial, found: Findings) -> None:
             continue
         ours = at_step(steps, curves, step).clip(max=1)
         mean, error, agrees = agreement(ours, np.array(published))
-        rows = [("k", *trial["frequencies"]), ("here", *mean), ("its error", *error), ("authors", *published)]
+        rows = [("k", *map(str, trial["frequencies"])), ("here", *mean), ("its error", *error), ("authors", *published)]
         rows.append(("agrees", *("yes" if yes else "no" for yes in agrees)))
         found.tables.append(f"{titled(trial)}: amplitude at {step}\n" + as_columns(rows))
         verdict = "held" if agrees.sum() >= 7 else "not held"
@@ -127,9 +127,7 @@ def _compare(trial: Trial, found: Findings) -> None:
 
 def as_columns(rows: list[tuple]) -> str:
     """Return rows of cells, the first a name, as aligned text."""
-    said = [
-        [cell if isinstance(cell, str) else f"{cell:.2f}" if cell % 1 else f"{cell:.0f}" for cell in r] for r in rows
-    ]
+    said = [[cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row] for row in rows]
     return "\n".join("  " + f"{name:10}" + "".join(f"{cell:>7}" for cell in cells) for name, *cells in said)
 
 

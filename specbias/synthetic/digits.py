@@ -33,8 +33,7 @@ def read_digits(dataset: str) -> tuple[Tensor, Tensor]:
 
 
 def load_two_digits(dataset: str) -> Points:
-    """Return the threes and eights of a data set's training images, in their order (Rahaman et al. 2019, experiments 3
-    and 4).
+    """Return the threes and eights of a data set's training images, in their order (Rahaman et al. 2019, exp. 3, 4).
 
     `mnist` has 11,982 in 784 dimensions, whose L2 norms are within about 5 and 14; `digits`, scikit-learn's scans of
     8 x 8, has 357 in 64 dimensions, norms 3.2 to 4.6 with a standard deviation of 0.3: a wave along the norm needs

@@ -17,8 +17,7 @@ from specbias.synthetic.training import Task, Values
 
 
 def build_perturbation(config: PerturbationConfig) -> Task:
-    """Return the task of sinusoids, and at its end the robustness of each frequency (Rahaman et al. 2019, experiment
-    2).
+    """Return the task of sinusoids, and at its end the robustness of each frequency (Rahaman et al. 2019, exp. 2).
 
     `ratio` (runs, deltas, frequencies) is the mean over directions u, uniform on the unit sphere of all parameters, of
     |F_k(f_{theta + delta u})| over |F_k(f_theta)|: magnitudes, so it need not fall to 0 and can exceed 1. Both are of

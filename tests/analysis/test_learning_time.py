@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.inference.claim import as_text, judge
 from analysis.inference.learning_time import at_step, first_reached, highest_correlation, rank_correlation, smooth
@@ -43,6 +44,8 @@ def test_what_was_not_reached_ties_at_the_end():
         np.corrcoef([1, 2, 3, 4, 5], [1, 3, 2, 4.5, 4.5])[0, 1]
     )
     assert np.isnan(rank_correlation(np.arange(3), np.full(3, np.inf)))
+    x, y = np.random.default_rng(0).integers(0, 8, size=(2, 20))  # with ties
+    assert rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
 
 
 @pytest.mark.parametrize("reached", [1, 2, 5, 9, 10])
