@@ -41,11 +41,7 @@ def interventions(base: Any) -> dict[str, list]:
         "fourier_features": [2.0, 10.0],
         "depth": [3, 10],
         "width": [64],
-        "optimizer": [
-            {"optimizer": "sgd", "learning_rate": 0.03},
-            {"optimizer": "momentum", "learning_rate": 0.01},
-            "rmsprop",
-        ],
+        "optimizer": [{"optimizer": "momentum", "learning_rate": 0.05}, "rmsprop"],  # plain sgd takes ten times as long
     }
 
 
