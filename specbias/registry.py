@@ -12,7 +12,7 @@ Entry = TypeVar("Entry")
 def look_up(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
     """Return the entry of `name`; an unknown name raises SettingError, which lists the known ones."""
     if name not in table:
-        raise SettingError(f"unknown {kind} {name!r}; known: {', '.join(table)}")
+        raise SettingError(f"unknown {kind} {name!r}; known: {', '.join(table) or 'none'}")
     return table[name]
 
 

@@ -32,10 +32,15 @@ PATH_LENGTH = 75  # normalised, between two CIFAR-10 images on the mean
 
 
 def prepare(config: ClassPathsConfig) -> None:
+    """Fetch the images; SettingError where the weights do not fit the network."""
     from specbias.data import prepare_data
+    from specbias.network import load_network
+    from specbias.synthetic.class_paths import network_of
 
-    if not config.dataset.startswith("imagefolder:"):
+    if config.dataset in DATASETS:
         prepare_data(config.dataset)
+        facts = DATASETS[config.dataset]
+        load_network(network_of(config), num_classes=facts.num_classes, image_size=facts.image_size)
 
 
 def run(config: ClassPathsConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:

@@ -65,16 +65,8 @@ def run_class_paths(
     """
     config = config.identified()
     use_device(config.device, threads=config.threads)
-    network = NetworkConfig(
-        model=config.model,
-        model_args=config.model_args,
-        checkpoint=config.checkpoint,
-        dataset=config.dataset,
-        split=config.split,
-        seed=config.seed,
-    )
-    data = load_images(network, config.device)
-    classifier = load_classifier(network, data, config)
+    data = load_images(network_of(config), config.device)
+    classifier = load_classifier(data, config)
     pairs = choose_pairs(classifier, data, config)
     arrays = pairs.tried | measure_pairs(classifier, pairs, data, config)
     bad = ~np.isfinite(arrays["lowest_margin"]) | ~np.isfinite(arrays["lowest_margin_straight"])
@@ -83,10 +75,16 @@ def run_class_paths(
     yield Measured(), Measurement(0, _metrics(arrays), arrays)
 
 
-def load_classifier(network: NetworkConfig, data: Data, config: ClassPathsConfig) -> Classifier:
+def network_of(config: ClassPathsConfig) -> NetworkConfig:
+    """Return which network is asked, on which images."""
+    names = ("model", "model_args", "checkpoint", "dataset", "split", "seed")
+    return NetworkConfig(**{name: getattr(config, name) for name in names})
+
+
+def load_classifier(data: Data, config: ClassPathsConfig) -> Classifier:
     """Return the network, in evaluation mode, as a function of flat normalised images (B, 3 * H * W)."""
     shape = data.test.images.shape[1:]
-    model = load_network(network, num_classes=data.num_classes, image_size=shape[-1])
+    model = load_network(network_of(config), num_classes=data.num_classes, image_size=shape[-1])
     model = model.to(config.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     black = torch.zeros(1, *shape, device=config.device)
     return Classifier(

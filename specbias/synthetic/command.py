@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,7 +76,8 @@ def _run(config: Any, output: Path, folder: Path | None) -> None:
 
     run = load(TRAINED.get(config.kind, "specbias.synthetic.run:run_experiment"))
     saved = _last_state(folder) if folder else None
-    with tqdm(total=config.epochs, unit=" updates", file=sys.stderr) as bar:
+    bar = tqdm(total=config.epochs, unit=" updates", file=sys.stderr, disable=not config.epochs)
+    with bar, _said_where(folder):
         for state, measurement in run(config, saved):
             said = {name.removeprefix("synthetic/"): f"{value:.4g}" for name, value in measurement.metrics.items()}
             bar.set_postfix(said, refresh=False)
@@ -87,6 +89,20 @@ def _run(config: Any, output: Path, folder: Path | None) -> None:
         _forget(folder)
     print("\n".join(f"{name:24} {list(array.shape)}" for name, array in measurement.arrays.items()))
     print(f"saved: {output}")
+
+
+@contextlib.contextmanager
+def _said_where(folder: Path | None) -> Iterator[None]:
+    """Say what an interrupt leaves."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder and (states := _states(folder)):
+            print(
+                f"\nthe runs are kept up to update {max(states)} in {folder}: the same command goes on there",
+                file=sys.stderr,
+            )
+        raise
 
 
 def _states(folder: Path) -> dict[int, Path]:

@@ -64,7 +64,7 @@ def _mnist() -> tuple[Tensor, Tensor]:
         for folder in made:
             with suppress(OSError):  # torchvision makes folders before it fails
                 folder.rmdir()
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().splitlines()[0].rstrip(":") if str(error).strip() else type(error).__name__
         raise SettingError(
             f"MNIST is not there: looked for whole files in {_folders(directory)[0]}, and downloading failed "
             f"({reason}); put the four .gz files of {MNIST.mirrors[0]} there, or name another folder with "

@@ -86,7 +86,11 @@ class RunsState:
         try:
             record = json.loads((Path(folder) / "state.json").read_text())
             if record["trial_id"] != self.config.trial_id:
-                raise SettingError(f"{folder} is of trial {record['trial_id']}, this is trial {self.config.trial_id}")
+                there, here = record["settings"], self.config.to_dict()
+                differ = [
+                    f"{name}={there.get(name)}, not {here[name]}" for name in here if there.get(name) != here[name]
+                ]
+                raise SettingError(f"{folder}: runs with other settings ({'; '.join(differ) or record['trial_id']})")
             weights = torch.load(Path(folder) / "weights.pt", map_location=self.config.device, weights_only=True)
             self.networks.load_state_dict(weights["model"])
             if "optimizer" in weights:

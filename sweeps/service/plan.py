@@ -147,7 +147,11 @@ def _base(study: Study, options: Options, preset: Any, gpus_per_trial: float) ->
         recipe = look_up(study.recipes, options.recipe, "recipe")
         settings = {k: v for k, v in settings.items() if not any(k in other for other in study.recipes.values())}
         settings |= recipe
-    settings |= {k: v for k in ("dataset", "model", "epochs") if (v := getattr(options, k)) is not None}
+    for name in ("dataset", "model", "epochs"):
+        if (value := getattr(options, name)) is not None:
+            if name not in study.config_class.__dataclass_fields__:
+                raise SettingError(f"--{name} {value}: {study.name} has no such setting; --help lists what --set takes")
+            settings[name] = value
     chosen = {}
     for text in options.set:
         name, value = split(text, "--set")

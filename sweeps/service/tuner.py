@@ -132,10 +132,10 @@ def _tuner(
         param_space={name: tune.choice(values[name]) if name in varying else points[0][name] for name in points[0]},
         tune_config=tune.TuneConfig(
             search_alg=BasicVariantGenerator(
-                points_to_evaluate=[{name: point[name] for name in varying} for point in points]
+                points_to_evaluate=[{name: point[name] for name in varying} for point in points],
+                max_concurrent=max_concurrent or 0,  # 0: no limit; TuneConfig's own is ignored with this generator
             ),
             num_samples=len(points),
-            max_concurrent_trials=max_concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.config["trial_id"],
         ),

@@ -54,15 +54,30 @@ def test_what_cannot_be_is_said_before_anything_runs(settings, said):
         plan("sinusoids", set=settings)
 
 
-def test_a_sweep_keeps_the_curves_of_every_run(ray_with_two_gpus, tmp_path):
+def test_flags_of_settings_that_a_study_has_not_are_refused():
+    for flag, value in (("epochs", 5), ("dataset", "mnist"), ("model", "resnet18")):
+        with pytest.raises(SettingError, match=f"--{flag} {value}: sinusoids has no such setting"):
+            plan("sinusoids", **{flag: value})
+    assert plan("curvature", dataset="mnist", preset="quick").base.dataset == "mnist"
+
+
+def test_a_sweep_keeps_the_curves_of_every_run_and_no_more_trials_run_at_once_than_asked(ray_with_two_gpus, tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     options = Options(
-        quick=True, set=TINY, gpus_per_trial=0, tracking_uri=uri, storage_path=str(tmp_path / "ray"), experiment="sines"
+        quick=True,
+        set=TINY,
+        max_concurrent=1,
+        gpus_per_trial=0,
+        tracking_uri=uri,
+        storage_path=str(tmp_path / "ray"),
+        experiment="sines",
     )
     assert run_sweep(STUDIES["sinusoids"], options) == 0
     client = mlflow.MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name("sines").experiment_id], "tags.specbias.trial_id != ''")
     assert sorted(run.data.params["amplitudes"] for run in runs) == ["equal", "increasing"]
+    first, second = sorted((run.info.start_time, run.info.end_time) for run in runs)
+    assert first[1] <= second[0]
     for run in runs:
         history = client.get_metric_history(run.info.run_id, "synthetic/loss")
         with np.load(client.download_artifacts(run.info.run_id, "measurements/epoch_0200.npz")) as last:

@@ -66,7 +66,7 @@ def test_every_setting_of_every_experiment_is_explained(call, kind, capsys):
     assert said.count("INT (default") == 0
 
 
-def test_a_run_that_was_stopped_goes_on_from_its_state(call, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_goes_on_from_its_state(call, tmp_path, monkeypatch, capsys):
     assert call("sinusoids", *SMALL, "--output", "whole.npz") == 0
     made, advance = [], training.advance
 
@@ -78,6 +78,7 @@ def test_a_run_that_was_stopped_goes_on_from_its_state(call, tmp_path, monkeypat
 
     monkeypatch.setattr("specbias.synthetic.run.advance", interrupted)
     assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--state", "runs") == 130
+    assert "the runs are kept up to update 200 in runs: the same command goes on there" in capsys.readouterr().err
     monkeypatch.setattr("specbias.synthetic.run.advance", lambda *a: made.append(a[2]) or advance(*a))
     made.clear()
     assert call("sinusoids", *SMALL, "--output", "resumed.npz", "--state", "runs") == 0
@@ -134,9 +135,9 @@ def test_a_folder_that_can_keep_nothing_is_refused_before_anything_runs(call, tm
     assert said[1].startswith("error: --state runs: class_paths is one measurement")
 
 
-def test_a_state_of_other_settings_is_refused(call, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "step_50").mkdir(parents=True)
-    (tmp_path / "runs" / "step_50" / "state.json").write_text('{"step": 50, "trial_id": "other"}')
-    assert call("sinusoids", *SMALL, "--state", "runs") == 2
-    assert "is of trial other" in capsys.readouterr().err
+def test_a_state_of_other_settings_is_refused(call, capsys, tmp_path):
+    for state, _ in run_experiment(CONFIGS["sinusoids"](**SETTINGS)):
+        if state.step == 50:
+            state.save(tmp_path / "runs" / "step_50")
+    assert call("sinusoids", *SMALL, "--seed", "4", "--state", "runs") == 2
+    assert "runs/step_50: runs with other settings (seed=0, not 4)" in capsys.readouterr().err

@@ -90,7 +90,7 @@ def test_a_finished_batch_has_nothing_left_to_do(tmp_path):
     for state, _ in run_experiment(SMALL):
         state.save(tmp_path)
     assert not list(run_experiment(SMALL, tmp_path))
-    with pytest.raises(SettingError, match="is of trial"):
+    with pytest.raises(SettingError, match="runs with other settings .seed=0, not 1"):
         next(run_experiment(SinusoidsConfig(**SMALL.to_dict() | {"seed": 1}), tmp_path))
     with pytest.raises(SettingError, match="no runs were saved"):
         next(run_experiment(SMALL, tmp_path / "elsewhere"))
