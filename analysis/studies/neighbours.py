@@ -81,6 +81,6 @@ def _spectra_figure(cells: dict[tuple, Trial]):
         radii = np.arange(len(network))
         lines = [Line("network", radii[1:], network[1:], colour="black")]
         for count, values in zip(trial["neighbours"], others, strict=True):
-            lines.append(Line(f"{count} neighbours", radii[1:], values[1:]))
+            lines.append(Line(f"{count} nearest", radii[1:], values[1:]))
         panels.append(Lines(f"k = {frequency}, {petals} petals", lines, "radial frequency", "amplitude", "xy"))
     return line_panels(panels, ordered=True)
