@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures.look import LOOK
 
@@ -96,8 +98,10 @@ def line_panels(
             _title(axes, panel.title, size[0])
             if "x" in panel.log:
                 axes.set_xscale("log")
+                _plain_ticks(axes.xaxis)
             if "y" in panel.log:
                 axes.set_yscale("log")
+                _plain_ticks(axes.yaxis)
         handles = {name: h for axes in places for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(handles.values(), handles.keys(), loc="outside right upper", title=legend or None)
     return figure
@@ -155,7 +159,7 @@ def _heat_map(axes: Axes, panel: HeatMap, limits: tuple[float, float]) -> Any:
         )
     if panel.lines:
         axes.set_ylim(edges[0], edges[-1])
-        axes.legend(loc="upper right", fontsize=7, labelcolor="white")
+        axes.legend(loc="upper right", fontsize=7, labelcolor="white", frameon=True, facecolor="0.3", framealpha=0.8)
     if panel.texts is not None:
         for (row, column), text in np.ndenumerate(panel.texts):
             dark = not panel.values[row, column] > sum(limits) / 2
@@ -174,6 +178,16 @@ def _line(axes: Axes, line: Line, colours: dict[str, Any]) -> None:
     axes.plot(line.x, line.y, line.style, color=colour, label=line.label, linewidth=1.2, markersize=4)
     if line.spread is not None:
         axes.fill_between(line.x, line.y - line.spread, line.y + line.spread, color=colour, alpha=0.2, linewidth=0)
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Give a logarithmic axis plain numbers, at 1, 2 and 5 where it spans little and at powers of 10 where much."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    leading = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 2 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=leading))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _title(axes: Axes, text: str, inches: float) -> None:
