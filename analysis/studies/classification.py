@@ -11,6 +11,7 @@ from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import rank_correlation, smooth
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
+KEYS = ("petals", "frequency")
 EXTENT = 1.6  # of the square that functions are drawn on
 SATURATED = 0.995  # a frequency that is learned as well as this with any number of petals says nothing about them
 FIGURE_7 = (20, 200)  # petals and frequency
@@ -47,7 +48,7 @@ def classification(trials: list[Trial]) -> Findings:
 
 def cells_of(trials: list[Trial]) -> Cells:
     """Arrange the trials by petals and frequency."""
-    found = by_settings(trials, "petals", "frequency")
+    found = by_settings(trials, *KEYS)
     petals, frequencies = (sorted({key[i] for key in found}) for i in (0, 1))
     return Cells(petals, frequencies, [[found.get((count, k)) for k in frequencies] for count in petals])
 

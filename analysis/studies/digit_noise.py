@@ -12,13 +12,15 @@ from analysis.inference.learning_time import rank_correlation
 from analysis.studies.sinusoids import lines_of
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
+KEYS = ("noise_frequency", "noise_strength")
 Cells = dict[tuple[float, float], Trial]  # by frequency and strength of the noise
 
 
 def digit_noise(trials: list[Trial]) -> Findings:
     """Return what experiment 3 finds (Rahaman et al. 2019, section 3.3; figures 4 and 11)."""
-    noisy = by_settings([t for t in trials if t.setting("noise_strength")], "noise_frequency", "noise_strength")
-    clean = [t for t in trials if not t.setting("noise_strength")]
+    cells = by_settings(trials, *KEYS)
+    noisy = {(k, beta): trial for (k, beta), trial in cells.items() if beta}
+    clean = [trial for (_, beta), trial in cells.items() if not beta]
     found = Findings(claims=noise_claims(noisy))
     for (k, beta), trial in noisy.items():
         loss = trial["validation_loss"]

@@ -17,12 +17,13 @@ from analysis.studies.sinusoids import (
 )
 from analysis.studies.trial import Findings, Trial, by_settings
 
+KEYS = ("petals",)
 EARLY = 1_000  # the update from which the order in petals is expected
 
 
 def manifold(trials: list[Trial]) -> Findings:
     """Return what experiment 5 finds (Rahaman et al. 2019, section 4): within and between numbers of petals."""
-    flowers = by_settings(trials, "petals")
+    flowers = by_settings(trials, *KEYS)
     found = Findings(claims=petals_claims(flowers))
     for petals, trial in flowers.items():
         named = Trial(_said(petals), trial.settings, trial.arrays)

@@ -9,12 +9,13 @@ from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import rank_correlation
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
+KEYS = ("petals", "frequency")
 EXTENT = 1.6  # of the square that functions are drawn on
 
 
 def neighbours(trials: list[Trial]) -> Findings:
     """Return what the comparison with K nearest neighbours finds (Rahaman et al. 2019, appendix E.2)."""
-    cells = by_settings(trials, "petals", "frequency")
+    cells = by_settings(trials, *KEYS)
     found = Findings()
     for (petals, frequency), trial in cells.items():
         label = f"k = {frequency}, {petals} petals"

@@ -10,13 +10,12 @@ from analysis.inference.learning_time import first_reached, rank_correlation
 from analysis.studies.published import FIRST_BELOW, RATIO, comparable
 from analysis.studies.sinusoids import (
     amplitude_figure,
-    as_columns,
     curves_figure,
     learning_claims,
     learning_numbers,
     titled,
 )
-from analysis.studies.trial import Findings, Trial, plain
+from analysis.studies.trial import Findings, Trial, as_columns, plain
 
 DELTA = 2.0  # the length of the step at which the claims are made
 LEVELS = {0.9: "white", 0.5: "black"}  # of the ratio, with the colour of its line

@@ -8,7 +8,7 @@ from analysis.figures import HeatMap, Line, Lines, heat_maps, line_panels
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import at_step, first_reached, highest_correlation, rank_correlation, smooth
 from analysis.studies.published import AMPLITUDE, agreement, comparable
-from analysis.studies.trial import Findings, Trial, plain
+from analysis.studies.trial import Findings, Trial, as_columns, plain
 
 FIXED = (1_000, 10_000, 40_000)  # updates at which the order of frequencies is looked at, where trained so long
 SHOWN = (100, 1_000, 10_000, 80_000)  # of figure 2
@@ -123,12 +123,6 @@ def _compare(trial: Trial, found: Findings) -> None:
         verdict = "held" if agrees.sum() >= 7 else "not held"
         name = f"frequencies that agree with the authors' at {step}"
         found.claims.append(Claim(trial.label, name, int(agrees.sum()), None, len(ours), ">= 7", verdict, "of 10"))
-
-
-def as_columns(rows: list[tuple]) -> str:
-    """Return rows of cells, the first a name, as aligned text."""
-    said = [[cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row] for row in rows]
-    return "\n".join("  " + f"{name:10}" + "".join(f"{cell:>7}" for cell in cells) for name, *cells in said)
 
 
 def learning_numbers(trial: Trial) -> dict:

@@ -9,15 +9,15 @@ from analysis.inference.claim import judge
 from analysis.inference.learning_time import rank_correlation, smooth
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
-SIZES = ("depth", "width", "weight_clip")
+KEYS = ("depth", "width", "weight_clip")
 
 
 def spike(trials: list[Trial]) -> Findings:
     """Return what experiment 7 finds (Rahaman et al. 2019, appendix A.5; figures 14-18)."""
-    cells = by_settings(trials, *SIZES)
+    cells = by_settings(trials, *KEYS)
     found = Findings(numbers={_said(key): {"high_frequency": plain(_end(trial))} for key, trial in cells.items()})
     panels = []
-    for axis, name in enumerate(SIZES):
+    for axis, name in enumerate(KEYS):
         for others, varied in series(cells, axis).items():
             values, ends = np.array(list(varied)), [_end(trial) for trial in varied.values()]
             label = f"{name}, at {others}"
@@ -58,7 +58,7 @@ def series(cells: dict[tuple, Trial], axis: int) -> dict[str, dict[float, Trial]
     """Return, for each setting of the other two sizes with at least two values of this one, its trials by value."""
     found: dict[str, dict[float, Trial]] = {}
     for key, trial in cells.items():
-        others = " ".join(f"{n}={v:g}" for i, (n, v) in enumerate(zip(SIZES, key, strict=True)) if i != axis)
+        others = " ".join(f"{n}={v:g}" for i, (n, v) in enumerate(zip(KEYS, key, strict=True)) if i != axis)
         found.setdefault(others, {})[key[axis]] = trial
     return {others: varied for others, varied in found.items() if len(varied) > 1}
 
@@ -68,4 +68,4 @@ def _end(trial: Trial) -> np.ndarray:
 
 
 def _said(key: tuple) -> str:
-    return " ".join(f"{name}={value:g}" for name, value in zip(SIZES, key, strict=True))
+    return " ".join(f"{name}={value:g}" for name, value in zip(KEYS, key, strict=True))

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.studies import STUDIES
 from analysis.studies.published import AMPLITUDE, FREQUENCIES, NETWORK, RATIO, agreement, comparable
-from analysis.studies.trial import StudyError, Trial, by_settings
+from analysis.studies.trial import StudyError, Trial
 from specbias.registry import load
 
 STEPS = np.arange(0, 10_001, 100)
@@ -113,7 +113,7 @@ def test_the_authors_averages_are_compared_where_the_network_is_theirs(amplitude
     found, claim = run("sinusoids", published_trial(amplitudes))
     claims = [claim(f"frequencies that agree with the authors' at {step}") for step in (1000, 5000)]
     assert [c.verdict for c in claims] == ["held"] * 2 and [c.statistic for c in claims] == [10] * 2
-    assert "authors" in found.tables[0] and "equal" in found.tables[0] or amplitudes == "increasing"
+    assert "authors" in found.tables[0] and f"{amplitudes} amplitudes" in found.tables[0]
     _, away = run("sinusoids", published_trial(amplitudes, shift=-0.3))
     assert away("frequencies that agree with the authors' at 5000").verdict == "not held"
     narrow = published_trial(amplitudes)
@@ -185,15 +185,6 @@ def test_accuracy_by_cell_is_ordered_and_saturated_columns_do_not_count():
     assert shown.mask.reshape(3, 3)[2, 2] and shown.mask.sum() == 1
     assert [text.get_text() for text in axes.texts][1].endswith("(0.60)")
     assert found.figures["maps"].axes[0].get_title().replace("\n", " ").startswith("run 1: k = 100, 20 petals")
-
-
-def test_trials_that_differ_in_the_seed_are_put_together_and_others_refused():
-    trials = [sines(100.0 * K, petals=4, seed=seed) for seed in (0, 1)]
-    together = by_settings(trials, "petals")[4]
-    assert together["amplitude"].shape[0] == 8 and together["steps"].shape == STEPS.shape
-    trials[1].settings["width"] = 7
-    with pytest.raises(StudyError, match="also differ in width"):
-        by_settings(trials, "petals")
 
 
 def test_an_array_that_is_not_there_is_named():

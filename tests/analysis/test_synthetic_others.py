@@ -9,8 +9,8 @@ from analysis.studies import STUDIES
 from analysis.studies.trial import Trial
 from specbias.registry import load
 
-RUNS, STEPS = 3, np.arange(0, 1001, 10)
-WOBBLE = 1 + np.array([-0.01, 0.0, 0.01])  # of the runs
+STEPS = np.arange(0, 1001, 10)
+WOBBLE = 1 + np.array([-0.01, -0.005, 0.0, 0.005, 0.01])  # of the runs
 
 
 @pytest.fixture
@@ -103,14 +103,23 @@ def test_what_depth_does_is_told_from_what_width_does(run):
     assert len(found.figures["spectra"].axes) == 5  # and the colour bar
 
 
-def test_curved_inputs_are_slower_where_planted(run):
-    trials = [
-        Trial(kind, {"inputs": kind}, {"steps": STEPS, "loss": by_run(level * np.exp(-STEPS / 500))})
-        for kind, level in (("curved", 2.0), ("flat", 1.0))
-    ]
-    _, claim = run("curvature", trials)
-    assert claim("ln(loss curved / loss flat) at 500").statistic == pytest.approx(np.log(2))
-    assert claim("ln(loss curved / loss flat) at 1000").verdict == "held"
+def curved(inputs, code, level):
+    arrays = {"steps": STEPS, "loss": by_run(level * np.exp(-STEPS / 500)), "nearest_distance": np.array(code / 10)}
+    arrays |= {"mean_distance": np.array(2.5)} | ({} if inputs == "flat" else {"explained_variance": np.array(0.8)})
+    return Trial(f"{inputs} {code}", {"inputs": inputs, "code": code}, arrays)
+
+
+def test_curved_inputs_are_slower_where_planted_for_each_code_on_its_own(run):
+    planted = {("curved", 8): 1.0, ("flat", 8): 1.5, ("curved", 32): 2.0, ("flat", 32): 1.0, ("scaled", 32): 1.6}
+    found, claim = run("curvature", [curved(*key, level) for key, level in planted.items()])
+    assert claim("ln(loss curved / loss flat) at 500", "code 32").statistic == pytest.approx(np.log(2))
+    assert claim("ln(loss curved / loss flat) at 1000", "code 32").verdict == "held"
+    assert claim("ln(loss curved / loss flat) at 1000", "code 8").verdict == "not held"
+    assert claim("ln(loss curved / loss scaled) at 1000", "code 32").statistic == pytest.approx(np.log(2 / 1.6))
+    assert [axes.get_title() for axes in found.figures["curves"].axes] == ["code 8", "code 32"]
+    rows = [line.split() for line in found.tables[0].splitlines()[1:]]
+    assert ["flat,", "code", "8", "0.80", "2.50", "-"] in rows and len(rows) == 5
+    assert ["scaled,", "code", "32", "3.20", "2.50", "0.80"] in rows
 
 
 def test_a_smoother_network_is_found_smoother_than_neighbours(run):
