@@ -15,7 +15,7 @@ TOP = 0.2  # the share of bins that counts as high
 
 
 def kernel_spectrum(trials: list[Trial]) -> Findings:
-    """Return what experiment 4 finds (Rahaman et al. 2019, section 3.3; figures 5 and 13)."""
+    """Return what experiment 4 finds (Rahaman et al. 2019, figures 5 and 13)."""
     noises = by_settings(trials, *KEYS)
     found = Findings()
     for noise, trial in noises.items():

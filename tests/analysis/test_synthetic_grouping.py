@@ -16,11 +16,11 @@ SWEEPS = {kind: importlib.import_module(f"sweeps.{kind}").STUDY for kind in STUD
 KEYS = {kind: getattr(importlib.import_module(path.split(":")[0]), "KEYS", None) for kind, path in STUDIES.items()}
 ALONE = {"sinusoids", "perturbation", "class_paths"}  # every trial on its own
 TINY = {  # an experiment of seconds
-    "perturbation": {"deltas": 2, "directions": 1},
+    "perturbation": {"deltas": 3, "directions": 1},
     "digit_noise": {"dataset": "digits"},
     "kernel_spectrum": {"samples": 30},
     "classification": {"samples": 50, "frequency": 5},
-    "neighbours": {"samples": 50, "frequency": 5, "neighbours": (1, 3)},
+    "neighbours": {"samples": 50, "frequency": 5, "neighbours": (1, 2, 3)},
     "curvature": {"samples": 30, "autoencoder_updates": 1},
 }
 
