@@ -64,7 +64,7 @@ def main() -> None:
     for table in found.tables:
         print("\n" + table)
     if found.claims:
-        print(as_text(found.claims) + f"\n\n95% bootstrap intervals over runs; {RULE}")
+        print(as_text(found.claims) + f"\n\n95% bootstrap intervals over runs. {RULE}")
 
     paths = [path for name, figure in found.figures.items() for path in save(figure, folder, name)]
     paths.append(folder / "synthetic.json")

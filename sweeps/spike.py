@@ -5,7 +5,7 @@ spectrum is the same at all frequencies. Three groups: depth at width 16, width 
 weights are kept within at depth 6 and width 64. Expected: the mean over the upper half of the frequencies, 1 for the
 spike, rises much with depth, a little with width, and with the bound.
 
-  python sweeps/spike.py --quick        4 trials of 5 runs x 3,000 updates, less than a minute on 2 cores
+  python sweeps/spike.py --quick        5 trials of 5 runs x 3,000 updates, about a minute on 2 cores
   python sweeps/spike.py                11 trials of 10 runs x 20,000 updates, about 20 minutes on 2 cores
   python analysis/synthetic.py --experiment spike-quick      the figures
 """
@@ -30,8 +30,8 @@ def interventions(base: Any) -> dict[str, list]:
 
 
 def quick_interventions(base: Any) -> dict[str, list]:
-    """One of each group."""
-    return {"depth": [6], "width": [64], "weight_clip": bounds(0.1)}
+    """The largest depth and a large width, and two bounds, which are of another network than the baseline."""
+    return {"depth": [6], "width": [64], "weight_clip": bounds(0.1, 2.0)}
 
 
 PRESETS = {

@@ -1,5 +1,6 @@
 """How do results look? Results in, figures out: the one place that draws."""
 
+from analysis.figures.images import ImageRow, image_rows
 from analysis.figures.interventions import LABELS, curves, interventions_figure, scatter
 from analysis.figures.look import LOOK, save
 from analysis.figures.panels import HeatMap, Line, Lines, Square, heat_maps, line_panels, squares
@@ -8,11 +9,13 @@ __all__ = [
     "LABELS",
     "LOOK",
     "HeatMap",
+    "ImageRow",
     "Line",
     "Lines",
     "Square",
     "curves",
     "heat_maps",
+    "image_rows",
     "interventions_figure",
     "line_panels",
     "save",

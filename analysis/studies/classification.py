@@ -11,6 +11,7 @@ from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import rank_correlation, smooth
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
+KEYS = ("petals", "frequency")
 EXTENT = 1.6  # of the square that functions are drawn on
 SATURATED = 0.995  # a frequency that is learned as well as this with any number of petals says nothing about them
 FIGURE_7 = (20, 200)  # petals and frequency
@@ -29,7 +30,7 @@ class Cells(NamedTuple):
 
 
 def classification(trials: list[Trial]) -> Findings:
-    """Return what experiment 6 finds (Rahaman et al. 2019, section 4)."""
+    """Return what experiment 6 finds (Rahaman et al. 2019, figures 7 and 9)."""
     cells = cells_of(trials)
     accuracy, share = cells.table("accuracy"), cells.table("majority_share")
     found = Findings(claims=order_claims(cells))
@@ -47,7 +48,7 @@ def classification(trials: list[Trial]) -> Findings:
 
 def cells_of(trials: list[Trial]) -> Cells:
     """Arrange the trials by petals and frequency."""
-    found = by_settings(trials, "petals", "frequency")
+    found = by_settings(trials, *KEYS)
     petals, frequencies = (sorted({key[i] for key in found}) for i in (0, 1))
     return Cells(petals, frequencies, [[found.get((count, k)) for k in frequencies] for count in petals])
 
@@ -62,27 +63,35 @@ def order_claims(cells: Cells) -> list[Claim]:
     """Return the claims that accuracy rises with petals at a frequency, and falls with frequency on a flower.
 
     Each is the average of rank correlations: over the frequencies that are not learned on every flower, and over the
-    flowers. Constant ones are left out.
+    flowers. Constant ones are left out. Between frequencies it is the `skill`: what a constant gets differs.
     """
     table = cells.table("accuracy")
     unsaturated = [i for i in range(table.shape[1]) if np.nanmin(table[:, i]) < SATURATED]
-    columns = [[row[i] for row in cells.trials] for i in unsaturated]
+    accuracy = [[None if t is None else last(t, "accuracy") for t in row] for row in cells.trials]
+    skills = [[None if t is None else skill(t) for t in row] for row in cells.trials]
+    columns = [[row[i] for row in accuracy] for i in unsaturated]
     left_out = [str(k) for i, k in enumerate(cells.frequencies) if i not in unsaturated]
     note = f"without k = {', '.join(left_out)}: learned on all" if left_out else ""
     claims = []
     if len(cells.petals) > 1 and columns:
         claims.append(_claim("rho(petals, accuracy), mean over k", cells.petals, columns, at_least=0.8, note=note))
     if len(cells.frequencies) > 1:
-        claims.append(_claim("rho(k, accuracy), mean over petals", cells.frequencies, cells.trials, at_most=-0.8))
+        claims.append(
+            _claim("rho(k, accuracy above a constant's), mean over petals", cells.frequencies, skills, at_most=-0.8)
+        )
     return claims
 
 
-def _claim(name: str, values: list[int], groups: list[list[Trial | None]], **criterion: Any) -> Claim:
-    """Judge the average over groups of the rank correlation of `values` with the trials' accuracy."""
-    there = [
-        [(v, last(t, "accuracy")) for v, t in zip(values, group, strict=True) if t is not None] for group in groups
-    ]
-    runs = [accuracy for group in there for _, accuracy in group]
+def skill(trial: Trial) -> np.ndarray:
+    """Return how much of the way from a constant's accuracy to 1 each run has gone at the end: (runs,)."""
+    share = last(trial, "majority_share")
+    return (last(trial, "accuracy") - share) / (1 - share)
+
+
+def _claim(name: str, values: list[int], groups: list[list[np.ndarray | None]], **criterion: Any) -> Claim:
+    """Judge the average over groups of the rank correlation of `values` with the means of runs (runs,)."""
+    there = [[(v, runs) for v, runs in zip(values, group, strict=True) if runs is not None] for group in groups]
+    drawn_from = [runs for group in there for _, runs in group]
 
     def mean_correlation(*drawn: np.ndarray) -> float:
         means, found = iter([run.mean() for run in drawn]), []
@@ -90,7 +99,7 @@ def _claim(name: str, values: list[int], groups: list[list[Trial | None]], **cri
             found.append(rank_correlation(np.array([v for v, _ in group]), np.array([next(means) for _ in group])))
         return float(np.nanmean(found)) if not np.isnan(found).all() else float("nan")
 
-    return judge(name, mean_correlation, *runs, trials="over all cells", **criterion)
+    return judge(name, mean_correlation, *drawn_from, trials="over all cells", **criterion)
 
 
 def _maps_figure(cells: Cells):

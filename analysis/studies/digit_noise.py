@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analysis.figures import Line, Lines, line_panels
-from analysis.inference.claim import Claim, judge
-from analysis.inference.learning_time import rank_correlation
+from analysis.inference.claim import Claim, judge, judge_order
 from analysis.studies.sinusoids import lines_of
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
+KEYS = ("noise_frequency", "noise_strength")
+JUDGED = 1.0  # the strength of the noise at which the order of the best losses is claimed
 Cells = dict[tuple[float, float], Trial]  # by frequency and strength of the noise
 
 
 def digit_noise(trials: list[Trial]) -> Findings:
-    """Return what experiment 3 finds (Rahaman et al. 2019, section 3.3; figures 4 and 11)."""
-    noisy = by_settings([t for t in trials if t.setting("noise_strength")], "noise_frequency", "noise_strength")
-    clean = [t for t in trials if not t.setting("noise_strength")]
+    """Return what experiment 3 finds (Rahaman et al. 2019, figures 4 and 11)."""
+    cells = by_settings(trials, *KEYS)
+    noisy = {(k, beta): trial for (k, beta), trial in cells.items() if beta}
+    clean = [trial for (_, beta), trial in cells.items() if not beta]
     found = Findings(claims=noise_claims(noisy))
     for (k, beta), trial in noisy.items():
         loss = trial["validation_loss"]
@@ -33,32 +33,29 @@ def best(loss: np.ndarray) -> np.ndarray:
 
 
 def noise_claims(noisy: Cells) -> list[Claim]:
-    """Return the claims on best loss, its growth with the strength, the dip and the training loss."""
+    """Return the claims on best loss, its growth with the strength, the dip and the training loss.
+
+    The order of the best losses is judged at strength JUDGED, where the notebooks have it, and reported at others.
+    """
     claims, frequencies = [], sorted({k for k, _ in noisy})
-    strengths = sorted({beta for _, beta in noisy})
-    for beta in strengths:
+    for beta in sorted({beta for _, beta in noisy}):
         ks = [k for k in frequencies if (k, beta) in noisy]
-        row = [noisy[k, beta] for k in ks]
-        for name, values, criterion in (
-            ("rho(k, best validation loss)", [best(t["validation_loss"]) for t in row], {"at_most": -0.8}),
-            ("rho(k, dip: final - best)", [_dip(t["validation_loss"]) for t in row], {"at_least": 0.8}),
-            ("rho(k, last training loss)", [t["loss"][:, -1] for t in row], {"at_least": 0.8}),
-        ):
-            if len(ks) > 1:
-                note = ", ".join(f"k={k:g}: {value.mean():.2g}" for k, value in zip(ks, values, strict=True))
-                claims.append(_ordered(name, ks, values, f"strength {beta:g}", note, **criterion))
+        if len(ks) < 2:
+            continue
+        label, row = f"strength {beta:g}", [noisy[k, beta] for k in ks]
+        bests, dips = ([of(trial["validation_loss"]) for trial in row] for of in (best, _dip))
+        training = [trial["loss"][:, -1] for trial in row]
+        falling = -0.8 if beta == JUDGED else None
+        claims += [
+            judge_order("rho(k, best validation loss)", ks, bests, trials=label, at_most=falling),
+            judge_order("rho(k, dip: final - best)", ks, dips, trials=label, at_least=0.8),
+            judge_order("rho(k, last training loss)", ks, training, trials=label, at_least=0.8),
+        ]
     return [*claims, *_slope_claim(noisy, frequencies)]
 
 
 def _dip(loss: np.ndarray) -> np.ndarray:
     return loss[:, -1] - best(loss)
-
-
-def _ordered(name: str, x: list[float], values: list[np.ndarray], trials: str, note: str, **criterion: Any) -> Claim:
-    def correlation(*runs: np.ndarray) -> float:
-        return rank_correlation(np.array(x), np.array([run.mean() for run in runs]))
-
-    return judge(name, correlation, *values, trials=trials, note=note, **criterion)
 
 
 def _slope_claim(noisy: Cells, frequencies: list[float]) -> list[Claim]:

@@ -10,12 +10,13 @@ from analysis.inference.learning_time import first_reached, rank_correlation
 from analysis.studies.sinusoids import lines_of
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
+KEYS = ("noise",)
 TOP = 0.2  # the share of bins that counts as high
 
 
 def kernel_spectrum(trials: list[Trial]) -> Findings:
-    """Return what experiment 4 finds (Rahaman et al. 2019, section 3.3; figures 5 and 13)."""
-    noises = by_settings(trials, "noise")
+    """Return what experiment 4 finds (Rahaman et al. 2019, figures 5 and 13)."""
+    noises = by_settings(trials, *KEYS)
     found = Findings()
     for noise, trial in noises.items():
         found.claims += noise_claims(noise, trial)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from analysis.inference.claim import Claim, judge
+from analysis.inference.claim import Claim, judge, judge_order
 from analysis.inference.learning_time import at_step, rank_correlation, smooth
 from analysis.studies.sinusoids import (
+    EARLY,
     amplitude_figure,
     curves_figure,
     learning_claims,
@@ -17,16 +16,16 @@ from analysis.studies.sinusoids import (
 )
 from analysis.studies.trial import Findings, Trial, by_settings
 
-EARLY = 1_000  # the update from which the order in petals is expected
+KEYS = ("petals",)
 
 
 def manifold(trials: list[Trial]) -> Findings:
-    """Return what experiment 5 finds (Rahaman et al. 2019, section 4): within and between numbers of petals."""
-    flowers = by_settings(trials, "petals")
+    """Return what experiment 5 finds (Rahaman et al. 2019, figure 8): within and between numbers of petals."""
+    flowers = by_settings(trials, *KEYS)
     found = Findings(claims=petals_claims(flowers))
     for petals, trial in flowers.items():
         named = Trial(_said(petals), trial.settings, trial.arrays)
-        found.claims += learning_claims(named, at_least=0.8)
+        found.claims += learning_claims(named, at_least=0.8, at_most=-0.6)
         found.numbers[_said(petals)] = learning_numbers(named)
     ordered, titles = list(flowers.values()), [_said(petals) for petals in flowers]
     found.figures["amplitudes"] = amplitude_figure(ordered, titles)
@@ -37,7 +36,7 @@ def manifold(trials: list[Trial]) -> Findings:
 def petals_claims(flowers: dict[int, Trial]) -> list[Claim]:
     """Return the claims over flowers: with the petals amplitudes rise, the error and the learning times fall.
 
-    Each is a rank correlation over flowers; none where there is a single one.
+    Each is a rank correlation over flowers; none where there is a single one. Before EARLY only reported.
     """
     if len(flowers) < 2:
         return []
@@ -46,24 +45,16 @@ def petals_claims(flowers: dict[int, Trial]) -> list[Claim]:
     last = min(int(trial["steps"][-1]) for trial in trials)
     claims = []
     for step in sorted({min(EARLY, last), last}):
-        levels = [at_step(trial["steps"], curve, step) for trial, curve in zip(trials, curves, strict=True)]
+        levels = [
+            at_step(trial["steps"], curve, step).mean(axis=1) for trial, curve in zip(trials, curves, strict=True)
+        ]
         losses = [at_step(trial["steps"], smooth(trial["loss"]), step) for trial in trials]
-        rows: tuple[tuple[str, list, dict[str, Any]], ...] = (
-            ("rho(petals, mean a)", [level.mean(axis=1) for level in levels], {"at_least": 0.8}),
-            ("rho(petals, mean squared error)", losses, {"at_most": -0.8}),
-        )
-        for name, values, criterion in rows:
-            note = ", ".join(f"{count}: {value.mean():.2f}" for count, value in zip(petals, values, strict=True))
-            claims.append(
-                judge(
-                    f"{name} at {step}",
-                    lambda *runs: rank_correlation(petals, np.array([run.mean() for run in runs])),
-                    *values,
-                    trials="over petals",
-                    note=note,
-                    **criterion,
-                )
-            )
+        rising, falling = (0.8, -0.8) if step >= EARLY else (None, None)
+        over = "over petals"
+        claims += [
+            judge_order(f"rho(petals, mean a) at {step}", petals, levels, trials=over, at_least=rising),
+            judge_order(f"rho(petals, mean squared error) at {step}", petals, losses, trials=over, at_most=falling),
+        ]
     return [*claims, _times_claim(petals, trials, curves)]
 
 

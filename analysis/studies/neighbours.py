@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import Line, Lines, Square, line_panels, squares
-from analysis.inference.claim import Claim, judge
-from analysis.inference.learning_time import rank_correlation
+from analysis.inference.claim import Claim, judge, judge_order
+from analysis.studies.classification import EXTENT
 from analysis.studies.trial import Findings, Trial, by_settings, plain
 
-EXTENT = 1.6  # of the square that functions are drawn on
+KEYS = ("petals", "frequency")
 
 
 def neighbours(trials: list[Trial]) -> Findings:
-    """Return what the comparison with K nearest neighbours finds (Rahaman et al. 2019, appendix E.2)."""
-    cells = by_settings(trials, "petals", "frequency")
+    """Return what the comparison with K nearest neighbours finds (Rahaman et al. 2019, figure 22)."""
+    cells = by_settings(trials, *KEYS)
     found = Findings()
     for (petals, frequency), trial in cells.items():
         label = f"k = {frequency}, {petals} petals"
@@ -58,12 +58,8 @@ def _petals_claims(cells: dict[tuple, Trial]) -> list[Claim]:
         if len(row) > 1:
             for name, key in (("network", "held_out_accuracy"), ("neighbours, average", "neighbour_accuracy")):
                 values = [trial[key].reshape(len(trial[key]), -1).mean(axis=1) for trial in row.values()]
-
-                def correlation(*runs: np.ndarray, petals: tuple = tuple(row)) -> float:
-                    return rank_correlation(np.array(petals), np.array([run.mean() for run in runs]))
-
-                said = f"rho(petals, held-out accuracy), {name}"
-                claims.append(judge(said, correlation, *values, trials=f"over petals, k = {frequency}"))
+                said, over = f"rho(petals, held-out accuracy), {name}", f"over petals, k = {frequency}"
+                claims.append(judge_order(said, list(row), values, trials=over))
     return claims
 
 
@@ -78,9 +74,11 @@ def _spectra_figure(cells: dict[tuple, Trial]):
     panels = []
     for (petals, frequency), trial in cells.items():
         network, others = trial["radial_spectrum"].mean(axis=0), trial["neighbour_radial_spectrum"].mean(axis=0)
-        radii = np.arange(len(network))
+        radii = trial["radial_frequencies"]
         lines = [Line("network", radii[1:], network[1:], colour="black")]
         for count, values in zip(trial["neighbours"], others, strict=True):
             lines.append(Line(f"{count} nearest", radii[1:], values[1:]))
-        panels.append(Lines(f"k = {frequency}, {petals} petals", lines, "radial frequency", "amplitude", "xy"))
+        panels.append(
+            Lines(f"k = {frequency}, {petals} petals", lines, "periods per unit of length", "power per bin", "xy")
+        )
     return line_panels(panels, ordered=True)

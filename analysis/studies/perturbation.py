@@ -7,30 +7,29 @@ import numpy as np
 from analysis.figures import HeatMap, Line, heat_maps
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import first_reached, rank_correlation
-from analysis.studies.published import FIRST_BELOW, RATIO, comparable
+from analysis.studies.published import FIRST_BELOW, RATIO, authors, robustness_comparable
 from analysis.studies.sinusoids import (
     amplitude_figure,
-    as_columns,
     curves_figure,
     learning_claims,
     learning_numbers,
     titled,
 )
-from analysis.studies.trial import Findings, Trial, plain
+from analysis.studies.trial import Findings, Trial, as_columns, plain
 
 DELTA = 2.0  # the length of the step at which the claims are made
 LEVELS = {0.9: "white", 0.5: "black"}  # of the ratio, with the colour of its line
 
 
 def perturbation(trials: list[Trial]) -> Findings:
-    """Return what experiment 2 finds, for every trial on its own (Rahaman et al. 2019, section 3.2)."""
+    """Return what experiment 2 finds, for every trial on its own (Rahaman et al. 2019, figure 3)."""
     found = Findings()
     titles = [titled(trial) for trial in trials]
     for trial in trials:
         found.claims += [*ratio_claims(trial), *learning_claims(trial)]
         below = {f"delta_{level}": plain(first_below(trial["ratio"], trial["deltas"], level)) for level in LEVELS}
         found.numbers[trial.label] = learning_numbers(trial) | below
-        if comparable(trial.settings):
+        if robustness_comparable(trial.settings):
             found.tables.append(_comparison(trial))
     found.figures |= {
         "robustness": _robustness_figure(trials),
@@ -82,12 +81,13 @@ def ratio_claims(trial: Trial) -> list[Claim]:
 
 
 def _comparison(trial: Trial) -> str:
+    """Return the ratios beside the authors', clipped at 1 as theirs."""
     rows: list[tuple] = [("k", *map(str, trial["frequencies"]))]
     for delta, published in RATIO.items():
         if delta <= trial["deltas"][-1]:
-            here = at_delta(trial["ratio"], trial["deltas"], delta).mean(axis=0)
-            rows += [(f"here {delta:g}", *here), ("authors", *published)]
-    return f"{titled(trial)}: ratio by delta (authors: after 60000 updates, 5 runs)\n" + as_columns(rows)
+            here = at_delta(trial["ratio"], trial["deltas"], delta).mean(axis=0).clip(max=1)
+            rows += [(f"here {delta:g}", *here), (authors(trial.settings), *published)]
+    return f"{titled(trial)}: ratio by delta (authors: 5 runs)\n" + as_columns(rows)
 
 
 def _robustness_figure(trials: list[Trial]):
@@ -98,9 +98,11 @@ def _robustness_figure(trials: list[Trial]):
             Line(f"{level:g} here", k, _or_nan(first_below(ratio, deltas, level)), None, "-", colour)
             for level, colour in LEVELS.items()
         ]
-        if comparable(trial.settings):
+        if robustness_comparable(trial.settings):
             for level, colour in LEVELS.items():
-                lines.append(Line(f"{level:g} authors", k, np.array(FIRST_BELOW[level]), None, "o", colour))
+                lines.append(
+                    Line(f"{level:g} {authors(trial.settings)}", k, np.array(FIRST_BELOW[level]), None, "o", colour)
+                )
         panels.append(HeatMap(titled(trial), k, deltas, ratio.mean(axis=0), lines=lines))
     return heat_maps(panels, x="frequency k", y="step in parameter space, delta", colour="amplitude left of 1")
 

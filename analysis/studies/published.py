@@ -52,21 +52,39 @@ FIRST_BELOW: dict[float, tuple[float, ...]] = {
 }
 
 
+AUTHORS_RUNS = 20  # that the amplitudes of figure 1 are averages over
+AUTHORS_STEPS = 60_000  # updates before figure 3
+READING = 0.01  # error of a value read off a figure
+
+
 def comparable(settings: dict[str, Any]) -> bool:
-    """Say whether a trial has the paper's network, optimiser and frequencies."""
-    return all(
-        (list(settings[name]) if name == "frequencies" else settings[name]) == value
-        for name, value in NETWORK.items()
-        if name in settings
-    )
+    """Say whether a trial has the paper's network, optimiser and frequencies; where a setting is not known it has not.
+
+    A trial of any amplitudes and number of updates may: see `robustness_comparable`.
+    """
+    known = {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
+    return all(name in known and known[name] == value for name, value in NETWORK.items())
+
+
+def robustness_comparable(settings: dict[str, Any]) -> bool:
+    """Say whether a trial is comparable with figure 3, which is of equal amplitudes only."""
+    return comparable(settings) and settings.get("amplitudes") == "equal"
+
+
+def authors(settings: dict[str, Any]) -> str:
+    """Return what the authors' robustness is called beside a trial's: with its updates where the trial had fewer."""
+    fewer = settings.get("steps", 0) < AUTHORS_STEPS
+    return f"authors, {AUTHORS_STEPS:,} updates" if fewer else "authors"
 
 
 def agreement(ours: np.ndarray, published: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean over runs of ours (runs, K), its standard error, and whether it agrees with published (K,).
 
-    It does within 2 sqrt(1.5 se^2 + 0.01^2): the authors' average has an error too, of twice as many runs as the paper
-    speaks of, and 0.01 is the reading error.
+    As published the mean is taken first, then clipped at 1; the error is of runs as they are. It agrees within
+    2 sqrt((1 + n / 20) se^2 + 0.01^2): with the errors of n runs here, of the authors' 20, and of reading.
     """
-    mean = ours.mean(axis=0)
-    error = ours.std(axis=0, ddof=1) / np.sqrt(len(ours))
-    return mean, error, np.abs(mean - published) <= 2 * np.sqrt(1.5 * error**2 + 0.01**2)
+    runs = len(ours)
+    mean = ours.mean(axis=0).clip(max=1)
+    error = ours.std(axis=0, ddof=1) / np.sqrt(runs)
+    tolerance = 2 * np.sqrt((1 + runs / AUTHORS_RUNS) * error**2 + READING**2)
+    return mean, error, np.abs(mean - published) <= tolerance

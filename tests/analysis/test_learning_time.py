@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.inference.claim import as_text, judge
+from analysis.inference.claim import as_text, judge, judge_order
 from analysis.inference.learning_time import at_step, first_reached, highest_correlation, rank_correlation, smooth
-from analysis.inference.resampling import runs_interval
+from analysis.inference.resampling import over_pairs, runs_interval
 
 STEPS = np.arange(0, 1001, 10)
 
@@ -70,11 +70,12 @@ def test_the_interval_over_runs_draws_each_trials_runs_on_their_own():
     low, high = runs_interval(lambda a, b: a.mean() - b.mean(), first, second)
     error = np.hypot(first.mean(1).std() / np.sqrt(40), second.mean(1).std() / np.sqrt(60))
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
-    assert runs_interval(np.mean, first[:1]) is None
+    assert runs_interval(np.mean, first[:4]) is None and runs_interval(np.mean, first[:5]) is not None
+    assert runs_interval(lambda a, b: 0.0, first, second[:4]) is None
 
 
 def test_an_interval_may_end_at_infinity():
-    assert runs_interval(lambda runs: runs.max(), np.array([1.0, np.inf]))[1] == np.inf
+    assert runs_interval(lambda runs: runs.max(), np.array([1.0, 2.0, 3.0, 4.0, np.inf]))[1] == np.inf
 
 
 @pytest.mark.parametrize(
@@ -87,12 +88,49 @@ def test_the_verdict_is_the_intervals(center, verdict):
     assert mirrored.verdict == verdict and mirrored.criterion == "<= -1" and mirrored.n == 20
 
 
-def test_without_criterion_or_interval_or_number_nothing_is_decided():
+def test_without_criterion_or_number_nothing_is_decided():
     runs = np.linspace(1, 2, 5)
     assert judge("x", np.mean, runs, trials="t").verdict == "reported"
-    assert judge("x", np.mean, runs[:1], trials="t", at_least=0).verdict == "undecided"
     assert judge("x", np.mean, runs, trials="t", at_least=0, decidable=False).verdict == "undecided"
-    undefined = judge("x", lambda a: float("nan"), runs, trials="t", at_least=0)
-    assert undefined.verdict == "undecided" and undefined.as_dict()["statistic"] is None
+    for criterion in ({}, {"at_least": 0}):
+        undefined = judge("x", lambda a: float("nan"), runs, trials="t", **criterion)
+        assert undefined.verdict == "undefined" and undefined.note == "" and undefined.as_dict()["statistic"] is None
     text = as_text([undefined, judge("y", np.mean, runs, trials="t", at_least=0)])
     assert "undefined" in text and "nan" not in text and "held" in text and "[1.2" in text
+
+
+def test_of_fewer_than_five_runs_the_value_alone_is_judged():
+    for runs in (np.linspace(0, 3, 4), np.ones(1)):
+        assert judge("x", np.mean, runs, trials="t", at_least=1).verdict == "met"
+        assert judge("x", np.mean, runs, trials="t", at_most=0.9).verdict == "not met"
+        assert judge("x", np.mean, runs, trials="t", at_least=1).interval is None
+    assert judge("x", np.mean, np.linspace(0, 3, 5), trials="t", at_least=1).verdict == "undecided"
+
+
+def test_the_order_of_means_is_that_of_trials_with_its_values_said():
+    values = [at + np.array([-0.5, 0, 0.5]) for at in (3.0, 1.0, 2.0)]
+    found = judge_order("rho", [4, 8, 16], values, trials="t", at_most=-0.4)
+    assert found.statistic == pytest.approx(-0.5) and found.verdict == "met"
+    assert found.note == "4: 3, 8: 1, 16: 2" and found.n == 3
+
+
+@pytest.mark.parametrize(("runs", "covered"), [(5, 0.83), (10, 0.90)])
+def test_the_interval_over_few_runs_covers_as_often_as_the_rule_says(runs, covered):
+    generator = np.random.default_rng(runs)
+    within = [low <= 0 <= high for low, high in _means(generator, runs, 400)]
+    assert np.mean(within) == pytest.approx(covered, abs=0.06)
+
+
+def _means(generator, runs, trials):
+    return (runs_interval(np.mean, generator.normal(size=runs), resamples=200, seed=i) for i in range(trials))
+
+
+def test_pairs_that_share_images_are_not_independent():
+    """25 pairs of 5 images: what differs is the image, so that the error is that of 5 values and not of 25."""
+    first, second = np.divmod(np.arange(25), 5)
+    by_image = first.astype(float)
+    low, high = over_pairs(np.stack([first, second], axis=1))(np.mean, by_image)
+    assert high - low == pytest.approx(2 * 1.96 * np.std(range(5)) / np.sqrt(5), rel=0.15)
+    turned = over_pairs(np.stack([second, first], axis=1))(np.mean, by_image)
+    assert turned[1] - turned[0] == pytest.approx(high - low, rel=0.15)
+    assert over_pairs(np.stack([first % 4, second], axis=1))(np.mean, by_image) is None

@@ -66,7 +66,7 @@ def test_the_script_prints_saves_and_attaches(tmp_path):
     assert {path.name for path in (tmp_path / "here").iterdir()} == figures | {"synthetic.json"}
     assert len(client.list_artifacts(parent, "analysis")) == len(figures) + 1
     content = json.loads((tmp_path / "here" / "synthetic.json").read_text())
-    assert content["study"] == "sinusoids" and content["claims"][0]["verdict"] == "held"
+    assert content["study"] == "sinusoids" and content["claims"][0]["verdict"] == "met"
 
 
 @pytest.mark.parametrize(
