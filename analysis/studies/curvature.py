@@ -39,7 +39,10 @@ def curvature(trials: list[Trial]) -> Findings:
 
 
 def curved_claims(label: str, kinds: dict[str, Trial]) -> list[Claim]:
-    """Return the claims that losses on curved inputs are higher than on each of the others, at about a tenth, half and all updates."""
+    """Return the claims that losses on curved inputs are higher than on each of the others.
+
+    At the recorded updates nearest to a tenth, half and all of them, untrained networks left out.
+    """
     claims = []
     for other, note in CONTROLS.items():
         if not {"curved", other} <= set(kinds):
