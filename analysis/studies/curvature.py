@@ -39,14 +39,17 @@ def curvature(trials: list[Trial]) -> Findings:
 
 
 def curved_claims(label: str, kinds: dict[str, Trial]) -> list[Claim]:
-    """Return the claims that losses on curved inputs are higher than on each of the others, at three updates."""
+    """Return the claims that losses on curved inputs are higher than on each of the others.
+
+    At the recorded updates nearest to a tenth, half and all of them, untrained networks left out.
+    """
     claims = []
     for other, note in CONTROLS.items():
         if not {"curved", other} <= set(kinds):
             continue
         pair = (kinds["curved"], kinds[other])
-        last = int(min(trial["steps"][-1] for trial in pair))
-        for step in sorted({last // 10, last // 2, last}):
+        steps = pair[0]["steps"][1:]  # recorded, but for the untrained networks
+        for step in sorted({int(steps[np.abs(steps - share * steps[-1]).argmin()]) for share in (0.1, 0.5, 1)}):
             losses = [at_step(trial["steps"], smooth(trial["loss"]), step) for trial in pair]
             name = f"ln(loss curved / loss {other}) at {step}"
             claims.append(judge(name, _log_ratio, *losses, trials=label, at_least=0, note=note))

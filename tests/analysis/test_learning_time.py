@@ -108,7 +108,7 @@ def test_of_fewer_than_five_runs_the_value_alone_is_judged():
 
 
 def test_the_order_of_means_is_that_of_trials_with_its_values_said():
-    values = [at + np.array([-0.5, 0, 0.5]) for at in (3.0, 1.0, 2.0)]
+    values = [at + size * np.array([-1, 0, 1]) for at, size in ((3.0, 0.1), (1.0, 9.0), (2.0, 5.0))]
     found = judge_order("rho", [4, 8, 16], values, trials="t", at_most=-0.4)
     assert found.statistic == pytest.approx(-0.5) and found.verdict == "met"
     assert found.note == "4: 3, 8: 1, 16: 2" and found.n == 3

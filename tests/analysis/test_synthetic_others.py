@@ -122,6 +122,10 @@ def test_curved_inputs_are_slower_where_planted_for_each_code_on_its_own(run):
     assert claim("ln(loss curved / loss flat) at 1000", "code 8").verdict == "not held"
     assert claim("ln(loss curved / loss scaled) at 1000", "code 32").statistic == pytest.approx(np.log(2 / 1.6))
     assert [axes.get_title() for axes in found.figures["curves"].axes] == ["code 8", "code 32"]
+    few = [curved(inputs, 8, 1.0) for inputs in ("curved", "flat")]  # recorded twice: untrained, and at the end
+    for trial in few:
+        trial.arrays.update(steps=STEPS[[0, -1]], loss=trial["loss"][:, [0, -1]])
+    assert [c.name for c in run("curvature", few)[0].claims] == ["ln(loss curved / loss flat) at 1000"]
     rows = [line.split() for line in found.tables[0].splitlines()[1:]]
     assert ["flat,", "code", "8", "0.80", "2.50", "-"] in rows and len(rows) == 5
     assert ["scaled,", "code", "32", "3.20", "2.50", "0.80"] in rows
