@@ -49,6 +49,7 @@ def best_steps(trial: Trial) -> np.ndarray:
 def noise_claims(noise: str, trial: Trial) -> list[Claim]:
     """Return the claims on the best update, on the noise left in high bins there, and on the order of bins."""
     best = trial["validation_loss"].argmin(axis=1)
+    passed = bool((best < len(trial["steps"]) - 1).all())
     spectrum, noised, pure = trial["spectrum"], trial["noised_spectrum"], trial["pure_spectrum"]
     at_best = spectrum[np.arange(len(best)), best]  # (runs, bins)
     high = slice(-max(1, round(TOP * spectrum.shape[2])), None)
@@ -72,7 +73,8 @@ def noise_claims(noise: str, trial: Trial) -> list[Claim]:
             left,
             trials=noise,
             at_most=0.25,
-            note="0: as the pure target, 1: as the noised one",
+            note="0: as the pure target, 1: as the noised one" if passed else "still falling at the end: train longer",
+            decidable=passed,
         ),
         judge("rho(bin, update at half the noised target)", order, half, trials=noise, at_least=0),
     ]

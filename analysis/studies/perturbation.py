@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from analysis.figures import HeatMap, Line, heat_maps
 from analysis.inference.claim import Claim, judge
-from analysis.inference.learning_time import first_reached, rank_correlation
+from analysis.inference.learning_time import first_reached, rank_correlation, smooth
 from analysis.studies.published import FIRST_BELOW, RATIO, authors, robustness_comparable
 from analysis.studies.sinusoids import (
     amplitude_figure,
@@ -18,6 +20,7 @@ from analysis.studies.sinusoids import (
 from analysis.studies.trial import Findings, Trial, as_columns, plain
 
 DELTA = 2.0  # the length of the step at which the claims are made
+LEARNED = 0.1  # the amplitude below which what is left of a frequency says nothing
 LEVELS = {0.9: "white", 0.5: "black"}  # of the ratio, with the colour of its line
 
 
@@ -55,16 +58,19 @@ def ratio_claims(trial: Trial) -> list[Claim]:
     if deltas[-1] < DELTA:
         return []
     there, high, label = at_delta(ratio, deltas, DELTA), k >= 10, trial.label
+    faint = int((smooth(trial["amplitude"])[:, -1].mean(axis=0) < LEARNED).sum())
+    said: dict[str, Any] = {"trials": label, "decidable": not faint}
+    said |= {"note": f"{faint} of {len(k)} frequencies were not learned"} if faint else {}
     claims = [
         judge(
             f"rho(k, r) at delta {DELTA:g}, k >= 10",
             lambda runs: rank_correlation(k[high], runs.mean(axis=0)[high]),
             there,
-            trials=label,
             at_most=-0.95,
+            **said,
         ),
-        judge(f"r({k[-1]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[-1], there, trials=label, at_most=0.5),
-        judge(f"r({k[0]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[0], there, trials=label, at_least=0.9),
+        judge(f"r({k[-1]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[-1], there, at_most=0.5, **said),
+        judge(f"r({k[0]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[0], there, at_least=0.9, **said),
     ]
     kept = int(np.isinf(first_below(ratio, deltas, 0.9)).sum())
     claims.append(
@@ -72,9 +78,8 @@ def ratio_claims(trial: Trial) -> list[Claim]:
             "rho(k, delta_0.9)",
             lambda runs: rank_correlation(k, first_below(runs, deltas, 0.9)),
             ratio,
-            trials=label,
             at_most=-0.9,
-            note=f"{kept} never fell below 0.9, tied at the end" if kept else "",
+            **({"note": f"{kept} never fell below 0.9, tied at the end" if kept else ""} | said),
         )
     )
     return claims

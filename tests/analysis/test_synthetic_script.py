@@ -1,9 +1,7 @@
 """The script on a store: what it prints, saves and attaches; arrays from records; refusals in one line."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,7 @@ from mlflow import MlflowClient
 
 from analysis.records import RecordError, load_arrays
 from analysis.studies.trial import Trial
-
-SCRIPT = Path(__file__).parents[2] / "analysis" / "synthetic.py"
+from analysis.synthetic import main
 
 
 def baseline():
@@ -48,20 +45,35 @@ def fill(folder, trials, study="sinusoids"):
     return client, parent, ids
 
 
-def call(folder, *arguments):
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], cwd=folder, capture_output=True, text=True)
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Return a function that runs the script in the folder ; it returns exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        capsys.readouterr()  # what making the store said
+        uri = f"sqlite:///{tmp_path}/mlflow.db"  # MLflow keeps the store of a relative one
+        monkeypatch.setattr(sys, "argv", ["synthetic.py", "--tracking-uri", uri, *arguments])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
 
 
-def test_the_script_prints_saves_and_attaches(tmp_path):
+def test_the_script_prints_saves_and_attaches(tmp_path, call):
     client, parent, (run_id,) = fill(tmp_path, [baseline()])
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert load_arrays(run_id, tracking_uri=uri)["epoch"] == 10_000
     assert load_arrays(run_id, tracking_uri=uri, epoch=100)["epoch"] == 100
     with pytest.raises(RecordError, match="no arrays at epoch 7; there are: 100, 10000"):
         load_arrays(run_id, tracking_uri=uri, epoch=7)
-    done = call(tmp_path, "--experiment", "made", "--out", "here")
-    assert done.returncode == 0, done.stderr
-    assert "made1 of sinusoids: 1 trials" in done.stdout and "rho(k, T_0.5)" in done.stdout and ">= 0.94" in done.stdout
+    status, said, error = call("--experiment", "made", "--out", "here")
+    assert status == 0, error
+    assert "made1 of sinusoids: 1 trials" in said and "rho(k, T_0.5)" in said and ">= 0.94" in said
     figures = {f"{n}.{e}" for n in ("amplitudes", "curves", "functions", "spectral_norms") for e in ("png", "svg")}
     assert {path.name for path in (tmp_path / "here").iterdir()} == figures | {"synthetic.json"}
     assert len(client.list_artifacts(parent, "analysis")) == len(figures) + 1
@@ -77,10 +89,10 @@ def test_the_script_prints_saves_and_attaches(tmp_path):
         ("sinusoids", "amplitude", "made", "error: trial 'baseline' has no array 'amplitude'"),
     ],
 )
-def test_what_cannot_be_analysed_is_one_line_and_status_2(tmp_path, study, lost, experiment, said):
+def test_what_cannot_be_analysed_is_one_line_and_status_2(tmp_path, call, study, lost, experiment, said):
     trial = baseline()
     trial.arrays.pop(lost, None)
     fill(tmp_path, [trial], study)
-    done = call(tmp_path, "--experiment", experiment)
-    assert done.returncode == 2 and done.stderr.startswith(said) and done.stderr.count("\n") == 1, done.stderr
+    status, _, error = call("--experiment", experiment)
+    assert status == 2 and error.startswith(said) and error.count("\n") == 1, error
     assert not (tmp_path / "figures").exists()
