@@ -61,6 +61,7 @@ def test_flags_of_settings_that_a_study_has_not_are_refused():
     assert plan("curvature", dataset="mnist", preset="quick").base.dataset == "mnist"
 
 
+@pytest.mark.slow
 def test_a_sweep_keeps_the_curves_of_every_run_and_no_more_trials_run_at_once_than_asked(ray_with_two_gpus, tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     options = Options(
