@@ -28,9 +28,10 @@ def neighbours(trials: list[Trial]) -> Findings:
 
 
 def high_share(spectrum: np.ndarray) -> np.ndarray:
-    """Return the share of the upper half of radii in spectrum (..., R), the constant left out: (...)."""
-    half = spectrum.shape[-1] // 2
-    return spectrum[..., half:].sum(axis=-1) / spectrum[..., 1:].sum(axis=-1)
+    """Return the share of the upper half of radii in spectrum (..., R), the constant left out: (...); NaN of none."""
+    spectrum = np.asarray(spectrum, dtype=float)
+    varying, upper = spectrum[..., 1:].sum(axis=-1), spectrum[..., spectrum.shape[-1] // 2 :].sum(axis=-1)
+    return np.divide(upper, varying, out=np.full_like(varying, np.nan), where=varying > 0)
 
 
 def spectrum_claims(label: str, trial: Trial) -> list[Claim]:
@@ -39,7 +40,7 @@ def spectrum_claims(label: str, trial: Trial) -> list[Claim]:
 
     def log_ratio(runs: np.ndarray) -> float:
         means = runs.mean(axis=0)
-        return float(np.log(means[0] / means[1:].min()))
+        return float(np.log(means[0] / np.nanmin(means[1:])))  # a constant map has no share
 
     name = "ln(high-frequency share / least of the neighbours')"
     claims = [judge(name, log_ratio, np.column_stack([network, others]), trials=label, at_most=0)]

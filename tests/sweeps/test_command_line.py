@@ -20,7 +20,7 @@ def call(folder, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model", "vgg"], "error: unknown model 'vgg'; known: small_cnn, resnet18, wrn_16_4, "),
+        (["--model", "vgg"], "error: unknown model 'vgg'; known: small_cnn, resnet18, resnet20, "),
         (["--preset", "x"], "error: unknown preset 'x'; known: paper, gpu, laptop, quick\n"),
         (["--quick", "--tracking-uri", "http://127.0.0.1:9"], "error: --tracking-uri http://127.0.0.1:9: no server"),
         (["--quick", "--tracking-uri", "mlruns"], "error: --tracking-uri mlruns: expected sqlite:///FILE"),
