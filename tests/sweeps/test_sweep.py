@@ -117,6 +117,7 @@ def test_records_are_a_row_per_trial_and_epoch_with_typed_settings(swept):
         load_records("tiny", tracking_uri=f"sqlite:///{swept}/none.db")
 
 
+@pytest.mark.slow
 def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_anew(tmp_path, capsys):
     one = {"gpus_per_trial": 0.0}
     store = f"sqlite:///{tmp_path}/mlflow.db"
