@@ -65,6 +65,13 @@ def test_the_index_splits_the_targets_variance_in_halves_also_within_a_bin():
     assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_between_the_halves_of_a_target_of_two_waves_frequencies_are_high():
+    z, shifts = grid(64), torch.linspace(0, 6, 40, dtype=torch.float64)
+    waves = [torch.sin(2 * torch.pi * k * z + shifts[:, None]) for k in (3, 9, 6)]
+    target = waves[0] + waves[1]
+    assert spectral_bias(target - waves[2], target).numpy() == pytest.approx(1)
+
+
 def test_splines_are_scipys_on_the_grid_of_a_kan_layer():
     x = torch.linspace(-1.9, 1.9, 77)
     found = splines(x.view(1, 77, 1)).view(77, KAN_INTERVALS + 4)[:, 1:].numpy()
