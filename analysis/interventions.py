@@ -10,32 +10,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import pandas as pd
 import tyro
 
 from analysis.inference import Association, kendall_tau, spearman
+from analysis.options import Options
 
 ACCURACY = "generalization/test_accuracy"
 KINDS = ("frequency/within_class", "frequency/between_class")
 FEWEST = 5  # trials: below that a rank correlation says nothing
-
-
-@dataclass(frozen=True)
-class Options:
-    experiment: Annotated[str, tyro.conf.arg(metavar="NAME")]
-    """MLflow experiment that holds the sweep."""
-    sweep: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
-    """Which sweep, by the beginning of its id; default the latest. Only its finished trials are analysed."""
-    tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
-    """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for interventions.png, .svg and .json; default figures/EXPERIMENT."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +86,7 @@ def main() -> None:
     from analysis.figures import interventions_figure, save  # matplotlib and mlflow only past --help
     from analysis.records import RecordError, attach, load_records
 
-    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    folder = options.out or Path("figures") / options.experiment.replace("/", "_")
+    uri, folder = options.uri, options.folder
     try:
         records = load_records(options.experiment, tracking_uri=uri, sweep=options.sweep)
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,28 +9,14 @@ number with its 95% interval over runs, and whether the claim held.
 from __future__ import annotations
 
 import json
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 import tyro
 
+from analysis.options import Options
 from analysis.studies import STUDIES
-
-
-@dataclass(frozen=True)
-class Options:
-    experiment: Annotated[str, tyro.conf.arg(metavar="NAME")]
-    """MLflow experiment that holds the sweep."""
-    sweep: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
-    """Which sweep, by the beginning of its id; default the latest. Only its finished trials are analysed."""
-    tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
-    """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for the figures (.png, .svg) and synthetic.json; default figures/EXPERIMENT."""
 
 
 def main() -> None:
@@ -42,8 +28,7 @@ def main() -> None:
     from analysis.studies.trial import Findings, StudyError
     from specbias.registry import load
 
-    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    folder = options.out or Path("figures") / options.experiment.replace("/", "_")
+    uri, folder = options.uri, options.folder
     try:
         records = load_records(options.experiment, tracking_uri=uri, sweep=options.sweep)
         study = records.table["study"].iloc[0]

@@ -1,6 +1,5 @@
 """Can a trial with these settings run at all? Answered from the registries, and a teacher's file: no torch, no data."""
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from specbias.config import NOISE_TYPES, TrialConfig
 from specbias.data import DATASETS
 from specbias.models import look_up_model
 from specbias.registry import look_up
-from specbias.settings import Clash, SettingError
+from specbias.settings import Clash, SettingError, file_identity
 
 # Which types of label noise use a setting of it.
 NOISE_SETTINGS = {
@@ -92,7 +91,7 @@ def find_teacher(place: str) -> tuple[Path, str]:
         folder = path if path.is_dir() else path.parent
         if (path.is_dir() or path.name == "weights.pt") and (folder / "state.json").is_file():
             return folder, saved_record(folder)["trial_id"]
-        return path, hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return path, file_identity(path)
     except IsADirectoryError:
         said = "no trial was saved to that folder, it has no state.json; or name a file of weights"
     except (OSError, RuntimeError):

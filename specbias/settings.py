@@ -8,6 +8,12 @@ import json
 import types
 import typing
 from dataclasses import dataclass
+from pathlib import Path
+
+
+def file_identity(file: Path) -> str:
+    """Return the identity of a file: 12 hex digits of the SHA-256 of what is in it; OSError if it cannot be read."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 class SettingError(ValueError):

@@ -14,7 +14,6 @@ Cost: with the papers' 200 pairs 843,134 forward passes per network on CIFAR-10,
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -25,7 +24,7 @@ import tyro
 
 from specbias.config import NetworkConfig
 from specbias.data import DATASETS
-from specbias.settings import SettingError
+from specbias.settings import SettingError, file_identity
 from sweeps.service.command_line import Options
 from sweeps.service.study import Preset, Settings, Study
 
@@ -109,7 +108,7 @@ def complete(config: ListedNetwork) -> ListedNetwork:
     if config.checkpoint is None:
         return config
     try:
-        weights = hashlib.sha256(Path(config.checkpoint).read_bytes()).hexdigest()[:12]
+        weights = file_identity(Path(config.checkpoint))
     except OSError as error:
         raise SettingError(f"checkpoint={config.checkpoint}: {error.strerror or error}") from None
     return replace(config, weights=weights)

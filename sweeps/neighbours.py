@@ -10,16 +10,13 @@ of the network's map of the plane decays fastest; and more petals, which help th
 """
 
 from specbias.synthetic.config import NeighboursConfig
+from sweeps.classification import PRESETS as CLASSIFICATION
 from sweeps.classification import cells
 from sweeps.service.study import Preset
 from sweeps.sinusoids import synthetic_study
 
 PRESETS = {
-    "paper": Preset(
-        {"steps": 10_000, "runs": 2},
-        lambda base: {},
-        lambda base, options: cells((50, 100, 150, 200, 250, 300, 350, 400), tuple(range(0, 21, 2))),
-    ),
+    "paper": CLASSIFICATION["paper"],
     "laptop": Preset(
         {"steps": 2_000, "runs": 2}, lambda base: {}, lambda base, options: cells((50, 150, 300), (0, 10, 20))
     ),

@@ -43,11 +43,9 @@ def main(arguments: list[str]) -> None:
 
 def _command(config_class: type[Settings]) -> type:
     """Return the flags of an experiment: its settings, not yet checked (tyro has words of its own), and the files."""
-    source = {
-        "__module__": config_class.__module__,
-        "__qualname__": config_class.__qualname__,
-    }  # of comments
-    unchecked = type(config_class.__name__, (config_class,), {"__post_init__": lambda self: None} | source)
+    # tyro reads the comments beside the fields where this says that the class is written
+    place = {"__module__": config_class.__module__, "__qualname__": config_class.__qualname__}
+    unchecked = type(config_class.__name__, (config_class,), {"__post_init__": lambda self: None} | place)
     arg, default = tyro.conf.arg, dataclasses.field
     fields: list[Any] = [
         ("config", tyro.conf.OmitArgPrefixes[unchecked]),  # type: ignore[misc, valid-type]

@@ -1,6 +1,6 @@
 """How near is training many small networks as one to the limit, this machine's matrix products? Ratios, from one run.
 
-  python tests/benchmarks/synthetic.py      sums of sines at the paper's size, about 3 minutes on 2 cores
+  python tests/benchmarks/synthetic.py      sums of sines at the paper's size, half a minute on 2 cores
   python tests/benchmarks/synthetic.py --smoke
 
 A run-update is one update of one run: 315 MFLOP at 200 samples. `packed` is the trial's own loop; `one by one` takes

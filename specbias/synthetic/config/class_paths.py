@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from specbias.settings import SettingError, Settings
+from specbias.settings import SettingError, Settings, file_identity
 from specbias.synthetic.config.runs import FINITE
 
 
@@ -83,7 +82,7 @@ class ClassPathsConfig(Settings):
             )
         try:
             file = Path(self.checkpoint).expanduser().resolve()
-            found = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+            found = file_identity(file)
         except OSError as error:
             raise SettingError(f"checkpoint={self.checkpoint}: {error.strerror or error}") from None
         if self.weights not in (None, found):
