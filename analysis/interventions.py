@@ -8,16 +8,19 @@ with within-class and between-class function frequency, over all trials and per 
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import tyro
 
 from analysis.inference import Association, kendall_tau, spearman
 from analysis.options import Options
+
+if TYPE_CHECKING:
+    from analysis.findings import Findings
+    from analysis.table import Records
 
 ACCURACY = "generalization/test_accuracy"
 KINDS = ("frequency/within_class", "frequency/between_class")
@@ -80,59 +83,23 @@ def _said(found: Association) -> str:
     return f"{found.statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
+def interventions(records: Records) -> Findings:
+    """Return the associations, overall and per intervention, and the figure."""
+    from analysis.figures import interventions_figure
+    from analysis.findings import Findings
+
+    records.need(ACCURACY, *KINDS)
+    rows = associations(records.last)
+    figure = interventions_figure(records.table)
+    return Findings(tables=[as_text(rows)], figures={"interventions": figure}, numbers={"associations": rows})
+
+
 def main() -> None:
     """Print the table, save the figure and its numbers, and attach them to the sweep's parent run."""
     options = tyro.cli(Options, description=__doc__)
-    from analysis.figures import interventions_figure, save  # matplotlib and mlflow only past --help
-    from analysis.records import RecordError, attach, load_records
+    from analysis.findings import publish  # matplotlib and mlflow only past --help
 
-    uri, folder = options.uri, options.folder
-    try:
-        records = load_records(options.experiment, tracking_uri=uri, sweep=options.sweep)
-        folder.mkdir(parents=True, exist_ok=True)
-    except (RecordError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    if missing := [metric for metric in (ACCURACY, *KINDS) if metric not in records.metrics]:
-        print(f"error: the trials of {options.experiment} have no {', '.join(missing)}", file=sys.stderr)
-        sys.exit(2)
-    last = records.table.sort_values("epoch").groupby("trial_id").tail(1)
-    rows = associations(last)
-    print(f"{options.experiment}, sweep {records.sweep_id}: {len(last)} trials at their last epoch")
-    print("test accuracy with function frequency; 95% bootstrap intervals over trials; an intervention's trials are")
-    print("taken with the baseline's")
-    if records.other_sweeps:
-        print(f"other sweeps here, for --sweep: {', '.join(records.other_sweeps)}")
-    if records.left_out:
-        print("left out: " + ", ".join(f"{count} {why}" for why, count in records.left_out.items()))
-    print("\n" + as_text(rows) + "\n")
-
-    paths = save(interventions_figure(records.table), folder, "interventions")
-    paths.append(folder / "interventions.json")
-    content = {"sweep_id": records.sweep_id, **_as_json(rows, last), "left_out": records.left_out}
-    paths[-1].write_text(json.dumps(content, indent=1, allow_nan=False))
-    attach(records.parent_run_id, paths, tracking_uri=uri)
-    print("saved, and attached to the parent run:\n" + "\n".join(f"  {path}" for path in paths))
-
-
-def _as_json(rows: list[Row], last: pd.DataFrame) -> dict:
-    def numbers(found: Association) -> dict:
-        values = (found.statistic, *found.interval)
-        statistic, *interval = (value if math.isfinite(value) else None for value in values)  # JSON has no NaN
-        return {"statistic": statistic, "interval": interval}
-
-    named = [
-        {"trials": row.trials, "n": row.n}
-        | {
-            f"{method}/{kind}": numbers(found[kind])
-            for method, found in (("spearman", row.spearman), ("kendall_tau_b", row.kendall))
-            if found is not None
-            for kind in KINDS
-        }
-        for row in rows
-    ]
-    columns = ["trial_id", "label", "intervention", "epoch", ACCURACY, *KINDS]
-    return {"associations": named, "trials": last[columns].to_dict("records")}
+    publish("interventions", interventions, options)
 
 
 if __name__ == "__main__":

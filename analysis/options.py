@@ -1,4 +1,4 @@
-"""Which sweep is analysed, and where do the results go? What every analysis script is told on its command line."""
+"""Which records are analysed, and where do the results go? What every analysis script is told on its command line."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Annotated
 
 import tyro
 
+FOLDER = "figures"  # of all results, below the current one
+
 
 @dataclass(frozen=True)
 class Options:
-    experiment: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    experiment: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """MLflow experiment that holds the sweep."""
+    records: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """Instead of an experiment, a file of records (.csv) that analysis/export.py wrote."""
     sweep: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
     """Which sweep, by the beginning of its id; default the latest. Only its finished trials are analysed."""
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/EXPERIMENT."""
+    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME."""
 
     @property
     def uri(self) -> str:
@@ -29,4 +33,5 @@ class Options:
     @property
     def folder(self) -> Path:
         """Where the results go."""
-        return self.out or Path("figures") / self.experiment.replace("/", "_")
+        name = self.experiment or (self.records.stem if self.records else "")
+        return self.out or Path(FOLDER) / name.replace("/", "_")

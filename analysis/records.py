@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import math
 import os
+import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -18,58 +19,63 @@ import pandas as pd  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Run  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.utils.rest_utils import http_request, verify_rest_response  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
+from analysis.options import Options  # noqa: E402
+from analysis.table import RecordError, Records, normal, read_records, value_of  # noqa: E402
 
-class RecordError(ValueError):
-    """The records asked for are not there: one line that says what was looked for and what there is."""
+TOGETHER = 100  # runs whose curves one request brings, the most that MLflow's server gives
+POINTS = 25_000  # and the most points
 
 
-class Records(NamedTuple):
-    """The finished trials of one sweep: a row per (trial, epoch), and what was left out.
-
-    Columns of `table`: trial_id, run_id, label, study, intervention (the one setting that differs from the
-    sweep's baseline, "several settings", or "baseline"), search, epoch, every setting under its own name, every metric.
-    """
-
-    table: pd.DataFrame
-    metrics: list[str]  # the columns that are metrics
-    left_out: dict[str, int]  # why not -> number of the sweep's trials without a place in the table
-    sweep_id: str
-    parent_run_id: str  # to attach results to
-    other_sweeps: list[str]  # in the same experiment
+def open_records(options: Options) -> Records:
+    """Return the records that the command line asks for; RecordError if they are not there."""
+    if (options.experiment is None) == (options.records is None):
+        raise RecordError("give --experiment NAME, or --records FILE: one of the two")
+    if options.records is not None:
+        return read_records(options.records)
+    assert options.experiment is not None
+    return load_records(options.experiment, tracking_uri=options.uri, sweep=options.sweep)
 
 
 def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None) -> Records:
     """Read one sweep of an MLflow experiment: the one whose id begins with `sweep`, by default the latest.
 
     Sweeps are not mixed: they may differ in data, baseline and search. A trial that the sweep reused is read where it
-    was run; one that was run twice counts once, the sweep's own run or else the newest. Raises RecordError, in one
+    was run; one that was run twice counts once, the sweep's own run or else the newest. It takes one request per 1,000
+    runs, one for the sweep's list, and one per metric and 100 trials. Raises RecordError, in one
     line that says what there is, if the store, the experiment, the sweep or a finished trial is not there.
     """
     try:
         client = _client(tracking_uri)
         runs = _runs(client, experiment, tracking_uri)
         parent, others = _choose(runs, experiment, sweep)
-        parent_id = parent.info.run_id
-        trials = json.loads(Path(client.download_artifacts(parent_id, "sweep.json")).read_text())["trials"]
+        parent_id, tags = parent.info.run_id, parent.data.tags
+        listed = json.loads(Path(client.download_artifacts(parent_id, "sweep.json")).read_text())["trials"]
+        found = {trial["trial_id"]: run for trial, run in _pick(listed, runs, parent_id)}
+        finished = [run for run in found.values() if _outcome(run) == "finished"]
+        curves = _curves(client, finished)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
 
-    rows, left_out = [], Counter[str]()
-    for trial in trials:
-        own = [run for run in runs if run.data.tags.get("specbias.trial_id") == trial["trial_id"]]
-        own.sort(key=lambda run: run.data.tags["mlflow.parentRunId"] != parent_id)  # the sweep's first, else newest
-        finished = [run for run in own if run.data.tags.get("specbias.outcome") == "finished"]
-        if finished:
-            rows += _rows(client, finished[0], trial, parent)
-        else:
-            left_out[own[0].data.tags.get("specbias.outcome", "running") if own else "not started"] += 1
+    rows, trials = [], []
+    for trial in listed:
+        run = found.get(trial["trial_id"])
+        outcome = _outcome(run) if run else "not started"
+        failure = run.data.tags.get("specbias.failure", "") if run else ""
+        trials.append(trial | {"outcome": outcome, "failure": failure, "run_id": run.info.run_id if run else ""})
+        if run and outcome == "finished":
+            by_epoch = curves[run.info.run_id]
+            fixed = _fixed(trial, run, tags)
+            rows += [{**fixed, "epoch": epoch, **by_epoch[epoch]} for epoch in sorted(by_epoch)]
     if not rows:
-        raise RecordError(f"sweep {parent.data.tags['specbias.sweep_id']} of {experiment!r} has no finished trial")
-    table = pd.DataFrame(rows)
-    metrics = [column for column in table.columns if "/" in column]
-    return Records(table, metrics, dict(left_out), parent.data.tags["specbias.sweep_id"], parent_id, others)
+        raise RecordError(f"sweep {tags['specbias.sweep_id']} of {experiment!r} has no finished trial")
+    left_out = Counter(trial["outcome"] for trial in trials if trial["outcome"] != "finished")
+    about = {**tags, **parent.data.params, "experiment_id": parent.info.experiment_id}
+    return Records(
+        normal(pd.DataFrame(rows)), dict(left_out), experiment, tracking_uri, parent_id, others, trials, about
+    )
 
 
 def load_arrays(run_id: str, *, tracking_uri: str, epoch: int | None = None) -> dict[str, np.ndarray]:
@@ -89,10 +95,29 @@ def load_arrays(run_id: str, *, tracking_uri: str, epoch: int | None = None) -> 
         raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
 
 
-def attach(run_id: str, files: list[Path], *, tracking_uri: str) -> None:
-    """Put files onto a run as artifacts under `analysis/`; the one thing this package writes."""
-    for file in files:
-        MlflowClient(tracking_uri=tracking_uri).log_artifact(run_id, str(file), "analysis")
+def last_arrays(records: Records) -> Iterator[tuple[pd.Series, dict[str, np.ndarray]]]:
+    """Yield every trial's last row and the arrays of that measurement, one trial in memory at a time."""
+    if records.uri is None:
+        raise RecordError(f"{records.source} is a file of scalars: what needs arrays is read with --experiment")
+    for _, row in records.last.iterrows():
+        yield row, load_arrays(row["run_id"], tracking_uri=records.uri)
+
+
+def attach(records: Records, files: list[Path]) -> bool:
+    """Put files onto the sweep's parent run as artifacts under `analysis/`, the one thing this package writes.
+
+    False where there is no such run, or it cannot be written to, which is said.
+    """
+    if records.uri is None or records.parent_run_id is None:
+        return False
+    client = MlflowClient(tracking_uri=records.uri)
+    try:
+        for file in files:
+            client.log_artifact(records.parent_run_id, str(file), "analysis")
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        print(f"not attached to the parent run: {str(error).splitlines()[0]}", file=sys.stderr)
+        return False
+    return True
 
 
 def _client(tracking_uri: str) -> MlflowClient:
@@ -128,26 +153,62 @@ def _choose(runs: list[Run], experiment: str, sweep: str | None) -> tuple[Run, l
     return chosen[0], [i for i in ids if i != chosen[0].data.tags["specbias.sweep_id"]]
 
 
-def _rows(client: MlflowClient, run: Run, trial: dict, parent: Run) -> list[dict]:
-    fixed = {
+def _pick(listed: list[dict], runs: list[Run], parent_id: str) -> Iterator[tuple[dict, Run]]:
+    """Yield each trial of the list with its run: a finished one before others, the sweep's own before the newest."""
+    by_trial: dict[str, list[Run]] = {}
+    for run in runs:
+        by_trial.setdefault(run.data.tags.get("specbias.trial_id", ""), []).append(run)
+    for trial in listed:
+        own = by_trial.get(trial["trial_id"], [])
+        own.sort(key=lambda run: (_outcome(run) != "finished", run.data.tags["mlflow.parentRunId"] != parent_id))
+        if own:
+            yield trial, own[0]
+
+
+def _outcome(run: Run) -> str:
+    return run.data.tags.get("specbias.outcome", "running")
+
+
+def _curves(client: MlflowClient, runs: list[Run]) -> dict[str, dict[int, dict[str, float]]]:
+    """Return run id -> epoch -> metric -> its value, the one logged last."""
+    found: dict[str, dict[int, dict[str, float]]] = {run.info.run_id: {} for run in runs}
+    for key in sorted({key for run in runs for key in run.data.metrics}):
+        with_it = [run.info.run_id for run in runs if key in run.data.metrics]
+        for start in range(0, len(with_it), TOGETHER):
+            for run_id, epoch, value in _history(client, with_it[start : start + TOGETHER], key):
+                finite = value if abs(value) < sys.float_info.max else math.nan  # MLflow stores infinity as that
+                found[run_id].setdefault(epoch, {})[key] = finite
+    return found
+
+
+def _history(client: MlflowClient, run_ids: list[str], key: str) -> list[tuple[str, int, float]]:
+    """Return (run id, step, value) of one metric of many runs, oldest first: what MLflow's own charts are drawn from.
+
+    MlflowClient itself has only a request per run and metric, 20,000 for 1,000 trials of 20 metrics.
+    """
+    store = client._tracking_client.store
+    if hasattr(store, "get_metric_history_bulk"):  # a data base
+        points = store.get_metric_history_bulk(run_ids, key, POINTS)
+        found = [(each.run_id, each.step, each.value) for each in points]
+    else:  # a server
+        path = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+        asked = {"run_id": run_ids, "metric_key": key, "max_results": POINTS}
+        answer = verify_rest_response(http_request(store.get_host_creds(), path, "GET", params=asked), path).json()
+        found = [(each["run_id"], int(each["step"]), float(each["value"])) for each in answer["metrics"]]
+    if len(found) < POINTS or len(run_ids) == 1:
+        return found
+    half = len(run_ids) // 2
+    return _history(client, run_ids[:half], key) + _history(client, run_ids[half:], key)
+
+
+def _fixed(trial: dict, run: Run, tags: dict[str, str]) -> dict[str, object]:
+    return {
+        "sweep_id": tags["specbias.sweep_id"],
         "trial_id": trial["trial_id"],
         "run_id": run.info.run_id,
         "label": trial["label"],
-        "study": parent.data.tags["specbias.study"],
+        "study": tags["specbias.study"],
         "intervention": trial["intervention"],
-        "search": parent.data.tags["specbias.search"],
-        **{name: text if name.endswith("_id") else _value(text) for name, text in run.data.params.items()},
+        "search": tags["specbias.search"],
+        **{name: text if name.endswith("_id") else value_of(text) for name, text in run.data.params.items()},
     }
-    by_epoch: dict[int, dict] = {}
-    for key in run.data.metrics:
-        for metric in client.get_metric_history(run.info.run_id, key):
-            by_epoch.setdefault(metric.step, {})[key] = metric.value
-    return [{**fixed, "epoch": epoch, **by_epoch[epoch]} for epoch in sorted(by_epoch)]
-
-
-def _value(text: str) -> object:
-    """Return what a setting's text says: a number, bool, None or list, else the text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

@@ -1,12 +1,12 @@
 """How do results look? Results in, figures out: the one place that draws."""
 
 from analysis.figures.images import ImageRow, image_rows
-from analysis.figures.interventions import LABELS, curves, interventions_figure, scatter
-from analysis.figures.look import LOOK, save
+from analysis.figures.interventions import curves, interventions_figure, legend, scatter
+from analysis.figures.labels import label
+from analysis.figures.look import LOOK, save, style, styles
 from analysis.figures.panels import HeatMap, Line, Lines, Square, heat_maps, line_panels, squares
 
 __all__ = [
-    "LABELS",
     "LOOK",
     "HeatMap",
     "ImageRow",
@@ -17,8 +17,12 @@ __all__ = [
     "heat_maps",
     "image_rows",
     "interventions_figure",
+    "label",
+    "legend",
     "line_panels",
     "save",
     "scatter",
     "squares",
+    "style",
+    "styles",
 ]

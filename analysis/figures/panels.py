@@ -13,7 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.figures.look import LOOK
+from analysis.figures.look import LOOK, Style, style
 
 CHARACTERS = 30  # of a heat map's ticks that fit below it at full size
 
@@ -86,14 +86,17 @@ def line_panels(
 ) -> Figure:
     """Draw the panels with one legend, titled so; a label has one colour in all, on a scale if they are ordered."""
     labels = list(dict.fromkeys(line.label for panel in panels for line in panel.lines if line.colour is None))
-    palette = plt.get_cmap("viridis" if ordered else "tab10" if len(labels) <= 10 else "tab20")
-    spaced = np.linspace(0, 0.9, len(labels)) if ordered else np.arange(len(labels))
-    colours = {label: palette(place) for label, place in zip(labels, spaced, strict=True)}
+    scale = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(labels)))
+    looks = {label: style(place) for place, label in enumerate(labels)}
+    if ordered:
+        looks = {
+            label: look._replace(colour=scale[place], dash="-") for place, (label, look) in enumerate(looks.items())
+        }
     with plt.rc_context(LOOK):
         figure, places = _grid(len(panels), size, columns)
         for panel, axes in zip(panels, places, strict=True):
             for line in panel.lines:
-                _line(axes, line, colours)
+                _line(axes, line, looks)
             axes.set(xlabel=panel.x, ylabel=panel.y)
             _title(axes, panel.title, size[0])
             if "x" in panel.log:
@@ -173,9 +176,10 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     return np.concatenate([centres[:1], (centres[1:] + centres[:-1]) / 2, centres[-1:]])
 
 
-def _line(axes: Axes, line: Line, colours: dict[str, Any]) -> None:
-    colour = colours[line.label] if line.colour is None else line.colour
-    axes.plot(line.x, line.y, line.style, color=colour, label=line.label, linewidth=1.2, markersize=4)
+def _line(axes: Axes, line: Line, looks: dict[str, Style]) -> None:
+    colour = looks[line.label].colour if line.colour is None else line.colour
+    dash = looks[line.label].dash if line.colour is None and line.style == "-" else line.style
+    axes.plot(line.x, line.y, dash, color=colour, label=line.label, linewidth=1.2, markersize=4)
     if line.spread is not None:
         axes.fill_between(line.x, line.y - line.spread, line.y + line.spread, color=colour, alpha=0.2, linewidth=0)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import ImageRow, Line, Lines, image_rows, line_panels
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge
 from analysis.inference.resampling import no_interval, over_pairs
-from analysis.studies.trial import Findings, Trial, plain
+from analysis.studies.trial import Trial
 
 KINDS = {"": "path", "_straight": "straight line"}  # what the names of arrays end in
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.figures import HeatMap, Square, heat_maps, squares
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import rank_correlation, smooth
-from analysis.studies.trial import Findings, Trial, by_settings, plain
+from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("petals", "frequency")
 EXTENT = 1.6  # of the square that functions are drawn on

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import Lines, line_panels
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import at_step, smooth
 from analysis.studies.sinusoids import lines_of
-from analysis.studies.trial import Findings, Trial, as_columns, by_settings, plain
+from analysis.studies.trial import Trial, as_columns, by_settings
 
 KEYS = ("code", "inputs")
 CONTROLS = {  # what curved inputs are compared with

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import Line, Lines, line_panels
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge, judge_order
 from analysis.studies.sinusoids import lines_of
-from analysis.studies.trial import Findings, Trial, by_settings, plain
+from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("noise_frequency", "noise_strength")
 JUDGED = 1.0  # the strength of the noise at which the order of the best losses is claimed

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import Line, Lines, line_panels
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import first_reached, rank_correlation
 from analysis.studies.sinusoids import lines_of
-from analysis.studies.trial import Findings, Trial, by_settings, plain
+from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("noise",)
 TOP = 0.2  # the share of bins that counts as high

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.findings import Findings
 from analysis.inference.claim import Claim, judge, judge_order
 from analysis.inference.learning_time import at_step, rank_correlation, smooth
 from analysis.studies.sinusoids import (
@@ -14,7 +15,7 @@ from analysis.studies.sinusoids import (
     learning_numbers,
     learning_times,
 )
-from analysis.studies.trial import Findings, Trial, by_settings
+from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("petals",)
 

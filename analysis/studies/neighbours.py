@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import Line, Lines, Square, line_panels, squares
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge, judge_order
 from analysis.studies.classification import EXTENT
-from analysis.studies.trial import Findings, Trial, by_settings, plain
+from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("petals", "frequency")
 

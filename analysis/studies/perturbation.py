@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.figures import HeatMap, Line, heat_maps
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import first_reached, rank_correlation, smooth
 from analysis.studies.published import FIRST_BELOW, RATIO, authors, robustness_comparable
@@ -17,7 +18,7 @@ from analysis.studies.sinusoids import (
     learning_numbers,
     titled,
 )
-from analysis.studies.trial import Findings, Trial, as_columns, plain
+from analysis.studies.trial import Trial, as_columns
 
 DELTA = 2.0  # the length of the step at which the claims are made
 LEARNED = 0.1  # the amplitude below which what is left of a frequency says nothing

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.figures import HeatMap, Line, Lines, heat_maps, line_panels
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge
 from analysis.inference.learning_time import at_step, first_reached, highest_correlation, rank_correlation, smooth
 from analysis.studies.published import AMPLITUDE, agreement, comparable
-from analysis.studies.trial import Findings, Trial, as_columns, plain
+from analysis.studies.trial import Trial, as_columns
 
 FIXED = (1_000, 10_000, 40_000)  # updates at which the order of frequencies is looked at, where trained so long
 EARLY = 1_000  # the update from which the order at a fixed update is claimed

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from analysis.figures import HeatMap, Line, Lines, heat_maps, line_panels
+from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge, judge_order
 from analysis.inference.learning_time import smooth
-from analysis.studies.trial import Findings, Trial, by_settings, plain
+from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("depth", "width", "weight_clip")
 RISING = {"depth": 0.8, "width": None, "weight_clip": 0.8}  # criteria of their order; the paper sees little from width

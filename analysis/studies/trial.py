@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from analysis.inference.claim import Claim
+from analysis.table import RecordError
 
 BY_RUN = {  # arrays that have the runs first, beside curves
     *("targets", "majority_share", "noised_spectrum", "pure_spectrum"),  # targets where they are (runs, N)
@@ -17,7 +16,7 @@ BY_RUN = {  # arrays that have the runs first, beside curves
 }
 
 
-class StudyError(ValueError):
+class StudyError(RecordError):
     """These trials cannot be analysed: one line that says what is missing or does not fit."""
 
 
@@ -48,16 +47,6 @@ class Trial:
         if name not in self.settings:
             raise StudyError(f"trial {self.label!r} has no setting {name!r}")
         return self.settings[name]
-
-
-@dataclass
-class Findings:
-    """What a study found."""
-
-    claims: list[Claim] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)  # name of the file -> matplotlib's figure
-    tables: list[str] = field(default_factory=list)  # for people
-    numbers: dict[str, Any] = field(default_factory=dict)  # for JSON
 
 
 def by_settings(trials: list[Trial], *names: str) -> dict[Any, Trial]:
@@ -94,8 +83,3 @@ def as_columns(rows: list[tuple]) -> str:
         "  " + name.ljust(first) + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, others, strict=True))
         for name, *cells in said
     )
-
-
-def plain(values: np.ndarray) -> list:
-    """Return an array for JSON, which has no NaN and no infinity: those are None."""
-    return [plain(v) if np.ndim(v) else float(v) if math.isfinite(v) else None for v in np.asarray(values)]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.figures import LABELS, interventions_figure, save
+from analysis.figures import interventions_figure, label, save
 from analysis.interventions import ACCURACY, KINDS, as_text, associations
 from analysis.records import RecordError, load_records
 
@@ -76,12 +76,12 @@ def test_the_figure_shows_every_trial_at_its_last_epoch_and_every_epoch_of_every
     for axes, kind in zip(above, KINDS, strict=True):
         points = np.concatenate([np.asarray(c.get_offsets()) for c in axes.collections])
         assert sorted(map(tuple, points)) == sorted(map(tuple, last_of(table)[[ACCURACY, kind]].to_numpy()))
-        assert axes.get_xlabel() == LABELS[ACCURACY] and axes.get_ylabel() == LABELS[kind]
+        assert axes.get_xlabel() == label(ACCURACY) and axes.get_ylabel() == label(kind)
     for axes, kind in zip(below, KINDS, strict=True):
         drawn = sorted(tuple(map(tuple, line.get_xydata())) for line in axes.lines)
         asked = sorted(tuple(map(tuple, rows[["epoch", kind]].to_numpy())) for _, rows in table.groupby("trial_id"))
         assert drawn == asked
-        assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == LABELS[kind]
+        assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == label(kind)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "epochs", "mixup"]
 
 

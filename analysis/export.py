@@ -1,0 +1,46 @@
+"""Where is the table? Writes a sweep's records as CSV: a row per trial and epoch, every setting, every scalar metric.
+
+python analysis/export.py --experiment cifar-quick --out records.csv
+python analysis/interventions.py --records records.csv
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from analysis.options import Options
+
+
+@dataclass(frozen=True)
+class ExportOptions(Options):
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """The file to write; default records.csv here."""
+
+
+def main() -> None:
+    """Write the table and say what is in it."""
+    options = tyro.cli(ExportOptions, description=__doc__)
+    from analysis.findings import header  # pandas and mlflow only past --help
+    from analysis.records import open_records
+    from analysis.table import RecordError, write_records
+
+    file = options.out or Path("records.csv")
+    try:
+        records = open_records(options)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_records(records, file)
+    except (RecordError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print("\n".join(header(records)))
+    rows, settings, metrics = len(records.table), len(records.settings), len(records.metrics)
+    print(f"{file}: {rows} rows (trial, epoch), {settings} settings, {metrics} metrics")
+
+
+if __name__ == "__main__":
+    main()

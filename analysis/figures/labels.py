@@ -1,0 +1,41 @@
+"""What stands on an axis? One name, with its unit, for every metric."""
+
+from __future__ import annotations
+
+SHARE = "high-frequency share"
+PLAIN = {
+    "epoch": "epoch",
+    "generalization/gap": "generalization gap (training - test accuracy)",
+    "generalization/test_accuracy/no_probe": "test accuracy (share of images without probes)",
+    "noise_fitting/value": "noise fitting (nats)",
+    "noise_fitting/min": "minimum noise fitting (nats)",
+    "noise_fitting/normalised": "normalised noise fitting (0: constant, 1: the wave)",
+    "noise_fitting/noisy_test_loss": "noisy test loss (nats)",
+    "noise_fitting/noisy_train_loss": "noisy training loss (nats)",
+    "jacobian_norm": "Jacobian norm (logits per unit)",
+    "noise_frequency": "noise frequency (cycles per unit of L2 distance)",
+    "noise_spatial_frequency": "spatial frequency (cycles per image)",
+    "frequency_times_std": "cycles per standard deviation of the images",
+}
+PATHS = {"within_class": "within-class", "between_class": "between-class"}
+SCALARS = {
+    "mean_frequency": "mean frequency\n(cycles per unit of L2 distance)",
+    "total_variation": "total variation\n(probability per unit of L2 distance)",
+    "ends_correct": f"frequency\n({SHARE}, ends correct)",
+}
+
+
+def label(name: str) -> str:
+    """Return the axis label of a metric, or of a setting: its own name where nothing else is known."""
+    part, _, rest = name.partition("/")
+    if name in PLAIN:
+        return PLAIN[name]
+    if part == "generalization":
+        split, _, what = rest.partition("_")
+        split = {"train": "training"}.get(split, split)
+        return f"{split} {what} ({'share' if what.startswith('accuracy') else 'nats'})"
+    if part == "frequency":
+        kind, _, scalar = rest.partition("/")
+        said = SCALARS.get(scalar) or f"frequency\n({SHARE}{', ' + scalar if scalar else ''})"
+        return f"{PATHS.get(kind, kind)} {said}"
+    return name.replace("_", " ")

@@ -1,0 +1,130 @@
+"""What is a table of records? A row per trial and epoch; read from a file, or written to one."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+FIXED = ("sweep_id", "trial_id", "run_id", "label", "study", "intervention", "search", "epoch")
+WITHOUT_SLASH = {"jacobian_norm"}  # the one metric whose name has none
+
+
+class RecordError(ValueError):
+    """The records asked for are not there, or cannot be analysed so: one line that says why, and what there is."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The finished trials of one sweep: a row per (trial, epoch), what was left out, and where it is from.
+
+    Columns of `table`: FIXED, every setting under its own name, every metric. `intervention` is the one setting that
+    differs from the sweep's baseline, a name that the study gave, "several settings", or "baseline".
+    """
+
+    table: pd.DataFrame
+    left_out: dict[str, int]  # why not -> number of the sweep's trials without a place in the table
+    source: str  # for people: the experiment or the file
+    uri: str | None = None  # MLflow's store; None: a file, which has no arrays and takes no results
+    parent_run_id: str | None = None  # to attach results to
+    other_sweeps: list[str] = field(default_factory=list)  # in the same experiment
+    trials: list[dict] = field(default_factory=list)  # of all, also those left out: trial_id, label, outcome, failure
+    about: dict[str, str] = field(default_factory=dict)  # tags and settings of the parent run
+
+    @property
+    def sweep_id(self) -> str:
+        return ", ".join(dict.fromkeys(self.table["sweep_id"]))
+
+    @property
+    def study(self) -> str:
+        return ", ".join(dict.fromkeys(self.table["study"]))
+
+    @property
+    def metrics(self) -> list[str]:
+        """The columns that are metrics."""
+        return [name for name in self.table.columns if is_metric(name)]
+
+    @property
+    def settings(self) -> list[str]:
+        """The columns that are settings of the trials."""
+        return [name for name in self.table.columns if name not in FIXED and not is_metric(name)]
+
+    @cached_property
+    def last(self) -> pd.DataFrame:
+        """A row per trial, its last epoch, in the sweep's order."""
+        return self.table.sort_values("epoch", kind="stable").groupby("trial_id", sort=False).tail(1).sort_index()
+
+    @property
+    def varied(self) -> list[str]:
+        """The settings that trials differ in, without the seed."""
+        texts = self.last[self.settings].astype(str)
+        return [name for name in self.settings if name != "seed" and texts[name].nunique() > 1]
+
+    def need(self, *metrics: str) -> None:
+        """Raise RecordError if a metric is missing, or has no value in any trial."""
+        missing = [name for name in metrics if name not in self.table or self.table[name].isna().all()]
+        if missing:
+            raise RecordError(f"the trials of {self.source} have no {', '.join(missing)}")
+
+
+def is_metric(name: str) -> bool:
+    return "/" in name or name in WITHOUT_SLASH
+
+
+def read_records(file: Path) -> Records:
+    """Read a file that analysis/export.py, or a study run in blocks, wrote: at least trial_id, epoch and metrics.
+
+    Columns that a file does not have: `label` is the trial_id, the others are empty. Raises RecordError.
+    """
+    try:
+        table = pd.read_csv(file, keep_default_na=False, na_values=["", "nan"], dtype=_texts(file), low_memory=False)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise RecordError(f"{file}: {str(error).splitlines()[0]}") from None
+    missing = [name for name in ("trial_id", "epoch") if name not in table]
+    if missing:
+        raise RecordError(f"{file}: no column {', '.join(missing)}; a row of records is a trial at an epoch")
+    if twice := int(table.duplicated(["trial_id", "epoch"]).sum()):
+        raise RecordError(f"{file}: {twice} of {len(table)} rows repeat a trial_id and epoch")
+    if table.empty:
+        raise RecordError(f"{file}: no rows")
+    for name in FIXED:
+        if name not in table:
+            table.insert(0, name, table["trial_id"] if name == "label" else "")
+    for name in table.columns:
+        if not is_metric(name) and name not in FIXED and not pd.api.types.is_numeric_dtype(table[name]):
+            table[name] = [text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]]
+    return Records(normal(table), {}, str(file))
+
+
+def write_records(records: Records, file: Path) -> None:
+    """Write the table as CSV, every value so that `read_records` reads it back."""
+    table = records.table.copy()
+    for name in records.settings:
+        if table[name].dtype == object:
+            table[name] = table[name].map(str)
+    table.to_csv(file, index=False)
+
+
+def normal(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its columns in order, numbers as numbers, settings that are None as None."""
+    metrics = sorted(name for name in table.columns if is_metric(name))
+    settings = [name for name in table.columns if name not in FIXED and not is_metric(name)]
+    table = table[[*FIXED, *settings, *metrics]].reset_index(drop=True)
+    return table.astype(dict.fromkeys(metrics, float))
+
+
+def value_of(text: str) -> object:
+    """Return what a setting's text says: a number, bool, None or list, else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _texts(file: Path) -> dict[str, type]:
+    """Return the columns that are text whatever they look like: identities and names."""
+    header = pd.read_csv(file, nrows=0).columns
+    return {name: str for name in header if name.endswith("_id") or name in ("label", "study", "intervention")}
