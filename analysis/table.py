@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 FIXED = ("sweep_id", "trial_id", "run_id", "label", "study", "intervention", "search", "epoch")
+UNSELECTED = ("grid", "random", "list")  # ways to choose trials that do not look at what they give
 WITHOUT_SLASH = {"jacobian_norm"}  # the one metric whose name has none
 
 
@@ -57,17 +58,49 @@ class Records:
         """A row per trial, its last epoch, in the sweep's order."""
         return self.table.sort_values("epoch", kind="stable").groupby("trial_id", sort=False).tail(1).sort_index()
 
+    @cached_property
+    def texts(self) -> pd.DataFrame:
+        """A row per trial, its settings as text, but for the seed and what identities follow from."""
+        names = [name for name in self.settings if name != "seed" and not name.endswith("_id")]
+        return self.last[names].map(str)
+
     @property
     def varied(self) -> list[str]:
         """The settings that trials differ in, without the seed."""
-        texts = self.last[self.settings].astype(str)
-        return [name for name in self.settings if name != "seed" and texts[name].nunique() > 1]
+        return [name for name in self.texts if self.texts[name].nunique() > 1]
+
+    @property
+    def units(self) -> pd.Series:
+        """The number of each last row's unit, a trial with its repeats under other seeds, by the row's index."""
+        names = [*self.texts]
+        return self.texts.groupby(names, sort=False).ngroup() if names else self.last["epoch"] * 0
+
+    def said(self, setting: str) -> str:
+        """Return a setting's values for people: those there are, or that it is not said."""
+        return ", ".join(self.texts[setting].unique()) if setting in self.texts else "not said"
 
     def need(self, *metrics: str) -> None:
         """Raise RecordError if a metric is missing, or has no value in any trial."""
         missing = [name for name in metrics if name not in self.table or self.table[name].isna().all()]
         if missing:
             raise RecordError(f"the trials of {self.source} have no {', '.join(missing)}")
+
+    def refuse_selected(self) -> None:
+        """Raise RecordError if the trials were chosen, or ended, by how well they did.
+
+        A search crowds the good trials and a scheduler stops the poor ones: a relation over what is left is one over a
+        selected sample, whose sign may be another than over all.
+        """
+        searches = [name for name in dict.fromkeys(self.table["search"]) if name]
+        chosen = [name for name in searches if name not in UNSELECTED]
+        stopped = self.left_out.get("stopped early", 0)
+        why = [f"its trials were chosen by {' and '.join(chosen)}"] if chosen else []
+        why += [f"{stopped} of its trials were stopped early"] if stopped else []
+        if why:
+            raise RecordError(
+                f"{self.source} is a selected sample ({'; '.join(why)}): a relation fitted to it is not that of all"
+                " trials; take a grid or random sweep, or say --selected to see it all the same"
+            )
 
 
 def is_metric(name: str) -> bool:

@@ -5,6 +5,7 @@ from analysis.figures.interventions import curves, interventions_figure, legend,
 from analysis.figures.labels import label
 from analysis.figures.look import LOOK, save, style, styles
 from analysis.figures.panels import HeatMap, Line, Lines, Square, heat_maps, line_panels, squares
+from analysis.figures.parallel import bars, parallel_coordinates
 
 __all__ = [
     "LOOK",
@@ -13,6 +14,7 @@ __all__ = [
     "Line",
     "Lines",
     "Square",
+    "bars",
     "curves",
     "heat_maps",
     "image_rows",
@@ -20,6 +22,7 @@ __all__ = [
     "label",
     "legend",
     "line_panels",
+    "parallel_coordinates",
     "save",
     "scatter",
     "squares",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,14 @@ def judge(
     return Claim(trials, name, value, ends, min(map(len, runs)), criterion, verdict, note)
 
 
+def judge_sign(name: str, found: Any, *, trials: str, positive: bool, note: str = "") -> Claim:
+    """Return the claim that a result (its statistic, interval and n) is above 0, or below it if not `positive`."""
+    low, high = (0.0, math.inf) if positive else (-math.inf, 0.0)
+    interval = found.interval if found.interval and not any(map(math.isnan, found.interval)) else None
+    verdict = "undefined" if math.isnan(found.statistic) else _verdict(found.statistic, interval, low, high)
+    return Claim(trials, name, found.statistic, interval, found.n, "> 0" if positive else "< 0", verdict, note)
+
+
 def _verdict(value: float, ends: tuple[float, float] | None, low: float, high: float) -> str:
     if ends is None:
         return "met" if low <= value <= high else "not met"
@@ -98,21 +107,20 @@ def judge_order(
 
 def as_text(claims: list[Claim]) -> str:
     """Return the claims as a table for people, those of one trial together."""
-    rows, lines = [_row(claim) for claim in claims], []
+    rows, lines = [cells(claim) for claim in claims], []
     widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
     for trials in dict.fromkeys(claim.trials for claim in claims):
         lines += ["", trials]
-        for cells in [HEADER, *(row for row, claim in zip(rows, claims, strict=True) if claim.trials == trials)]:
-            lines.append(
-                "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-            )
+        for row in [HEADER, *(row for row, claim in zip(rows, claims, strict=True) if claim.trials == trials)]:
+            lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return "\n".join(lines)
 
 
 HEADER = ("claim", "value", "95% interval", "n", "criterion", "verdict", "")
 
 
-def _row(claim: Claim) -> tuple[str, ...]:
+def cells(claim: Claim) -> tuple[str, ...]:
+    """Return what a table says of a claim, under HEADER."""
     interval = "" if claim.interval is None else "[{}, {}]".format(*map(_number, claim.interval))
     return claim.name, _number(claim.statistic), interval, str(claim.n), claim.criterion, claim.verdict, claim.note
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -55,3 +56,33 @@ def paired_difference(
     images = (first[name][rows[:, 0]] for name in names[:2])
     error = ratio_standard_error(difference, np.ones(len(difference)), *images)
     return Difference(float(difference.mean()), error, len(difference))
+
+
+class RightByAll(NamedTuple):
+    """The mean of a scalar per trial over the paths whose ends every one of them classifies correctly."""
+
+    means: dict[Hashable, float]
+    paths: int
+    left_out: list[Hashable]  # trials that were measured on other paths than most
+
+
+def right_by_all(
+    measurements: Iterable[tuple[Hashable, Mapping[str, np.ndarray]]], *, kind: str, scalar: str = "share"
+) -> RightByAll:
+    """Return the means of `scalar` over the paths that all trials get right; no mean where there is no such path.
+
+    `measurements` are (trial, arrays of its npz file). A trial that errs more has more paths with a wrong end, whose
+    frequency is another: over these paths, trials are compared on the same images and at the same accuracy, 1.
+    """
+    prefix = f"frequency/{kind}"
+    rows, right, paths = {}, {}, {}
+    for trial, arrays in measurements:
+        names = (f"{prefix}/{name}" for name in ("first_image", "second_image", "samples"))
+        paths[trial] = hash(np.stack([arrays[name] for name in names]).astype(np.int64).tobytes())
+        rows[trial] = arrays[f"{prefix}/{scalar}"]
+        right[trial] = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
+    most, _ = Counter(paths.values()).most_common(1)[0]
+    compared = [trial for trial in rows if paths[trial] == most]
+    everyone = np.logical_and.reduce([right[trial] for trial in compared])
+    means = {trial: float(rows[trial][everyone].mean()) for trial in compared} if everyone.any() else {}
+    return RightByAll(means, int(everyone.sum()), [trial for trial in rows if paths[trial] != most])

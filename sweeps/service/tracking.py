@@ -138,6 +138,7 @@ def open_sweep(plan: Plan, *, uri: str, search: str, fresh: bool) -> tuple[Track
     else:
         tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
         tags |= {"specbias.fresh": "true"} if fresh else {}
+        tags["mlflow.note.content"] = plan.study.question  # MLflow shows it as the run's description
         name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
         parent_id = client.create_run(experiment_id, tags=tags | code() | hardware(), run_name=name).info.run_id
         client.log_batch(parent_id, params=_params(plan.base.to_dict()))

@@ -1,0 +1,163 @@
+"""What did the sweep show? One page in one file, that needs no network: question, claims, trials, failures, figures.
+
+It runs every analysis that the sweep's trials can be asked, and is attached to the sweep's parent run, where MLflow's
+artifact viewer opens it.
+
+  python analysis/report.py --experiment cifar-quick
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from analysis.options import Options
+
+if TYPE_CHECKING:
+    from analysis.findings import Findings
+    from analysis.table import Records
+
+ANALYSES = ("interventions", "noise_fitting", "image_frequency", "training_curves", "class_diversity", "importance")
+LARGEST = 4_000_000  # bytes of a table that the page carries
+AXES = ("generalization/test_accuracy", "frequency/within_class", "noise_fitting/min")
+
+
+def page_of(records: Records) -> tuple[str, dict[str, Findings]]:
+    """Return the page, and what each analysis found."""
+    from jinja2 import Environment, FileSystemLoader
+
+    found, not_done = run_analyses(records)
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    content = _facts(records) | _interactive(records)
+    sections = [_section(name, each) for name, each in found.items()]
+    claims = [claim for each in found.values() for claim in each.claims]
+    page = environment.get_template("report.html").render(
+        **content, sections=sections, claims=claims, not_done=not_done
+    )
+    return page, found
+
+
+def run_analyses(records: Records) -> tuple[dict[str, Findings], list[tuple[str, str]]]:
+    """Return what each analysis finds, by its name, and of those that cannot be done why not."""
+    from analysis.studies import STUDIES
+    from analysis.table import RecordError
+    from specbias.registry import load
+
+    found, not_done = {}, []
+    for name in ("synthetic",) if records.study in STUDIES else ANALYSES:
+        analyse: Callable[[Records], Findings] = load(f"analysis.{name}:{name}")
+        try:
+            found[name] = analyse(records)
+        except RecordError as error:
+            not_done.append((name, str(error)))
+    return found, not_done
+
+
+def _facts(records: Records) -> dict[str, Any]:
+    from analysis.findings import header
+
+    last, varied = records.last, records.varied
+    shown = ["label", "trial_id", "run_id", "epoch", *varied, *records.metrics]
+    rows = [[_said(value) for value in row] for row in last[shown].itertuples(index=False)]
+    table = records.table.to_csv(index=False).encode()
+    outcomes = {name: sum(trial["outcome"] == name for trial in records.trials) for name in _outcomes(records)}
+    return {
+        "title": f"{records.study or records.source} {records.sweep_id}".strip(),
+        "summary": ". ".join(header(records)) + ".",
+        "question": records.about.get("mlflow.note.content", ""),
+        "outcomes": ", ".join(f"{count} {name}" for name, count in outcomes.items()) or f"{len(last)} trials",
+        "failures": [trial for trial in records.trials if trial["outcome"] != "finished"],
+        "columns": shown,
+        "rows": rows,
+        "table": base64.b64encode(table).decode() if len(table) <= LARGEST else "",
+        "table_rows": len(records.table),
+        "varied": ", ".join(varied),
+        "about": sorted((name, text) for name, text in records.about.items() if name != "mlflow.note.content"),
+    }
+
+
+def _outcomes(records: Records) -> list[str]:
+    return list(dict.fromkeys(trial["outcome"] for trial in records.trials))
+
+
+def _interactive(records: Records) -> dict[str, Any]:
+    """Return the figures that can be looked into, as HTML; a sweep of one trial or metric has none."""
+    from markupsafe import Markup
+
+    from analysis.figures import interactive
+
+    last = records.last
+    metrics = [name for name in records.metrics if last[name].notna().any()]
+    if len(last) < 2 or len(metrics) < 2:
+        return {"plotly": "", "scatter": "", "parallel": ""}
+    x, y = ([name for name in AXES if name in metrics] + metrics)[:2]
+    drawn = {"plotly": interactive.plotly_script(), "parallel": ""}
+    drawn["scatter"] = interactive.trials_scatter(last, metrics=metrics, x=x, y=y)
+    if records.varied:
+        drawn["parallel"] = interactive.trials_parallel(last, columns=[*records.varied, x, y], colour=x)
+    return {name: Markup(text) for name, text in drawn.items()}
+
+
+def _section(name: str, found: Findings) -> dict[str, Any]:
+    from analysis.inference.claim import cells
+
+    names = ("name", "value", "interval", "n", "criterion", "verdict", "note")
+    claims = [dict(zip(names, cells(claim), strict=True)) | {"trials": claim.trials} for claim in found.claims]
+    figures = [
+        {"name": key, "caption": found.captions.get(key, ""), "image": _png(figure)}
+        for key, figure in found.figures.items()
+    ]
+    title = name.replace("_", " ").capitalize()
+    return {"title": title, "claims": claims, "figures": figures, "tables": found.tables, "notes": found.notes}
+
+
+def _png(figure: Any) -> str:
+    from analysis.figures import save
+
+    with tempfile.TemporaryDirectory() as folder:
+        png, _ = save(figure, Path(folder), "figure")
+        return base64.b64encode(png.read_bytes()).decode()
+
+
+def _said(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Write report.html and the claims as report.json, and attach both to the sweep's parent run."""
+    options = tyro.cli(Options, description=__doc__)
+    import json
+
+    from analysis.findings import header  # pandas, matplotlib and mlflow only past --help
+    from analysis.records import attach, open_records
+    from analysis.table import RecordError
+
+    try:
+        records = open_records(options)
+        page, found = page_of(records)
+        options.folder.mkdir(parents=True, exist_ok=True)
+        paths = [options.folder / "report.html", options.folder / "report.json"]
+        paths[0].write_text(page)
+        claims = {name: [claim.as_dict() for claim in each.claims] for name, each in found.items()}
+        paths[1].write_text(json.dumps(claims, indent=1, allow_nan=False))
+    except (RecordError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print("\n".join(header(records)))
+    for name, each in found.items():
+        verdicts = [claim.verdict for claim in each.claims]
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+        print(f"  {name}: {counts or 'no claims'}")
+    attached = attach(records, paths)
+    print(f"saved{', and attached to the parent run' if attached else ''}:")
+    print("\n".join(f"  {path}" for path in paths))
+
+
+if __name__ == "__main__":
+    main()

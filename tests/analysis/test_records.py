@@ -1,0 +1,128 @@
+"""Records: what MLflow holds comes back exactly, in few requests, and through a file; what is not there is said."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from analysis import records as module
+from analysis.options import Options
+from analysis.records import load_records, open_records
+from analysis.table import RecordError, read_records, write_records
+
+KEYS = ("generalization/test_accuracy", "frequency/within_class", "jacobian_norm")
+
+
+def fill(folder, trials):
+    """Write trials (settings, epoch -> metrics) into a store as the service would, and return its address."""
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("made", artifact_location=f"{folder}/mlruns")
+    tags = {"specbias.sweep_id": "00e1", "specbias.search": "grid", "specbias.study": "cifar", "specbias.opened": "1"}
+    parent = client.create_run(experiment, tags=tags).info.run_id
+    listed = [{"trial_id": f"{i:04d}", "label": f"trial {i}", "intervention": "width"} for i in range(len(trials))]
+    client.log_dict(parent, {"trials": listed}, "sweep.json")
+    for i, (settings, epochs) in enumerate(trials):
+        tags = {"mlflow.parentRunId": parent, "specbias.trial_id": f"{i:04d}", "specbias.outcome": "finished"}
+        run = client.create_run(experiment, tags=tags).info.run_id
+        client.log_batch(run, params=[Param(name, str(value)) for name, value in settings.items()])
+        metrics = [Metric(k, v, 1 + t, e) for t, (e, values) in enumerate(epochs) for k, v in values.items()]
+        client.log_batch(run, metrics=metrics)
+    return uri
+
+
+@pytest.fixture
+def settings():
+    return {"width": 8, "train_size": None, "model": "vit", "teacher_id": "12e4", "measurement_epochs": (0, 2)}
+
+
+def test_values_come_back_exactly_by_epoch_the_one_logged_last_and_none_where_there_was_none(tmp_path, settings):
+    epochs = [(0, {KEYS[0]: 1 / 3}), (2, {KEYS[0]: 0.1}), (2, {KEYS[0]: 0.25, KEYS[1]: math.inf, KEYS[2]: math.nan})]
+    records = load_records("made", tracking_uri=fill(tmp_path, [(settings, epochs)]))
+    assert records.table["epoch"].tolist() == [0, 2]
+    assert records.table[KEYS[0]].tolist() == [1 / 3, 0.25]  # epoch 2 was logged twice, by a trial that was resumed
+    assert records.last[[*KEYS[1:]]].isna().all(axis=None) and set(records.metrics) == set(KEYS)
+    row = records.last.iloc[0]
+    assert (row["width"], row["model"], row["measurement_epochs"]) == (8, "vit", (0, 2))
+    assert (row["trial_id"], row["teacher_id"]) == ("0000", "12e4") and row["train_size"] is None
+    with pytest.raises(RecordError, match="the trials of made have no frequency/within_class, other/metric$"):
+        records.need(KEYS[0], KEYS[1], "other/metric")
+
+
+def test_requests_grow_with_metrics_and_hundreds_of_trials_not_with_trials(tmp_path, monkeypatch, settings):
+    trials = [(settings, [(e, dict.fromkeys(KEYS, i + e / 10)) for e in range(3)]) for i in range(7)]
+    uri = fill(tmp_path, trials)
+    monkeypatch.setattr(module, "TOGETHER", 3)
+    asked = []
+    whole = module._history
+    monkeypatch.setattr(module, "_history", lambda *arguments: asked.append(1) or whole(*arguments))
+    table = load_records("made", tracking_uri=uri).table
+    assert len(asked) == len(KEYS) * math.ceil(7 / 3)
+    assert table[KEYS[1]].tolist() == [i + e / 10 for i in range(7) for e in range(3)]
+
+
+def test_an_answer_that_is_full_is_asked_for_in_halves(tmp_path, monkeypatch, settings):
+    trials = [(settings, [(e, {KEYS[0]: i + e / 10}) for e in range(4)]) for i in range(5)]
+    uri = fill(tmp_path, trials)
+    monkeypatch.setattr(module, "POINTS", 7)  # of 20
+    table = load_records("made", tracking_uri=uri).table
+    assert table[KEYS[0]].tolist() == [i + e / 10 for i in range(5) for e in range(4)]
+
+
+def test_a_file_gives_back_the_table(tmp_path, settings):
+    other = settings | {"train_size": 100, "model": "1e3", "teacher_id": None}
+    trials = [(each, [(0, {KEYS[0]: 1 / 3}), (1, {KEYS[0]: 0.1, KEYS[1]: 2e-300})]) for each in (settings, other)]
+    records = load_records("made", tracking_uri=fill(tmp_path, trials))
+    write_records(records, tmp_path / "records.csv")
+    again = read_records(tmp_path / "records.csv")
+    pd.testing.assert_frame_equal(again.table, records.table)
+    assert again.settings == records.settings and again.uri is None
+
+
+def test_repeats_under_other_seeds_are_one_unit_and_the_seed_is_not_varied(tmp_path, settings):
+    trials = [
+        (settings | {"width": w, "seed": s, "train_size": n, "teacher_id": f"t{s}"}, [(0, {KEYS[0]: 0.5})])
+        for w, s, n in GRID
+    ]
+    records = load_records("made", tracking_uri=fill(tmp_path, trials))
+    assert records.varied == ["width", "train_size"]
+    units = records.units.tolist()
+    assert [units[i] == units[j] for i in range(4) for j in range(i)] == [True, False, False, False, False, True]
+
+
+GRID = ((8, 0, None), (8, 1, None), (16, 0, 100), (16, 1, 100))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trial_id,width\na,1\n", "no column epoch"),
+        ("trial_id,epoch\n", "no rows"),
+        ("trial_id,epoch\na,1\na,1\nb,1\n", "1 of 3 rows repeat a trial_id and epoch"),
+        ("", "No columns to parse"),
+    ],
+)
+def test_a_file_that_holds_no_records_is_said(tmp_path, text, said):
+    file = tmp_path / "records.csv"
+    file.write_text(text)
+    with pytest.raises(RecordError, match=said):
+        read_records(file)
+
+
+def test_a_short_file_is_enough(tmp_path):
+    file = tmp_path / "records.csv"
+    file.write_text("trial_id,epoch,width,generalization/test_accuracy\n0012,1,8,0.5\n0013,1,16,nan\n")
+    records = read_records(file)
+    assert records.last["trial_id"].tolist() == ["0012", "0013"] == records.last["label"].tolist()
+    assert records.varied == ["width"] and np.isnan(records.last[KEYS[0]].iloc[1])
+
+
+def test_one_of_experiment_and_file_is_needed(tmp_path):
+    for options in (Options(), Options(experiment="a", records=tmp_path / "b.csv")):
+        with pytest.raises(RecordError, match="one of the two"):
+            open_records(options)
+    with pytest.raises(RecordError, match=r"b\.csv: .*No such file"):
+        open_records(Options(records=tmp_path / "b.csv"))
