@@ -1,30 +1,88 @@
 """Does what raises test accuracy raise the frequency between classes and lower it within them?
 
-Claim 2 of "Spectral Bias in Practice" (NeurIPS 2022), for the trials of one sweep: rank correlations of test accuracy
-with within-class and between-class function frequency, over all trials and per intervention, and the figure.
+Claim 2 of "Spectral Bias in Practice" (NeurIPS 2022), for the trials of one sweep: how test accuracy goes with
+within-class and between-class function frequency, over all trials and per intervention; with accuracy from test images
+that supply no path, and over the paths that all trials get right; held against what makes such relations mislead:
+interventions that reverse them, training loss, repeats, many measures, a selected sample.
 
   python analysis/interventions.py --experiment cifar-quick
+  python analysis/interventions.py --records records.csv
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
+import numpy as np
 import tyro
 
-from analysis.inference import Association, kendall_tau, spearman
 from analysis.options import Options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.findings import Findings
+    from analysis.inference import Association
+    from analysis.inference.claim import Claim
+    from analysis.inference.relation import Relation
     from analysis.table import Records
 
 ACCURACY = "generalization/test_accuracy"
-KINDS = ("frequency/within_class", "frequency/between_class")
-FEWEST = 5  # trials: below that a rank correlation says nothing
+NO_PROBE = "generalization/test_accuracy/no_probe"
+LOSS = "generalization/train_loss"
+KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
+FEWEST = 5  # settings: below that a rank correlation says nothing
+NOTE = (
+    "resampled: settings with all their repeats (unit). 95% intervals; p within interventions permutes accuracy among"
+    " the settings of one; q is Benjamini and Hochberg's over the measures of the last table, all there are"
+)
+
+
+@dataclass(frozen=True)
+class InterventionOptions(Options):
+    selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Analyse a sample that a search or scheduler selected, all the same."""
+
+
+def interventions(records: Records, *, selected: bool = False) -> Findings:
+    """Return the claims, the associations overall and per intervention, and the figure; RecordError without trials."""
+    from analysis.figures import interventions_figure
+    from analysis.findings import Findings
+    from analysis.inference.many import as_text as many_text
+    from analysis.inference.many import associate_all
+    from analysis.inference.relation import as_text as relation_text
+    from analysis.table import RecordError
+
+    records.need(ACCURACY, *KINDS)
+    if not selected:
+        records.refuse_selected()
+    last = records.last.assign(unit=records.units)
+    if (settings := last["unit"].nunique()) < FEWEST:
+        raise RecordError(f"{settings} settings of {records.source}: a rank correlation takes {FEWEST}")
+    sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
+    rows = associations(sound)
+    relations = [relation(records, sound, kind) for kind in KINDS]
+    names = [name for name in records.metrics if not name.startswith("generalization/")]
+    others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
+    right, notes = right_by_all_trials(records, sound)
+    notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE}", *notes]
+    if len(sound) < len(last):
+        notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
+    caption = (
+        f"{len(sound)} trials of {records.source}, data set {records.said('dataset')}, model {records.said('model')}"
+    )
+    caption += "; points and lines are single trials, without intervals. " + _caption(relations)
+    return Findings(
+        claims=claims(sound, relations, right),
+        tables=[by_intervention(rows), *map(relation_text, relations), many_text(others, ACCURACY)],
+        figures={"interventions": interventions_figure(records.table, url=records.url)},
+        captions={"interventions": caption},
+        notes=notes,
+        numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
+    )
 
 
 @dataclass(frozen=True)
@@ -33,6 +91,7 @@ class Row:
 
     trials: str
     n: int
+    units: int
     spearman: dict[str, Association] | None
     kendall: dict[str, Association] | None
 
@@ -40,40 +99,111 @@ class Row:
 def associations(last: pd.DataFrame) -> list[Row]:
     """Return a Row for all trials and one per intervention, that intervention's trials with the baseline's.
 
-    `last` has a row per trial (its last epoch) with the columns trial_id, intervention and the three metrics. The
-    resampling unit is the trial. Fewer than 5 distinct trials get no coefficient.
+    `last` has a row per trial (its last epoch) with the columns unit, intervention and the three metrics. Units are
+    resampled. Fewer than 5 of them get no coefficient.
     """
+    from analysis.inference import kendall_tau, spearman
+
     groups = {"all": last}
     baseline = last["intervention"] == "baseline"
     for name in sorted(set(last["intervention"]) - {"baseline"}):
         groups[name] = last[(last["intervention"] == name) | baseline]
     rows = []
     for name, group in groups.items():
-        n = group["trial_id"].nunique()
-        if n < FEWEST:
-            rows.append(Row(name, n, None, None))
-            continue
+        n, units = len(group), group["unit"].nunique()
         found = [
-            {kind: measure(group[ACCURACY].to_numpy(), group[kind].to_numpy()) for kind in KINDS}
+            {kind: measure(group[ACCURACY], group[kind], clusters=group["unit"]) for kind in KINDS}
             for measure in (spearman, kendall_tau)
+            if units >= FEWEST
         ]
-        rows.append(Row(name, n, *found))
+        rows.append(Row(name, n, units, *(found or (None, None))))
     return rows
 
 
-def as_text(rows: list[Row]) -> str:
+def relation(records: Records, sound: pd.DataFrame, kind: str) -> Relation:
+    """Return how one kind of frequency goes with test accuracy, training loss held fixed where it is known."""
+    from analysis.inference.relation import relate
+    from specbias.data import DATASETS
+
+    dataset = DATASETS.get(records.said("dataset"))
+    given = [LOSS] if LOSS in sound and sound[LOSS].notna().all() else []
+    return relate(
+        sound.assign(**records.texts.loc[sound.index, records.varied]),
+        measure=kind,
+        target=ACCURACY,
+        family="intervention",
+        axes=records.varied,
+        given=given,
+        cluster="unit",
+        test_size=None if dataset is None else dataset.sizes[2],
+    )
+
+
+def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str, Any], list[str]]:
+    """Return the association over the paths whose ends all trials get right, by kind, and notes on what it rests on."""
+    from analysis.inference import spearman
+    from analysis.inference.paired import right_by_all
+    from analysis.records import last_arrays
+    from analysis.table import RecordError
+
+    found: dict[str, Any] = {}
+    arrays = ((row["trial_id"], each) for row, each in last_arrays(records))
+    try:
+        common = right_by_all(arrays, kinds=[kind.removeprefix("frequency/") for kind in KINDS])
+    except RecordError as error:
+        return found, [f"over the paths that all trials get right: not done ({error})"]
+    by_id, notes = sound.set_index("trial_id"), []
+    for kind, right in common.items():
+        compared = by_id.loc[[trial for trial in right.means if trial in by_id.index]]
+        notes.append(f"paths that all trials get right, {kind}: {right.paths} of {right.of}")
+        if right.left_out:
+            notes.append(f"measured on other paths, left out there: {len(right.left_out)} trials")
+        if compared["unit"].nunique() >= FEWEST:
+            values = [right.means[trial] for trial in compared.index]
+            found[f"frequency/{kind}"] = spearman(compared[ACCURACY], values, clusters=compared["unit"])
+    return found, notes
+
+
+def claims(sound: pd.DataFrame, relations: list[Relation], right: dict[str, Any]) -> list[Claim]:
+    """Return the paper's claim on either kind of frequency, by every way of asking that there is."""
+    from analysis.inference import spearman
+    from analysis.inference.claim import judge_sign
+
+    found = []
+    for each in relations:
+        asked: dict[str, Any] = {"test accuracy, Spearman": each.spearman}
+        if NO_PROBE in sound and sound[NO_PROBE].notna().any():
+            name = "accuracy on images without probes, Spearman"
+            asked[name] = spearman(sound[NO_PROBE], sound[each.measure], clusters=sound["unit"])
+        if each.measure in right:
+            asked["paths that all trials get right, Spearman"] = right[each.measure]
+        if each.slopes is not None:
+            asked["slope within interventions"] = each.slopes.within
+        asked |= {"given training loss and intervention": each.partial} if each.partial and each.given else {}
+        asked |= {"granulated Kendall": each.granulated} if each.granulated else {}
+        for name, result in asked.items():
+            note = each.slopes.simpson if each.slopes is not None and name.startswith("slope") else ""
+            found.append(judge_sign(name, result, trials=each.measure, positive=KINDS[each.measure], note=note))
+    return found
+
+
+def by_intervention(rows: list[Row]) -> str:
     """Return the rows as a table for people: coefficient and 95% interval."""
     lines = [
         f"{'':24} {'':>6}  {'within-class frequency':^47}  {'between-class frequency':^47}".rstrip(),
-        f"{'trials':24} {'n':>6}" + f"  {'Spearman':^23} {'Kendall tau-b':^23}" * 2,
+        f"{'trials, with baseline':24} {'n':>6}" + f"  {'Spearman':^23} {'Kendall tau-b':^23}" * 2,
     ]
     for row in rows:
         if row.spearman is None or row.kendall is None:
-            lines.append(f"{row.trials:24} {row.n:6}  too few ({FEWEST} needed)")
+            lines.append(f"{row.trials:24} {row.n:6}  too few ({FEWEST} settings needed, {row.units} here)")
             continue
         cells = (said for kind in KINDS for said in (_said(row.spearman[kind]), _said(row.kendall[kind])))
         lines.append(f"{row.trials:24} {row.n:6}  " + " ".join(f"{cell:^23}" for cell in cells))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _caption(relations: list[Relation]) -> str:
+    return "; ".join(f"{each.measure}: Spearman {_said(each.spearman)}" for each in relations) + " (95% bootstrap)."
 
 
 def _said(found: Association) -> str:
@@ -83,23 +213,12 @@ def _said(found: Association) -> str:
     return f"{found.statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def interventions(records: Records) -> Findings:
-    """Return the associations, overall and per intervention, and the figure."""
-    from analysis.figures import interventions_figure
-    from analysis.findings import Findings
-
-    records.need(ACCURACY, *KINDS)
-    rows = associations(records.last)
-    figure = interventions_figure(records.table)
-    return Findings(tables=[as_text(rows)], figures={"interventions": figure}, numbers={"associations": rows})
-
-
 def main() -> None:
-    """Print the table, save the figure and its numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
-    from analysis.findings import publish  # matplotlib and mlflow only past --help
+    """Print claims and tables, save the figure and the numbers, and attach them to the sweep's parent run."""
+    options = tyro.cli(InterventionOptions, description=__doc__)
+    from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
-    publish("interventions", interventions, options)
+    publish("interventions", partial(interventions, selected=options.selected), options)
 
 
 if __name__ == "__main__":

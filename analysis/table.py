@@ -75,6 +75,11 @@ class Records:
         names = [*self.texts]
         return self.texts.groupby(names, sort=False).ngroup() if names else self.last["epoch"] * 0
 
+    def url(self, run_id: str) -> str:
+        """Return where MLflow shows a run: on its server, or where `mlflow ui` serves a data base by default."""
+        server = self.uri if self.uri and self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server.rstrip('/')}/#/experiments/{self.about.get('experiment_id', '0')}/runs/{run_id}"
+
     def said(self, setting: str) -> str:
         """Return a setting's values for people: those there are, or that it is not said."""
         return ", ".join(self.texts[setting].unique()) if setting in self.texts else "not said"

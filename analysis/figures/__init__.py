@@ -1,5 +1,6 @@
 """How do results look? Results in, figures out: the one place that draws."""
 
+from analysis.figures.classes import class_scatter
 from analysis.figures.images import ImageRow, image_rows
 from analysis.figures.interventions import curves, interventions_figure, legend, scatter
 from analysis.figures.labels import label
@@ -15,6 +16,7 @@ __all__ = [
     "Lines",
     "Square",
     "bars",
+    "class_scatter",
     "curves",
     "heat_maps",
     "image_rows",

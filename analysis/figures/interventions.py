@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +16,8 @@ from analysis.figures.look import LOOK, Style, styles
 
 KINDS = ("frequency/within_class", "frequency/between_class")
 ACCURACY = "generalization/test_accuracy"
+NAMED = 40  # points that have their level beside them
+MANY = 2_000  # points beyond which an SVG holds them as an image
 
 
 def interventions_figure(table: pd.DataFrame, *, url: Callable[[str], str] | None = None) -> Figure:
@@ -44,22 +47,38 @@ def scatter(
     looks: dict[str, Style],
     url: Callable[[str], str] | None = None,
 ) -> Axes:
-    """Draw a point per row, with a colour and a marker per intervention."""
+    """Draw a point per row, in the look of its intervention, with its level beside it where there are few."""
     for name, look in looks.items():
         rows = last[last["intervention"] == name]
         points = axes.scatter(rows[x], rows[y], color=look.colour, marker=look.marker, s=30, label=name, zorder=3)
+        points.set_rasterized(len(last) > MANY)
         if url is not None and "run_id" in rows:
             points.set_urls([url(run_id) for run_id in rows["run_id"]])
+        for _, row in rows.iterrows() if len(last) <= NAMED else ():
+            place: dict[str, Any] = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 6, "color": "0.35"}
+            axes.annotate(level(row["label"]), (row[x], row[y]), **place)
     axes.set(xlabel=label(x), ylabel=label(y))
     return axes
 
 
+def level(text: str) -> str:
+    """Return the level in a trial's label, where that is one setting's: "8" of "width=8 seed=1"."""
+    settings = [word for word in text.split() if not word.startswith("seed=")]
+    return settings[0].partition("=")[2] if len(settings) == 1 else ""
+
+
 def curves(axes: Axes, table: pd.DataFrame, *, y: str, looks: dict[str, Style], x: str = "epoch") -> Axes:
-    """Draw a line per trial through its epochs; an axis of epochs is linear up to 1 and logarithmic beyond."""
-    for _, rows in table.sort_values("epoch").groupby("trial_id", sort=False):
-        look = looks[rows["intervention"].iloc[0]]
+    """Draw a line per trial through its epochs; an axis of epochs is linear up to 1 and logarithmic beyond.
+
+    The trials of an intervention are one line with gaps, so that thousands are drawn in seconds.
+    """
+    rows = table.sort_values(["trial_id", "epoch"])
+    for name, look in looks.items():
+        own = rows[rows["intervention"] == name]
+        ends = np.flatnonzero(own["trial_id"].ne(own["trial_id"].shift())) if len(own) else []
+        across, up = (np.insert(own[column].to_numpy(dtype=float), ends, np.nan) for column in (x, y))
         line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": look.dash}
-        axes.plot(rows[x], rows[y], **line, markersize=3, linewidth=1, alpha=0.8)
+        axes.plot(across, up, **line, markersize=3, linewidth=1, alpha=0.8, rasterized=len(rows) > MANY)
     axes.set(xlabel=label(x), ylabel=label(y))
     if x == "epoch":
         _log_epochs(axes, int(table["epoch"].max()))

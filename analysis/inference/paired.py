@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,26 +63,34 @@ class RightByAll(NamedTuple):
 
     means: dict[Hashable, float]
     paths: int
+    of: int  # paths that they were measured on
     left_out: list[Hashable]  # trials that were measured on other paths than most
 
 
 def right_by_all(
-    measurements: Iterable[tuple[Hashable, Mapping[str, np.ndarray]]], *, kind: str, scalar: str = "share"
-) -> RightByAll:
-    """Return the means of `scalar` over the paths that all trials get right; no mean where there is no such path.
+    measurements: Iterable[tuple[Hashable, Mapping[str, np.ndarray]]], *, kinds: Sequence[str], scalar: str = "share"
+) -> dict[str, RightByAll]:
+    """Return, by kind of path, the means of `scalar` over the paths that all trials get right; none where none is.
 
-    `measurements` are (trial, arrays of its npz file). A trial that errs more has more paths with a wrong end, whose
-    frequency is another: over these paths, trials are compared on the same images and at the same accuracy, 1.
+    `measurements` are (trial, arrays of its npz file), looked at once, one at a time. A trial that errs more has more
+    paths with a wrong end, whose frequency is another: over these paths trials are compared on the same images, and at
+    the same accuracy, 1. A kind that no trial was measured on is left out.
     """
-    prefix = f"frequency/{kind}"
-    rows, right, paths = {}, {}, {}
+    seen: dict[str, list[tuple[Hashable, int, np.ndarray, np.ndarray]]] = {kind: [] for kind in kinds}
     for trial, arrays in measurements:
-        names = (f"{prefix}/{name}" for name in ("first_image", "second_image", "samples"))
-        paths[trial] = hash(np.stack([arrays[name] for name in names]).astype(np.int64).tobytes())
-        rows[trial] = arrays[f"{prefix}/{scalar}"]
-        right[trial] = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
-    most, _ = Counter(paths.values()).most_common(1)[0]
-    compared = [trial for trial in rows if paths[trial] == most]
-    everyone = np.logical_and.reduce([right[trial] for trial in compared])
-    means = {trial: float(rows[trial][everyone].mean()) for trial in compared} if everyone.any() else {}
-    return RightByAll(means, int(everyone.sum()), [trial for trial in rows if paths[trial] != most])
+        for kind in kinds:
+            prefix = f"frequency/{kind}"
+            if f"{prefix}/{scalar}" in arrays:
+                names = (f"{prefix}/{name}" for name in ("first_image", "second_image", "samples"))
+                paths = hash(np.stack([arrays[name] for name in names]).astype(np.int64).tobytes())
+                right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
+                seen[kind].append((trial, paths, right, arrays[f"{prefix}/{scalar}"]))
+    return {kind: _over_common(rows) for kind, rows in seen.items() if rows}
+
+
+def _over_common(rows: list[tuple[Hashable, int, np.ndarray, np.ndarray]]) -> RightByAll:
+    most, _ = Counter(paths for _, paths, _, _ in rows).most_common(1)[0]
+    compared = [row for row in rows if row[1] == most]
+    everyone = np.logical_and.reduce([right for _, _, right, _ in compared])
+    means = {trial: float(values[everyone].mean()) for trial, _, _, values in compared} if everyone.any() else {}
+    return RightByAll(means, int(everyone.sum()), len(everyone), [row[0] for row in rows if row[1] != most])

@@ -1,0 +1,215 @@
+"""Do networks vary more near the examples of classes that are more diverse inside?
+
+Claim 5 of "Spectral Bias in Practice" (NeurIPS 2022), there for ImageNet: for the networks of one sweep, the rank
+correlation over classes of within-class function frequency with the diversity of the class's training images. Networks
+share the classes, so the class is the unit: p comes from permuting the classes jointly for all networks, the interval
+from drawing classes again. Which diversity is primary was declared before looking (specbias.measure.diversity).
+
+  python analysis/class_diversity.py --experiment cifar-quick --data-dir DIR
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import tyro
+
+from analysis.options import Options
+
+if TYPE_CHECKING:
+    from analysis.findings import Findings
+    from analysis.table import Records
+
+KIND = "frequency/within_class"
+SHOWN = 40  # networks that have a line of their own in the forest plot
+
+
+@dataclass(frozen=True)
+class DiversityOptions(Options):
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    """Where the data set is; default SPECBIAS_DATA_DIR."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What is known of every class: (trials, classes) of each trial, and (classes,) of the images."""
+
+    names: list[str]
+    labels: list[str]  # of the trials
+    frequency: np.ndarray
+    accuracy: np.ndarray
+    length: np.ndarray  # mean distance of the ends of its paths, in normalised L2
+    diversity: dict[str, np.ndarray]
+
+
+def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findings:
+    """Return the association per network and pooled, with its controls, and the figures."""
+    from analysis.findings import Findings
+    from analysis.inference import class_association
+    from analysis.table import RecordError
+    from specbias.measure.diversity import PRIMARY
+
+    records.need(KIND)
+    classes = load_classes(records, data_dir)
+    held = {"class accuracy": classes.accuracy, "path length": classes.length}
+    try:
+        found = {
+            name: class_association(classes.frequency, values, controls=held)
+            for name, values in classes.diversity.items()
+        }
+    except ValueError as error:
+        raise RecordError(f"{records.source}: {error}") from None
+    over = f"{len(classes.labels)} networks, {len(classes.names)} classes"
+    caption = f"{over} of {records.said('dataset')}; diversity ({PRIMARY}) of training images, frequency on paths"
+    caption += " between test images. "
+    return Findings(
+        claims=[_claim(found[PRIMARY], over, PRIMARY)],
+        tables=[as_text(found, PRIMARY)],
+        figures=_figures(classes, found[PRIMARY], PRIMARY),
+        captions={
+            "class_diversity": caption + "Mean over networks; bars: one standard deviation over networks.",
+            "class_diversity_forest": caption
+            + "95% intervals of Fisher's z over classes, networks one by one: they share"
+            " the classes, so p is of permuting the classes jointly.",
+        },
+        notes=["p permutes the classes jointly for all networks; held fixed: class accuracy and path length (by rank)"],
+        numbers=_numbers(classes, found, PRIMARY),
+    )
+
+
+def load_classes(records: Records, data_dir: Path | None) -> Classes:
+    """Read every trial's paths and accuracies by class, and the diversity of the data set's training images."""
+    from analysis.records import last_arrays
+    from analysis.table import RecordError
+    from specbias.config import TrialConfig
+    from specbias.data import DATASETS, load_data
+    from specbias.measure.diversity import class_diversity as diversity_of
+    from specbias.settings import SettingError
+
+    dataset = records.said("dataset")
+    if dataset not in DATASETS:
+        raise RecordError(
+            f"{records.source}: classes are compared within one data set of {', '.join(DATASETS)}, not {dataset}"
+        )
+    labels, rows = [], []
+    for row, arrays in last_arrays(records):
+        if f"{KIND}/share" in arrays:
+            labels.append(row["label"])
+            rows.append(by_class(arrays))
+    if data_dir is not None:
+        os.environ["SPECBIAS_DATA_DIR"] = str(data_dir)
+    try:
+        data = load_data(TrialConfig(dataset=dataset))
+    except SettingError as error:
+        raise RecordError(str(error)) from None
+    names = [*data.class_names] or [str(label) for label in range(data.num_classes)]
+    frequency, accuracy, length = np.stack(rows, axis=1)
+    return Classes(names, labels, frequency, accuracy, length, diversity_of(data, data.train))
+
+
+def by_class(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a network's mean high-frequency share, accuracy and mean path length by class: (3, classes)."""
+    accuracy = arrays["generalization/test_accuracy_per_class"]
+    label = arrays[f"{KIND}/first_class"]
+    counts = np.bincount(label, minlength=len(accuracy)).astype(float)
+    counts[counts == 0] = np.nan
+    columns = [arrays[f"{KIND}/{name}"].astype(float) for name in ("share", "distance")]
+    share, length = (np.bincount(label, column, minlength=len(accuracy)) / counts for column in columns)
+    return np.stack([share, accuracy, length])
+
+
+def as_text(found: dict[str, Any], primary: str) -> str:
+    """Return the associations by definition of diversity, the primary one first."""
+    lines = [f"{'diversity':28} {'mean rho':>8}  {'95% interval, or range':^24} {'p':>7} {'held fixed':>10}"]
+    for name, each in found.items():
+        ends = "" if each.interval is None else "[{:+.2f}, {:+.2f}]".format(*each.interval)
+        ends = ends or "{:+.2f} to {:+.2f}".format(*each.range)
+        said = name + (" (primary)" if name == primary else "")
+        lines.append(f"{said:28} {each.statistic:+8.2f}  {ends:^24} {each.p:7.3f} {each.partial:+10.2f}")
+    return "\n".join(
+        [*lines, "range: of the mean rho when one class is left out, where there are too few for an interval"]
+    )
+
+
+def _claim(first: Any, over: str, primary: str) -> Any:
+    """Return the claim, judged by the joint permutation where there are too few classes for an interval."""
+    from analysis.inference.claim import Claim, judge_sign
+
+    note = f"p {first.p:.2g} by permuting classes jointly; accuracy and path length held fixed: {first.partial:+.2f}"
+    name = f"within-class frequency with {primary}, mean rho"
+    claim = judge_sign(name, first, trials=over, positive=True, note=note)
+    if first.interval is None and claim.verdict != "undefined":
+        sure = {True: "held", False: "not held"}[first.statistic > 0] if first.p < 0.05 else "undecided"
+        return Claim(over, name, first.statistic, None, first.units, "> 0 and p < 0.05", sure, note)
+    return claim
+
+
+def _figures(classes: Classes, first: Any, primary: str) -> dict[str, Any]:
+    from analysis.figures import ForestRow, class_scatter, forest_plot
+    from analysis.inference import fisher_interval, random_effects
+
+    figures = {
+        "class_diversity": class_scatter(
+            classes.diversity[primary],
+            classes.frequency,
+            names=classes.names,
+            x_label=f"{primary.replace('_', ' ')} of the class's training images (squared normalised L2)",
+            y_label="within-class frequency\n(high-frequency share)",
+        )
+    }
+    shown = [pair for pair in zip(classes.labels, first.per_model, strict=True) if abs(pair[1]) < 1]
+    if len(shown) < 2:
+        return figures
+    rows = [ForestRow(label, float(rho), *fisher_interval(rho, first.units)) for label, rho in shown[:SHOWN]]
+    pooled = random_effects({str(i): float(rho) for i, (_, rho) in enumerate(shown)}, first.units)
+    name = f"mean of {pooled.units}, random effects"
+    rows.append(ForestRow(name, pooled.statistic, *pooled.interval, summary=True))
+    figures["class_diversity_forest"] = forest_plot(rows, x="Spearman's rho over classes, frequency with diversity")
+    return figures
+
+
+def _numbers(classes: Classes, found: dict[str, Any], primary: str) -> dict[str, Any]:
+    """Return n_classes, primary, and of every network and all together rho, interval, p and partial rho."""
+    from analysis.inference import fisher_interval
+
+    first = found[primary]
+    networks = [
+        {"label": label, "rho": rho, "interval": fisher_interval(rho, first.units), "partial_rho": partial}
+        for label, rho, partial in zip(classes.labels, first.per_model, first.partial_per_model, strict=True)
+    ]
+    pooled = {
+        name: {
+            "rho": each.statistic,
+            "interval": each.interval,
+            "range": each.range,
+            "p_class_permutation": each.p,
+            "partial_rho": each.partial,
+        }
+        for name, each in found.items()
+    }
+    means = {"frequency": classes.frequency.mean(axis=0), "accuracy": classes.accuracy.mean(axis=0)}
+    return {
+        "n_classes": first.units,
+        "primary": primary,
+        "models": networks,
+        "pooled": pooled[primary],
+        "by_definition": pooled,
+        "classes": {"names": classes.names, **means, **classes.diversity},
+    }
+
+
+def main() -> None:
+    """Print the associations, save figures and numbers, and attach them to the sweep's parent run."""
+    options = tyro.cli(DiversityOptions, description=__doc__)
+    from analysis.findings import publish  # pandas, matplotlib, mlflow and torch only past --help
+
+    publish("class_diversity", partial(class_diversity, data_dir=options.data_dir), options)
+
+
+if __name__ == "__main__":
+    main()
