@@ -1,5 +1,6 @@
 """Numbers from tables, nothing else: no MLflow, no files, no figures."""
 
-from analysis.inference.rank import Association, kendall_tau, spearman
+from analysis.inference.rank import Association, kendall_tau, permutation_p, spearman
+from analysis.inference.resampling import cluster_bootstrap
 
-__all__ = ["Association", "kendall_tau", "spearman"]
+__all__ = ["Association", "cluster_bootstrap", "kendall_tau", "permutation_p", "spearman"]
