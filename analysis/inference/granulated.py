@@ -1,0 +1,170 @@
+"""Does a measure order the runs as the target does when one setting changes at a time? Granulated rank correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.inference.rank import TAU, weighted_tau
+from analysis.inference.resampling import FEWEST, bootstrap_values, percentile_interval, usable
+
+LARGE = 256  # runs of a cell from which merge sort is faster than all pairs
+SIGNS = 4_000_000  # pairs at a time, so that memory stays small
+
+
+@dataclass(frozen=True)
+class Granulated:
+    """Kendall's tau within cells of equal other settings: its mean over axes, by axis, and what it rests on."""
+
+    mean: float  # over the axes that have a defined cell
+    interval: tuple[float, float]  # 95%, of the mean
+    per_axis: dict[str, float]  # mean over the axis's cells; NaN where none is defined
+    cells: dict[str, int]  # cells that the axis's mean is over
+    undefined: dict[str, int]  # cells in which tau is undefined: tau-b of a constant
+    single: dict[str, int]  # cells with one level of the axis: nothing to compare
+    n: int
+    units: int
+    unit: str
+    left_out: int
+    convention: str
+
+    @property
+    def statistic(self) -> float:
+        """Return the mean over axes, Psi."""
+        return self.mean
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The rows that one axis compares, and their cells."""
+
+    rows: np.ndarray
+    cell: np.ndarray  # of each of the rows, from 0 without a gap
+    level: np.ndarray  # of every row of the table
+    single: int
+
+    def tau(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, variant: str) -> np.ndarray:
+        """Return tau of each cell (cells, resamples); NaN too where only one level of the axis was drawn."""
+        order, sizes = np.argsort(self.cell, kind="stable"), np.bincount(self.cell)
+        firsts, found = np.cumsum(sizes) - sizes, np.full((len(sizes), weights.shape[1]), np.nan)
+        for size in np.unique(sizes):
+            alike = np.flatnonzero(sizes == size)
+            step = max(1, SIGNS // int(size) ** 2)
+            for cells in (alike[first : first + step] for first in range(0, len(alike), step)):
+                members = self.rows[order[firsts[cells, None] + np.arange(size)]]
+                found[cells] = _taus(x[members], y[members], self.level[members], weights[members], variant)
+        return found
+
+
+def _taus(x: np.ndarray, y: np.ndarray, level: np.ndarray, weights: np.ndarray, variant: str) -> np.ndarray:
+    """Return tau of cells of one size, with x, y and level (cells, size), weights (cells, size, resamples)."""
+    if x.shape[1] > LARGE:
+        tau = np.stack([weighted_tau(*cell, variant=variant) for cell in zip(x, y, weights, strict=True)])
+        drawn = np.stack([[len(np.unique(a[w > 0])) for w in b.T] for a, b in zip(level, weights, strict=True)])
+        return np.where(drawn > 1, tau, np.nan)
+    w = weights.astype(np.float32)
+    first, second = (np.sign(values[:, :, None] - values[:, None, :]).astype(np.float32) for values in (x, y))
+
+    def weight(pairs: np.ndarray) -> np.ndarray:
+        return np.einsum("csr,csr->cr", w, pairs.astype(np.float32) @ w).astype(float)
+
+    if variant == "a":
+        size = (np.square(w.sum(axis=1)) - np.square(w).sum(axis=1)).astype(float)
+    else:
+        size = np.sqrt(weight(np.abs(first)) * weight(np.abs(second)))
+    apart = level[:, :, None] != level[:, None, :]
+    tau = np.divide(weight(first * second), size, out=np.full(size.shape, np.nan), where=size > 0)
+    return np.where(weight(apart) > 0, tau, np.nan)
+
+
+def granulated_kendall(
+    table: pd.DataFrame,
+    *,
+    measure: str,
+    target: str,
+    axes: Sequence[str],
+    variant: str = "a",
+    cluster: str | None = None,
+    resamples: int | None = None,
+    seed: int = 0,
+) -> Granulated:
+    """Return Kendall's tau of `measure` and `target` within cells, averaged over an axis's cells, then over axes.
+
+    A cell of an axis has the runs that agree in all other axes (Jiang et al. 2020, "Fantastic Generalization Measures",
+    section 4, psi and Psi); a missing setting is a level of its own. Seed repeats share a cell, and their pairs count
+    too. In a star design (a baseline, and families that change one setting) an axis has the one cell with the others
+    at the baseline. Variant "a" counts a tie as 0; "b" leaves out the cells in which either is constant, so that the
+    two can differ much: 0 says "a" of a measure that an axis never changes, NaN says "b".
+
+    The interval is the percentile bootstrap of the mean over `cluster` (None: rows): every cell's tau with the weights
+    of the resample, without pairs of copies of one row; a cell of which one level is left is left out of that resample,
+    so that of cells with few runs many are. NaN for fewer than 5 units. ValueError for an axis with fewer than 2
+    levels. Jiang et al. give no interval.
+    """
+    if variant not in TAU:
+        raise ValueError(f"unknown variant {variant!r}; known: {', '.join(TAU)}")
+    sample = usable(table, [measure, target], settings=axes, cluster=cluster)
+    x, y = (sample.table[name].to_numpy(dtype=float) for name in (measure, target))
+    levels = setting_levels(sample.table, axes)
+    found = {name: _cells(levels, column) for column, name in enumerate(axes)}
+    taus = {name: axis.tau(x, y, np.ones((len(x), 1), dtype=np.int32), variant)[:, 0] for name, axis in found.items()}
+
+    def means(weights: np.ndarray) -> np.ndarray:
+        return _mean(np.stack([_mean(axis.tau(x, y, weights, variant)) for axis in found.values()]))
+
+    described, interval = sample.described, (float("nan"), float("nan"))
+    if described["units"] >= FEWEST:
+        interval = percentile_interval(bootstrap_values(means, sample.units, resamples=resamples, seed=seed))
+    per_axis = {name: float(_mean(tau[:, None])[0]) for name, tau in taus.items()}
+    missing = [name for name, value in per_axis.items() if np.isnan(value)]
+    return Granulated(
+        mean=float(_mean(np.array([list(per_axis.values())]).T)[0]),
+        interval=interval,
+        per_axis=per_axis,
+        cells={name: int(np.isfinite(tau).sum()) for name, tau in taus.items()},
+        undefined={name: int(np.isnan(tau).sum()) for name, tau in taus.items()},
+        single={name: axis.single for name, axis in found.items()},
+        **described,
+        convention=TAU[variant] + (f"; mean without {', '.join(missing)}: no cell" if missing else ""),
+    )
+
+
+def setting_levels(table: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
+    """Return the number of each row's level in each axis, from 0: (n, axes); a missing value is a level of its own.
+
+    ValueError where there is no axis, one is given twice, or one has fewer than 2 levels.
+    """
+    if not len(axes) or len(set(axes)) < len(axes):
+        raise ValueError(f"axes are to be different columns, at least one: {', '.join(axes) or 'none given'}")
+    levels = np.stack([pd.factorize(table[name], use_na_sentinel=False, sort=True)[0] for name in axes], axis=1)
+    for name, highest in zip(axes, levels.max(axis=0), strict=True):
+        if highest < 1:
+            raise ValueError(f"axis {name!r} has one level only; at least 2 are needed")
+    return levels
+
+
+def _cells(levels: np.ndarray, column: int) -> _Axis:
+    others, own = np.delete(levels, column, axis=1), levels[:, column]
+    cell = numbered(others)
+    together = numbered(np.column_stack([cell, own]))
+    distinct = np.bincount(cell[np.unique(together, return_index=True)[1]])
+    rows = np.flatnonzero(distinct[cell] > 1)
+    return _Axis(rows, numbered(cell[rows, None]), own, int((distinct == 1).sum()))
+
+
+def numbered(keys: np.ndarray) -> np.ndarray:
+    """Return the number of each row's combination of keys (n, k), from 0 without a gap: (n,)."""
+    if not keys.shape[1] or not len(keys):
+        return np.zeros(len(keys), dtype=int)
+    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over rows of what is not NaN; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    total = np.where(defined, values, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)

@@ -1,0 +1,141 @@
+"""Granulated tau by hand, against a loop over cells, in a star design, and its interval against known truth."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.inference import granulated_kendall
+from analysis.inference.resampling import bootstrap_values
+
+COLUMNS = {"measure": "m", "target": "g"}
+
+
+def grid(generator, **levels):
+    table = pd.DataFrame(list(itertools.product(*(range(count) for count in levels.values()))), columns=list(levels))
+    table["g"] = generator.normal(size=len(table)).round(1)
+    table["m"] = (table["g"] + generator.normal(size=len(table))).round(0)
+    return table
+
+
+def test_by_hand():
+    """width 0, 1, 2 by depth 0, 1, one run each; g is 10 depth + width.
+
+    m of depth 0: 1, 2, 3, as g: tau 1; of depth 1: 3, 2, 2: two pairs disagree, one ties: -2/3 (a), -2/sqrt(6) (b).
+    So width has (1 - 2/3) / 2 = 1/6. Along depth m goes 1 -> 3, 2 -> 2, 3 -> 2: tau 1, 0, -1: 0 (a); b leaves out the
+    constant cell: (1 - 1) / 2 = 0. Psi: 1/12.
+    """
+    table = pd.DataFrame({"depth": [0, 0, 0, 1, 1, 1], "width": [0, 1, 2] * 2, "m": [1, 2, 3, 3, 2, 2]})
+    table["g"] = 10 * table["depth"] + table["width"]
+    found = granulated_kendall(table, **COLUMNS, axes=["width", "depth"])
+    assert found.per_axis == {"width": pytest.approx(1 / 6), "depth": pytest.approx(0)}
+    assert found.mean == found.statistic == pytest.approx(1 / 12)
+    assert (found.cells, found.undefined) == ({"width": 2, "depth": 3}, {"width": 0, "depth": 0})
+    other = granulated_kendall(table, **COLUMNS, axes=["width", "depth"], variant="b")
+    assert other.per_axis["width"] == pytest.approx((1 - 2 / np.sqrt(6)) / 2) and other.per_axis["depth"] == 0
+    assert (other.cells["depth"], other.undefined["depth"]) == (2, 1)
+
+
+def by_definition(table, axes, variant, rows):
+    """Psi by a loop; `rows` numbers the runs, of which copies form no pair."""
+    means = []
+    for axis in axes:
+        taus = []
+        for _, cell in table.groupby([name for name in axes if name != axis]):
+            if cell[axis].nunique() < 2:
+                continue
+            apart = rows[cell.index][:, None] != rows[cell.index]
+            x, y = (np.sign(v[:, None] - v)[apart] for v in (cell["m"].to_numpy(), cell["g"].to_numpy()))
+            size = len(x) if variant == "a" else np.sqrt((x @ x) * (y @ y))
+            taus.append(x @ y / size if size else np.nan)
+        means.append(np.nanmean(taus) if np.isfinite(taus).any() else np.nan)
+    return means
+
+
+@pytest.mark.parametrize("variant", ["a", "b"])
+@pytest.mark.parametrize("large", [256, 3])  # the latter: merge sort for cells of more than 3
+def test_it_is_a_loop_over_cells_with_seed_repeats_and_gaps(variant, large, monkeypatch):
+    monkeypatch.setattr("analysis.inference.granulated.LARGE", large)
+    monkeypatch.setattr("analysis.inference.granulated.SIGNS", 60)
+    table = grid(np.random.default_rng(0), lr=3, depth=2, width=4, seed=3).sample(50, random_state=0)
+    table = table.reset_index(drop=True)
+    axes = ["lr", "depth", "width"]
+    found = granulated_kendall(table, **COLUMNS, axes=axes, variant=variant, resamples=20, seed=3)
+    expected = by_definition(table, axes, variant, np.arange(50))
+    assert list(found.per_axis.values()) == pytest.approx(expected)
+    assert found.mean == pytest.approx(np.mean(expected))
+    drawn = []
+    bootstrap_values(lambda w: drawn.append(w) or np.zeros(w.shape[1]), np.arange(50), resamples=20, seed=3)
+    values = []
+    for weights in drawn[0].T:
+        rows = np.repeat(np.arange(50), weights)
+        values.append(np.nanmean(by_definition(table.iloc[rows].reset_index(drop=True), axes, variant, rows)))
+    assert found.interval == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+
+
+def test_one_axis_is_kendalls_tau():
+    table = grid(np.random.default_rng(1), lr=300, seed=1)
+    found = granulated_kendall(table, **COLUMNS, axes=["lr"], variant="b", resamples=50)
+    assert found.mean == pytest.approx(stats.kendalltau(table["m"], table["g"]).statistic)
+    assert found.interval[0] < found.mean < found.interval[1]
+
+
+def test_a_star_design_has_one_cell_per_axis_with_the_others_at_the_baseline():
+    """Baseline, three rates of a (m rises as g) and two of b (m falls as g rises); missing: not used."""
+    table = pd.DataFrame(
+        {"a": [None, 1, 2, 3, None, None], "b": [None, None, None, None, 1, 2], "g": [1, 2, 3, 4, 0, 2.5]}
+    )
+    table["m"] = [10, 20, 30, 40, 15, 5]
+    found = granulated_kendall(table, **COLUMNS, axes=["a", "b"])
+    assert found.per_axis == {"a": 1, "b": -1} and found.mean == 0
+    assert found.cells == {"a": 1, "b": 1} and found.single == {"a": 2, "b": 3}
+
+
+def test_seed_repeats_of_one_setting_alone_are_no_cell():
+    """Two seeds at each of b = 0, 1, but a differs only at b = 0: the cell of b = 1 would compare seeds."""
+    table = pd.DataFrame({"a": [0, 0, 1, 1, 0, 0], "b": [0, 0, 0, 0, 1, 1], "g": [1, 2, 3, 4, 9, 5]})
+    table["m"] = [1, 2, 3, 4, 5, 9]
+    found = granulated_kendall(table, **COLUMNS, axes=["a", "b"])
+    assert found.per_axis["a"] == 1 and (found.cells["a"], found.single["a"]) == (1, 1)
+
+
+def test_constant_measures_and_axes_without_a_cell_are_said():
+    table = grid(np.random.default_rng(2), lr=3, depth=3).assign(m=1.0)
+    assert granulated_kendall(table, **COLUMNS, axes=["lr", "depth"]).mean == 0
+    found = granulated_kendall(table, **COLUMNS, axes=["lr", "depth"], variant="b")
+    assert np.isnan(found.mean) and np.isnan(found.interval).all() and found.undefined == {"lr": 3, "depth": 3}
+    diagonal = pd.DataFrame({"lr": [0, 1, 1], "depth": [0, 0, 1], "width": [0, 0, 1], "g": [1, 2, 3], "m": [2, 3, 1]})
+    found = granulated_kendall(diagonal, **COLUMNS, axes=["lr", "depth", "width"])
+    assert np.isnan(found.per_axis["depth"]) and found.mean == found.per_axis["lr"] == 1
+    assert found.convention == "tau-a: ties count 0; mean without depth, width: no cell"
+
+
+def test_what_it_rests_on_and_its_errors():
+    table = grid(np.random.default_rng(3), lr=3, depth=2, seed=2).assign(setting=np.repeat(np.arange(6), 2))
+    table.loc[0, "m"] = np.nan
+    found = granulated_kendall(table, **COLUMNS, axes=["lr", "depth"], cluster="setting")
+    assert (found.n, found.units, found.unit, found.left_out) == (11, 6, "setting", 1)
+    with pytest.raises(ValueError, match="^axis 'flat' has one level only; at least 2 are needed$"):
+        granulated_kendall(table.assign(flat=None), **COLUMNS, axes=["lr", "flat"])
+    with pytest.raises(ValueError, match="at least one: none given"):
+        granulated_kendall(table, **COLUMNS, axes=[])
+    with pytest.raises(ValueError, match="unknown variant 'c'; known: a, b"):
+        granulated_kendall(table, **COLUMNS, axes=["lr"], variant="c")
+    with pytest.raises(ValueError, match="no column 'width'; there are: lr, depth"):
+        granulated_kendall(table, **COLUMNS, axes=["lr", "width"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rho", [0, 0.7])
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(rho):
+    """m and g normal of correlation rho in every run, so that every cell's tau-a has mean 2/pi asin(rho)."""
+    generator, covered = np.random.default_rng(0), []
+    table = grid(generator, lr=4, depth=4, width=4)
+    for _ in range(200):
+        table["m"], noise = generator.normal(size=(2, 64))
+        table["g"] = rho * table["m"] + np.sqrt(1 - rho**2) * noise
+        low, high = granulated_kendall(table, **COLUMNS, axes=["lr", "depth", "width"], resamples=300).interval
+        covered.append(low <= 2 / np.pi * np.arcsin(rho) <= high)
+    assert 0.9 < np.mean(covered) < 0.99
