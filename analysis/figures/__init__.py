@@ -1,6 +1,7 @@
 """How do results look? Results in, figures out: the one place that draws."""
 
 from analysis.figures.classes import class_scatter
+from analysis.figures.forest import ForestRow, forest_plot
 from analysis.figures.images import ImageRow, image_rows
 from analysis.figures.interventions import curves, interventions_figure, legend, scatter
 from analysis.figures.labels import label
@@ -10,6 +11,7 @@ from analysis.figures.parallel import bars, parallel_coordinates
 
 __all__ = [
     "LOOK",
+    "ForestRow",
     "HeatMap",
     "ImageRow",
     "Line",
@@ -18,6 +20,7 @@ __all__ = [
     "bars",
     "class_scatter",
     "curves",
+    "forest_plot",
     "heat_maps",
     "image_rows",
     "interventions_figure",
