@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.look import LOOK
 
@@ -45,6 +46,7 @@ def forest_plot(rows: Sequence[ForestRow], *, x: str) -> Figure:
             label.set_fontweight("bold" if row.summary else "normal")
         axes.set_ylim(len(ordered) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(x)
     return figure
 

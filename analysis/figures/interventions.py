@@ -17,6 +17,7 @@ from analysis.figures.look import LOOK, Style, styles
 KINDS = ("frequency/within_class", "frequency/between_class")
 ACCURACY = "generalization/test_accuracy"
 NAMED = 40  # points that have their level beside them
+APART = (0.07, 0.045)  # of the axes, that levels must be apart to be written
 MANY = 2_000  # points beyond which an SVG holds them as an image
 
 
@@ -54,11 +55,22 @@ def scatter(
         points.set_rasterized(len(last) > MANY)
         if url is not None and "run_id" in rows:
             points.set_urls([url(run_id) for run_id in rows["run_id"]])
-        for _, row in rows.iterrows() if len(last) <= NAMED else ():
-            place: dict[str, Any] = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 6, "color": "0.35"}
-            axes.annotate(level(row["label"]), (row[x], row[y]), **place)
+    if len(last) <= NAMED:
+        _name_levels(axes, last, x, y)
     axes.set(xlabel=label(x), ylabel=label(y))
     return axes
+
+
+def _name_levels(axes: Axes, last: pd.DataFrame, x: str, y: str) -> None:
+    """Write the level beside every point that has none written near it."""
+    points = last[[x, y]].to_numpy(dtype=float)
+    places = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-12)
+    taken: list[np.ndarray] = []
+    for place, (_, row) in zip(places, last.iterrows(), strict=True):
+        if all(np.abs((place - other) / APART).max() > 1 for other in taken):
+            look: dict[str, Any] = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 6, "color": "0.35"}
+            axes.annotate(level(row["label"]), (row[x], row[y]), **look)
+            taken.append(place)
 
 
 def level(text: str) -> str:
@@ -75,7 +87,7 @@ def curves(axes: Axes, table: pd.DataFrame, *, y: str, looks: dict[str, Style], 
     rows = table.sort_values(["trial_id", "epoch"])
     for name, look in looks.items():
         own = rows[rows["intervention"] == name]
-        ends = np.flatnonzero(own["trial_id"].ne(own["trial_id"].shift())) if len(own) else []
+        ends = np.flatnonzero(own["trial_id"].ne(own["trial_id"].shift()))
         across, up = (np.insert(own[column].to_numpy(dtype=float), ends, np.nan) for column in (x, y))
         line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": look.dash}
         axes.plot(across, up, **line, markersize=3, linewidth=1, alpha=0.8, rasterized=len(rows) > MANY)

@@ -12,6 +12,7 @@ from analysis.inference.rank import TAU, weighted_tau
 from analysis.inference.resampling import FEWEST, bootstrap_values, percentile_interval, usable
 
 LARGE = 256  # runs of a cell from which merge sort is faster than all pairs
+COMPLETE = 0.5  # share of resamples in which every axis must have a cell left, for an interval
 SIGNS = 4_000_000  # pairs at a time, so that memory stays small
 
 
@@ -101,8 +102,8 @@ def granulated_kendall(
 
     The interval is the percentile bootstrap of the mean over `cluster` (None: rows): every cell's tau with the weights
     of the resample, without pairs of copies of one row; a cell of which one level is left is left out of that resample,
-    so that of cells with few runs many are. NaN for fewer than 5 units. ValueError for an axis with fewer than 2
-    levels. Jiang et al. give no interval.
+    and a resample in which an axis has no cell left too. NaN where that is most of them, as with two units per axis,
+    and for fewer than 5 units. ValueError for an axis with fewer than 2 levels. Jiang et al. give no interval.
     """
     if variant not in TAU:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(TAU)}")
@@ -112,14 +113,18 @@ def granulated_kendall(
     found = {name: _cells(levels, column) for column, name in enumerate(axes)}
     taus = {name: axis.tau(x, y, np.ones((len(x), 1), dtype=np.int32), variant)[:, 0] for name, axis in found.items()}
 
-    def means(weights: np.ndarray) -> np.ndarray:
-        return _mean(np.stack([_mean(axis.tau(x, y, weights, variant)) for axis in found.values()]))
-
-    described, interval = sample.described, (float("nan"), float("nan"))
-    if described["units"] >= FEWEST:
-        interval = percentile_interval(bootstrap_values(means, sample.units, resamples=resamples, seed=seed))
     per_axis = {name: float(_mean(tau[:, None])[0]) for name, tau in taus.items()}
     missing = [name for name, value in per_axis.items() if np.isnan(value)]
+    compared = [axis for name, axis in found.items() if name not in missing]
+
+    def means(weights: np.ndarray) -> np.ndarray:  # NaN where an axis has no cell left
+        return np.mean([_mean(axis.tau(x, y, weights, variant)) for axis in compared], axis=0)
+
+    described, interval = sample.described, (float("nan"), float("nan"))
+    if described["units"] >= FEWEST and compared:
+        values = bootstrap_values(means, sample.units, resamples=resamples, seed=seed)
+        if np.isfinite(values).mean() >= COMPLETE:
+            interval = percentile_interval(values)
     return Granulated(
         mean=float(_mean(np.array([list(per_axis.values())]).T)[0]),
         interval=interval,

@@ -72,10 +72,11 @@ def relate(
     if test_size is None:
         not_done["signs"] = "the number of test images is not known"
     return Relation(
-        measure,
-        target,
-        spearman(x, y, clusters=clusters),
-        *(kendall_tau(x, y, variant=variant, clusters=clusters) for variant in "ab"),
+        measure=measure,
+        target=target,
+        spearman=spearman(x, y, clusters=clusters),
+        tau_a=kendall_tau(x, y, variant="a", clusters=clusters),
+        tau_b=kendall_tau(x, y, variant="b", clusters=clusters),
         p_within=permutation_p(means[target], means[measure], blocks=means[family]),
         slopes=attempt("slopes", lambda: slopes(table, **columns, family=family, cluster=cluster)),
         partial=attempt(
@@ -84,7 +85,9 @@ def relate(
         granulated=attempt("granulated", lambda: granulated_kendall(table, **columns, axes=[*axes], cluster=cluster)),
         information=None
         if len(table) > LARGEST_PAIRS
-        else attempt("information", lambda: conditional_mutual_information(table, **columns, axes=[*axes])),
+        else attempt(
+            "information", lambda: conditional_mutual_information(table, **columns, axes=[*axes], cluster=cluster)
+        ),
         signs=None
         if test_size is None
         else attempt("signs", lambda: sign_error(table, **columns, axes=[*axes], test_size=test_size)),
@@ -116,8 +119,11 @@ def as_text(found: Relation) -> str:
         lines.append(
             ("conditional information K", f"{found.information.k:.3f}, p {found.information.p:.3g} (given {given})")
         )
-    if found.signs is not None:
+    if found.signs is not None and found.signs.n:
         lines.append(("sign error, mean", f"{_said(found.signs)}; worst {found.signs.max:.2f}, n {found.signs.n}"))
+    elif found.signs is not None:
+        why = f"too few runs per pair of settings differ surely (effective pairs: {found.signs.largest_ess:.1f})"
+        lines.append(("no sign error", why))
     lines += [(f"no {name}", why) for name, why in found.not_done.items()]
     return f"{found.measure} with {found.target}\n" + "\n".join(f"  {name:34} {text}" for name, text in lines)
 
