@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.inference.rank import TAU, weighted_tau
+from analysis.inference.rank import TAU, weight_inside, weighted_tau
 from analysis.inference.resampling import FEWEST, bootstrap_values, percentile_interval, usable
 
 LARGE = 256  # runs of a cell from which merge sort is faster than all pairs
@@ -44,11 +45,13 @@ class _Axis:
 
     rows: np.ndarray
     cell: np.ndarray  # of each of the rows, from 0 without a gap
+    units: np.ndarray  # of every row of the table
     level: np.ndarray  # of every row of the table
     single: int
 
     def tau(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, variant: str) -> np.ndarray:
         """Return tau of each cell (cells, resamples); NaN too where only one level of the axis was drawn."""
+        inside = weight_inside(weights, self.units)
         order, sizes = np.argsort(self.cell, kind="stable"), np.bincount(self.cell)
         firsts, found = np.cumsum(sizes) - sizes, np.full((len(sizes), weights.shape[1]), np.nan)
         for size in np.unique(sizes):
@@ -56,26 +59,39 @@ class _Axis:
             step = max(1, SIGNS // int(size) ** 2)
             for cells in (alike[first : first + step] for first in range(0, len(alike), step)):
                 members = self.rows[order[firsts[cells, None] + np.arange(size)]]
-                found[cells] = _taus(x[members], y[members], self.level[members], weights[members], variant)
+                columns = (each[members] for each in (x, y, self.level, self.units, weights))
+                found[cells] = _taus(*columns, inside=inside, variant=variant)
         return found
 
 
-def _taus(x: np.ndarray, y: np.ndarray, level: np.ndarray, weights: np.ndarray, variant: str) -> np.ndarray:
-    """Return tau of cells of one size, with x, y and level (cells, size), weights (cells, size, resamples)."""
+def _taus(
+    x: np.ndarray,
+    y: np.ndarray,
+    level: np.ndarray,
+    units: np.ndarray,
+    weights: np.ndarray,
+    *,
+    inside: np.ndarray,
+    variant: str,
+) -> np.ndarray:
+    """Return tau of cells of one size, with x, y, level and units (cells, size), weights (cells, size, resamples)."""
     if x.shape[1] > LARGE:
-        tau = np.stack([weighted_tau(*cell, variant=variant) for cell in zip(x, y, weights, strict=True)])
+        cells = zip(x, y, weights, units, strict=True)
+        own: dict[str, Any] = {"variant": variant, "inside": inside}
+        tau = np.stack([weighted_tau(*cell, **own, units=numbered(unit[:, None])) for *cell, unit in cells])
         drawn = np.stack([[len(np.unique(a[w > 0])) for w in b.T] for a, b in zip(level, weights, strict=True)])
         return np.where(drawn > 1, tau, np.nan)
     w = weights.astype(np.float32)
     first, second = (np.sign(values[:, :, None] - values[:, None, :]).astype(np.float32) for values in (x, y))
+    one_unit = units[:, :, None] == units[:, None, :]
+    others = ~np.eye(x.shape[1], dtype=bool)
 
     def weight(pairs: np.ndarray) -> np.ndarray:
-        return np.einsum("csr,csr->cr", w, pairs.astype(np.float32) @ w).astype(float)
+        across, within = ((pairs * chosen).astype(np.float32) for chosen in (~one_unit, one_unit & others))
+        total = np.einsum("csr,csr->cr", w, across @ w) + inside * np.einsum("csr,cs->cr", w, within.sum(axis=2))
+        return total.astype(float)
 
-    if variant == "a":
-        size = (np.square(w.sum(axis=1)) - np.square(w).sum(axis=1)).astype(float)
-    else:
-        size = np.sqrt(weight(np.abs(first)) * weight(np.abs(second)))
+    size = weight(np.ones_like(first)) if variant == "a" else np.sqrt(weight(np.abs(first)) * weight(np.abs(second)))
     apart = level[:, :, None] != level[:, None, :]
     tau = np.divide(weight(first * second), size, out=np.full(size.shape, np.nan), where=size > 0)
     return np.where(weight(apart) > 0, tau, np.nan)
@@ -101,7 +117,7 @@ def granulated_kendall(
     two can differ much: 0 says "a" of a measure that an axis never changes, NaN says "b".
 
     The interval is the percentile bootstrap of the mean over `cluster` (None: rows): every cell's tau with the weights
-    of the resample, without pairs of copies of one row; a cell of which one level is left is left out of that resample,
+    of the resample, pairs counted as in `weighted_tau`; a cell of which one level is left is left out of that resample,
     and a resample in which an axis has no cell left too. NaN where that is most of them, as with two units per axis,
     and for fewer than 5 units. ValueError for an axis with fewer than 2 levels. Jiang et al. give no interval.
     """
@@ -110,7 +126,7 @@ def granulated_kendall(
     sample = usable(table, [measure, target], settings=axes, cluster=cluster)
     x, y = (sample.table[name].to_numpy(dtype=float) for name in (measure, target))
     levels = setting_levels(sample.table, axes)
-    found = {name: _cells(levels, column) for column, name in enumerate(axes)}
+    found = {name: _cells(levels, column, sample.units) for column, name in enumerate(axes)}
     taus = {name: axis.tau(x, y, np.ones((len(x), 1), dtype=np.int32), variant)[:, 0] for name, axis in found.items()}
 
     per_axis = {name: float(_mean(tau[:, None])[0]) for name, tau in taus.items()}
@@ -151,13 +167,13 @@ def setting_levels(table: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
     return levels
 
 
-def _cells(levels: np.ndarray, column: int) -> _Axis:
+def _cells(levels: np.ndarray, column: int, units: np.ndarray) -> _Axis:
     others, own = np.delete(levels, column, axis=1), levels[:, column]
     cell = numbered(others)
     together = numbered(np.column_stack([cell, own]))
     distinct = np.bincount(cell[np.unique(together, return_index=True)[1]])
     rows = np.flatnonzero(distinct[cell] > 1)
-    return _Axis(rows, numbered(cell[rows, None]), own, int((distinct == 1).sum()))
+    return _Axis(rows, numbered(cell[rows, None]), units, own, int((distinct == 1).sum()))
 
 
 def numbered(keys: np.ndarray) -> np.ndarray:

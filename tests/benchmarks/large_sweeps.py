@@ -37,7 +37,7 @@ def sweep(trials: int, measures: int, epochs: int = 1) -> pd.DataFrame:
     accuracy = 0.5 + sum(settings.values()) / 50 + generator.normal(0, 0.02, trials)
     table = pd.DataFrame({"trial_id": [f"t{i:05d}" for i in range(trials)], **settings})
     table["seed"], table["dataset"], table["search"] = generator.integers(2, size=trials), "cifar10", "random"
-    table["intervention"] = [[*LEVELS][i] for i in generator.integers(len(LEVELS), size=trials)]
+    table["intervention"] = [f"kind {i}" for i in table["width"] + table["mixup"]]  # repeats have their setting's
     names = ["frequency/within_class", "frequency/between_class"]
     names += [f"frequency/other_{i}" for i in range(measures - 2)]
     metrics = {name: accuracy * (-1) ** i + generator.normal(0, 0.05 * (i + 1), trials) for i, name in enumerate(names)}

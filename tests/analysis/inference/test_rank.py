@@ -90,14 +90,23 @@ def naive_interval(statistic, x, y, clusters, resamples, seed):
     drawn = np.random.default_rng(seed).integers(len(distinct), size=(resamples, len(distinct)))
     values = []
     for row in drawn:
-        rows = np.concatenate([np.flatnonzero(units == unit) for unit in row])
-        values.append(statistic(x[rows], y[rows], rows))
+        members = [np.flatnonzero(units == unit) for unit in row]
+        rows, copy = np.concatenate(members), np.repeat(np.arange(len(row)), [*map(len, members)])
+        one_copy = copy[:, None] == copy
+        of_other_units = units[rows][:, None] != units[rows]
+        across = of_other_units.sum() / sum(size * (len(x) - size) for size in np.bincount(units))
+        pairs = of_other_units + across * (one_copy & (rows[:, None] != rows))
+        values.append(statistic(x[rows], y[rows], pairs))
     return np.nanquantile(values, [0.025, 0.975])
 
 
-def tau_a_of_different_rows(x, y, rows):
-    apart = rows[:, None] != rows
-    return (np.sign(x[:, None] - x) * np.sign(y[:, None] - y))[apart].mean() if apart.any() else np.nan
+def tau_a(x, y, weights):
+    return (np.sign(x[:, None] - x) * np.sign(y[:, None] - y) * weights).sum() / weights.sum()
+
+
+def tau_b(x, y, weights):
+    a, b = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
+    return (a * b * weights).sum() / np.sqrt((a * a * weights).sum() * (b * b * weights).sum())
 
 
 def test_the_bootstrap_by_weights_is_the_one_by_rows():
@@ -112,9 +121,18 @@ def test_the_bootstrap_by_weights_is_the_one_by_rows():
     assert spearman(x, y, clusters=clusters, **arguments).interval == pytest.approx(
         naive_interval(rank_correlation, x, y, clusters, **arguments)
     )
-    assert kendall_tau(x, y, variant="a", clusters=clusters, **arguments).interval == pytest.approx(
-        naive_interval(tau_a_of_different_rows, x, y, clusters, **arguments)
-    )
+    for variant, tau in (("a", tau_a), ("b", tau_b)):
+        found = kendall_tau(x, y, variant=variant, clusters=clusters, **arguments).interval
+        assert found == pytest.approx(naive_interval(tau, x, y, clusters, **arguments))
+
+
+def test_pairs_within_a_unit_do_not_weigh_more_in_a_resample_than_in_the_sample():
+    """In 9 units of three every pair inside disagrees, 27 of 351, and every pair across agrees."""
+    clusters = np.repeat(np.arange(9), 3)
+    x, y = np.arange(27.0), 3.0 * clusters + np.tile([2, 1, 0], 9)
+    found = kendall_tau(x, y, variant="a", clusters=clusters)
+    assert found.statistic == pytest.approx(1 - 2 * (9 * 3) / (27 * 26 / 2))
+    assert found.interval == pytest.approx((found.statistic, found.statistic))  # every resample has the same share
 
 
 def test_resampling_does_not_shrink_tau_a():
