@@ -200,6 +200,12 @@ def test_p_of_all_permutations_of_five():
     assert permutation_p(np.arange(40), np.arange(40), permutations=99) == 1 / 100
 
 
+def test_p_of_all_permutations_within_three_pairs():
+    """Three pairs that all rise: of the 8 ways to turn pairs round 2 are as extreme; freely, 2 of 20 would be."""
+    found = permutation_p([0, 1] * 3, [0, 1] * 3, blocks=list("aabbcc"), permutations=10_000)
+    assert found == pytest.approx(0.25, abs=0.02)
+
+
 def test_p_is_within_blocks_and_two_sided():
     """Families far apart in both; within them falling, or nothing. Over all rows r is high in every permutation."""
     generator = np.random.default_rng(5)
