@@ -116,10 +116,11 @@ def granulated_kendall(
     at the baseline. Variant "a" counts a tie as 0; "b" leaves out the cells in which either is constant, so that the
     two can differ much: 0 says "a" of a measure that an axis never changes, NaN says "b".
 
-    The interval is the percentile bootstrap of the mean over `cluster` (None: rows): every cell's tau with the weights
-    of the resample, pairs counted as in `weighted_tau`; a cell of which one level is left is left out of that resample,
-    and a resample in which an axis has no cell left too. NaN where that is most of them, as with two units per axis,
-    and for fewer than 5 units. ValueError for an axis with fewer than 2 levels. Jiang et al. give no interval.
+    The interval is the percentile bootstrap of the mean over `cluster` (None: rows), moved so that its median is the
+    estimate: cells lose runs to a resample, and with repeats lean to these. Pairs are counted as in `weighted_tau`; a
+    cell of which one level is left is left out of that resample, and a resample in which an axis has no cell left too.
+    NaN where that is most of them, as with two units per axis, and for fewer than 5 units. ValueError for an axis with
+    fewer than 2 levels. Jiang et al. give no interval.
     """
     if variant not in TAU:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(TAU)}")
@@ -136,13 +137,14 @@ def granulated_kendall(
     def means(weights: np.ndarray) -> np.ndarray:  # NaN where an axis has no cell left
         return np.mean([_mean(axis.tau(x, y, weights, variant)) for axis in compared], axis=0)
 
+    mean = float(_mean(np.array([list(per_axis.values())]).T)[0])
     described, interval = sample.described, (float("nan"), float("nan"))
     if described["units"] >= FEWEST and compared:
         values = bootstrap_values(means, sample.units, resamples=resamples, seed=seed)
         if np.isfinite(values).mean() >= COMPLETE:
-            interval = percentile_interval(values)
+            interval = percentile_interval(np.clip(values - np.nanmedian(values) + mean, -1, 1))
     return Granulated(
-        mean=float(_mean(np.array([list(per_axis.values())]).T)[0]),
+        mean=mean,
         interval=interval,
         per_axis=per_axis,
         cells={name: int(np.isfinite(tau).sum()) for name, tau in taus.items()},
