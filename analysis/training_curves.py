@@ -235,7 +235,7 @@ def _notes(rows: list[dict], table: pd.DataFrame) -> list[str]:
     if BASELINE not in set(table["setting"]):
         return ["no differences at equal accuracy: there is no baseline"]
     if not rows:
-        return ["no differences at equal accuracy: no trial shares a seed with the baseline's"]
+        return ["no differences at equal accuracy: no other setting has a trial of one of the baseline's seeds"]
     notes = []
     if TRAIN not in {row["accuracy"] for row in rows}:
         notes.append(f"only at equal test accuracy: the trials have no {TRAIN}")

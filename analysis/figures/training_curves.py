@@ -29,7 +29,7 @@ def training_curves_figure(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
                     _thin(axes, table, x=x, y=kind, looks=looks)
                 curves(axes, means, x=x, y=kind, looks=looks)
                 _ends(axes, means, x=x, y=kind, looks=looks)
-        legend(figure, {wrapped(name, 24): look for name, look in looks.items()})
+        legend(figure, {wrapped(name): look for name, look in looks.items()})
     return figure
 
 

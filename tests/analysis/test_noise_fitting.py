@@ -200,6 +200,19 @@ def test_the_figure_by_epoch_has_the_means_and_a_grey_line_at_the_minimum():
     plt.close(figure)
 
 
+def test_a_line_has_the_epochs_that_all_its_seeds_were_measured_at():
+    made = records(trial(-1.0), trial(-1.0, seed=1, epochs=2)[:2])
+    panels = epoch_panels(made, noise_groups(made)[0])
+    assert [list(panel.curves[0].x) for panel in panels] == [[0, 1]] * 4
+
+
+def test_a_trial_that_repeats_setting_wave_and_seed_counts_once():
+    again = [row | {"trial_id": "again"} for row in trial(-5.0)]
+    groups, notes = noise_groups(records(trial(-1.0), again))
+    assert list(groups[0].by_seed(groups[0].waves[0])) == [-1.0]
+    assert notes == ["left out: 1 trials that repeat the setting, wave and seed of another"]
+
+
 def test_the_figure_by_frequency_has_the_minima_the_fit_and_each_settings_control():
     panels = wave_panels(groups_of(*sweep(2), *sweep(2, cutout=16)))
     assert [(panel.title, panel.y) for panel in panels] == [
