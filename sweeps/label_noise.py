@@ -9,6 +9,7 @@ are fitted first, high ones late or never; larger models fit them sooner and reg
   python sweeps/label_noise.py --quick         15 small trials on scikit-learn's digits, about 3 minutes on 2 cores
   python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network; --dry-run guesses the time
   python sweeps/label_noise.py --preset paper --interventions none   91 trainings of ResNet-18; for GPUs
+  python analysis/noise_fitting.py --experiment label_noise-quick    what was fitted, and the figures
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ STUDY = Study(
     prepare=prepare,
     presets=PRESETS,
     choose_preset=lambda gpus: "laptop",
-    analysis=None,
+    analysis="analysis/noise_fitting.py",
     columns={
         "generalization/test_accuracy": "accuracy",
         "noise_fitting/min": "minimum",

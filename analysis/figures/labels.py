@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 SHARE = "high-frequency share"
 PLAIN = {
     "epoch": "epoch",
@@ -9,13 +11,13 @@ PLAIN = {
     "generalization/test_accuracy/no_probe": "test accuracy (share of images without probes)",
     "noise_fitting/value": "noise fitting (nats)",
     "noise_fitting/min": "minimum noise fitting (nats)",
-    "noise_fitting/normalised": "normalised noise fitting (0: constant, 1: the wave)",
+    "noise_fitting/normalised": "normalised noise fitting\n(0: constant, 1: the wave)",
     "noise_fitting/noisy_test_loss": "noisy test loss (nats)",
     "noise_fitting/noisy_train_loss": "noisy training loss (nats)",
     "jacobian_norm": "Jacobian norm (logits per unit)",
-    "noise_frequency": "noise frequency (cycles per unit of L2 distance)",
+    "noise_frequency": "noise frequency\n(cycles per unit of L2 distance)",
     "noise_spatial_frequency": "spatial frequency (cycles per image)",
-    "frequency_times_std": "cycles per standard deviation of the images",
+    "frequency_times_std": "frequency x standard deviation\n(cycles per standard deviation of the images)",
 }
 PATHS = {"within_class": "within-class", "between_class": "between-class"}
 SCALARS = {
@@ -39,3 +41,8 @@ def label(name: str) -> str:
         said = SCALARS.get(scalar) or f"frequency\n({SHARE}{', ' + scalar if scalar else ''})"
         return f"{PATHS.get(kind, kind)} {said}"
     return name.replace("_", " ")
+
+
+def wrapped(text: str, width: int = 30) -> str:
+    """Return text for a legend, in lines so short that the panels keep their place."""
+    return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False)) or text

@@ -1,0 +1,71 @@
+"""Under which settings was a trial, its repeats with other seeds alike? Names for people, relative to the baseline."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.table import Records
+
+BASELINE = "baseline"
+FOLLOWING = {"seed", "measurement_epochs", "teacher", "teacher_id"}  # a repeat, or what follows from other settings
+
+
+class Change(NamedTuple):
+    """A setting's value, and the baseline's; None where there is no baseline."""
+
+    value: object
+    baseline: object
+
+
+Changes = dict[str, Change]  # by the setting's name
+
+
+def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Changes]:
+    """Return trial_id -> the settings in which it differs from the baseline.
+
+    The baseline is the sweep's first trial called so; a sweep without one has no reference, and each trial gets every
+    setting that varies. `without` are settings that do not count.
+    """
+    last, names = records.last, [n for n in records.varied if n not in FOLLOWING and n not in without]
+    reference = last[last["intervention"] == BASELINE]
+    known = reference.iloc[0] if len(reference) else None
+    return {
+        row["trial_id"]: {
+            name: Change(row[name], None if known is None else known[name])
+            for name in names
+            if known is None or str(row[name]) != str(known[name])
+        }
+        for _, row in last.iterrows()
+    }
+
+
+def setting_names(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return trial_id -> what it changes in words, the baseline's name where that is nothing."""
+    return {trial_id: setting_name(changed) for trial_id, changed in changes(records, without=without).items()}
+
+
+def setting_name(changed: Changes) -> str:
+    return ", ".join(f"{name}={_said(change.value)}" for name, change in changed.items()) or BASELINE
+
+
+def data_and_model(records: Records) -> str:
+    """Return the data sets and models of the trials, for a caption."""
+    parts = []
+    for name in ("dataset", "model"):
+        values = list(dict.fromkeys(records.last[name].astype(str))) if name in records.table else []
+        parts += [", ".join(values[:4]) + (", ..." if len(values) > 4 else "")] if values else []
+    return "; ".join(parts) or "data set and model not recorded"
+
+
+def seeds_of(records: Records) -> pd.Series:
+    """Return trial_id -> seed; where the records have none, trials of one setting are told apart by their order."""
+    last = records.last.set_index("trial_id")
+    if "seed" in last and last["seed"].notna().all():
+        return last["seed"]
+    return pd.Series(range(len(last)), index=last.index)
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,258 @@
+"""Does the number of oscillations over the data explain which waves along Fourier images are fitted?
+
+Function frequency against image frequency, claim 4 of "Spectral Bias in Practice" (NeurIPS 2022): the minimum noise
+fitting of waves along Fourier images by the image's spatial frequency, and by frequency times the standard deviation of
+the images along it. Natural images vary little along high spatial frequencies, so equal frequency is not equally many
+oscillations: a wave of far less than one is flat, and as good as the uniform control.
+
+  python analysis/image_frequency.py --experiment label_noise-paper
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import tyro
+
+from analysis.options import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from analysis.figures.noise_fitting import Panel
+    from analysis.findings import Findings
+    from analysis.table import Records
+    from analysis.waves import Group
+
+FEWEST = 5  # waves: below that a rank correlation says nothing
+CYCLES = "frequency_times_std"
+
+
+def image_frequency(records: Records) -> Findings:
+    """Return the waves, the rank correlations per setting, and the figure."""
+    from analysis.conditions import data_and_model
+    from analysis.figures.noise_fitting import by_wave_figure
+    from analysis.findings import Findings
+    from analysis.table import RecordError
+    from analysis.waves import noise_groups
+
+    groups, notes = noise_groups(records)
+    cycles, note = cycles_of(records, groups)
+    tables = [(group, table) for group in groups if len(table := wave_table(group, cycles))]
+    if not tables:
+        raise RecordError(f"no trial of {records.source} has a wave along a Fourier image (noise_type fourier, f, 1/f)")
+    rows = [row for group, table in tables for row in correlations(group, table)]
+    found = Findings(notes=[*notes, *note, *_notes(tables)], tables=[_waves_text(tables), as_text(rows)])
+    panels = [panel for group, table in tables for panel in panels_of(group, table)]
+    found.figures["image_frequency"] = by_wave_figure(
+        panels, legend="noise frequency\n(cycles per unit of L2)", columns=2 if cycles else 1, ordered=True
+    )
+    trials = sum(int(table["seeds"].sum()) for _, table in tables)
+    found.captions["image_frequency"] = (
+        f"{data_and_model(records)}; {trials} trials with such waves. Points: mean over seeds"
+        + (", bands: standard deviation over seeds" if max(table["seeds"].max() for _, table in tables) > 1 else "")
+        + ". Fourier images are diagonal: the spatial frequency drawn is the one made of that asked for."
+    )
+    found.numbers |= {"waves": [t.assign(strength=g.strength, setting=g.setting) for g, t in tables], "orders": rows}
+    return found
+
+
+def cycles_of(records: Records, groups: list[Group]) -> tuple[dict[str, float], list[str]]:
+    """Return trial_id -> frequency times standard deviation, from the arrays; none, and a note, where those are not."""
+    from dataclasses import replace
+
+    from analysis.records import last_arrays
+
+    if records.uri is None:
+        return {}, [f"no {CYCLES}: {records.source} is a file of scalars; its panel and coefficients need --experiment"]
+    trials = [i for g in groups for i, wave in zip(g.rows["trial_id"], g.rows["wave"], strict=True) if _along(wave)]
+    some = replace(records, table=records.table[records.table["trial_id"].isin(trials)])
+    name = f"noise_fitting/{CYCLES}"
+    found = {row["trial_id"]: float(arrays[name]) for row, arrays in last_arrays(some) if name in arrays}
+    missing = len(trials) - len(found)
+    return found, [f"{missing} of {len(trials)} trials have no array {name}"] if missing else []
+
+
+def wave_table(group: Group, cycles: dict[str, float]) -> pd.DataFrame:
+    """Return a row per wave along a Fourier image: what it is, its seeds, minimum and difference to the control."""
+    import pandas as pd
+
+    rows = []
+    for wave in group.waves:
+        if not _along(wave):
+            continue
+        minimum, ids = group.by_seed(wave), group.rows["trial_id"][[each == wave for each in group.rows["wave"]]]
+        known = [cycles[trial_id] for trial_id in ids if trial_id in cycles]
+        rows.append(
+            {
+                "wave": str(wave),
+                "kind": wave.kind,
+                "frequency": wave.frequency,
+                "spatial": made_of(wave.along) if wave.kind == "fourier" else float("nan"),
+                CYCLES: sum(known) / len(known) if known else float("nan"),
+                "seeds": len(minimum),
+                "minimum": minimum.mean(),
+                "spread": minimum.std(ddof=1),
+                "less_control": group.less_control(wave).mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def made_of(spatial_frequency: float) -> float:
+    """Return the spatial frequency of the image made: diagonal, with whole cycles on either axis, rounded down."""
+    return 2**0.5 * int(spatial_frequency / 2**0.5)
+
+
+def correlations(group: Group, table: pd.DataFrame) -> list[dict]:
+    """Return rank correlations of the difference to the control, over all waves and over those of one frequency.
+
+    With spatial frequency, with the number of cycles, with each given the other (partial), and how much stronger the
+    second is than the first; 95% bootstrap intervals over waves. Only waves along one spatial frequency count. Where
+    there are fewer than 5, or the control is missing, the row has their number only.
+    """
+    waves = table[table["spatial"].notna() & table["less_control"].notna()]
+    with_cycles = waves[CYCLES].notna().all() and len(waves) > 0
+    parts = {"all frequencies": waves}
+    if waves["frequency"].nunique() > 1:
+        parts |= {f"frequency {frequency:g}": part for frequency, part in waves.groupby("frequency")}
+    rows = []
+    for name, part in parts.items():
+        row = {"strength": group.strength, "setting": group.setting, "waves": name, "n": len(part), "orders": None}
+        if len(part) >= FEWEST:
+            columns = [part[key].to_numpy(float) for key in ("less_control", "spatial", CYCLES)]
+            asked = {
+                key: how
+                for key, how in ORDERS.items()
+                if key == "spatial" or (with_cycles and name == "all frequencies")
+            }
+            row["orders"] = {key: _estimate(how, *columns) for key, how in asked.items()}
+        rows.append(row)
+    return rows
+
+
+def _rho(x: np.ndarray, y: np.ndarray) -> float:
+    from analysis.inference.learning_time import rank_correlation
+
+    return rank_correlation(x, y)
+
+
+def partial_rank(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
+    """Return the rank correlation of x and y that is left at equal `given`; NaN where either is a function of it."""
+    xy, xz, yz = _rho(x, y), _rho(x, given), _rho(y, given)
+    rest = (1 - xz**2) * (1 - yz**2)
+    return (xy - xz * yz) / rest**0.5 if rest > 1e-12 else float("nan")
+
+
+ORDERS: dict[str, Callable[..., float]] = {  # of difference, spatial frequency, cycles
+    "spatial": lambda d, k, c: _rho(d, k),
+    "cycles": lambda d, k, c: _rho(d, c),
+    "spatial | cycles": partial_rank,
+    "cycles | spatial": lambda d, k, c: partial_rank(d, c, k),
+    "|cycles| - |spatial|": lambda d, k, c: abs(_rho(d, c)) - abs(_rho(d, k)),
+}
+
+
+def _estimate(statistic: Callable[..., float], *columns: np.ndarray) -> dict:
+    from analysis.inference.resampling import bootstrap_interval
+
+    return {"value": statistic(*columns), "interval": bootstrap_interval(statistic, *columns, resamples=1000)}
+
+
+def as_text(rows: list[dict]) -> str:
+    """Return the correlations as a table for people, and which of the two orders better."""
+    lines = [
+        "Spearman's correlation of minimum less control, with 95% bootstrap interval over waves",
+        "('a | b': with a, at equal b; |cycles| - |spatial|: above 0, the number of cycles orders the waves better)",
+    ]
+    before = None
+    for row in rows:
+        if (where := (row["strength"], row["setting"])) != before:
+            lines += ["", f"strength {row['strength']:g}, {row['setting']}"]
+        before = where
+        if row["orders"] is None:
+            lines.append(f"  {row['waves']:20} n = {row['n']}: too few waves with a control ({FEWEST} needed)")
+        for key, found in (row["orders"] or {}).items():
+            low, high = found["interval"]
+            said = f"{found['value']:+.2f} [{low:+.2f}, {high:+.2f}]"
+            said = "undefined" if found["value"] != found["value"] else said
+            lines.append(f"  {row['waves']:20} n = {row['n']:<3} {key:20} {said}")
+    return "\n".join(lines)
+
+
+def _waves_text(tables: list[tuple[Group, pd.DataFrame]]) -> str:
+    lines = []
+    for group, table in tables:
+        width = max(map(len, table["wave"]))
+        lines += [
+            f"strength {group.strength:g}, {group.setting}",
+            f"  {'wave':{width}}  {'made':>5}  {'cycles/std':>10}  {'seeds':>5}  {'minimum':>8}  {'less control':>12}",
+        ]
+        for _, row in table.iterrows():
+            cells = zip(("spatial", CYCLES), (5, 10), (".1f", ".3g"), strict=True)
+            first = "  ".join(_number(row[key], size, how) for key, size, how in cells)
+            last = f"{row['seeds']:5}  {row['minimum']:8.3f}  {_number(row['less_control'], 12, '+.3f')}"
+            lines.append(f"  {row['wave']:{width}}  {first}  {last}")
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def _number(value: float, width: int, how: str) -> str:
+    return f"{'-' if value != value else format(value, how):>{width}}"
+
+
+def _notes(tables: list[tuple[Group, pd.DataFrame]]) -> list[str]:
+    notes = ["a rank correlation sees only what rises, or falls, throughout: look at the figure too"]
+    if any(table["frequency"].nunique() == 1 for _, table in tables):
+        notes.append("at one noise frequency cycles fall as spatial frequency rises: only several tell the two apart")
+    doubled = {
+        f"{frequency:g}"
+        for _, table in tables
+        for (frequency, _), part in table[table["spatial"].notna()].groupby(["frequency", "spatial"])
+        if len(part) > 1
+    }
+    if doubled:
+        notes.append(
+            f"at noise frequency {', '.join(sorted(doubled))}, spatial frequencies asked for made the same wave"
+        )
+    return notes
+
+
+def panels_of(group: Group, table: pd.DataFrame) -> list[Panel]:
+    """Return the panels of one setting: by spatial frequency and, where it is known, by cycles."""
+    from analysis.figures.noise_fitting import Curve, Panel
+    from analysis.waves import MINIMUM, UNIFORM
+
+    level = group.by_seed(UNIFORM).mean()
+    control = float(level) if level == level else None
+    panels = []
+    for column, name, log in (("spatial", "noise_spatial_frequency", ""), (CYCLES, CYCLES, "x")):
+        curves = []
+        for frequency, part in table.groupby("frequency"):
+            for kind, rows in part.groupby("kind", sort=False):
+                label = f"{frequency:g}" if kind == "fourier" else f"{frequency:g}, image {kind}"
+                rows = rows.sort_values(column)
+                x, y = rows[column].to_numpy(float), rows["minimum"].to_numpy(float)
+                spread = rows["spread"].to_numpy(float) if (rows["seeds"] > 1).all() else None
+                curves.append(Curve(label, x, y, spread, control))
+        if column == "spatial" or table[CYCLES].notna().all():
+            panels.append(Panel(f"strength {group.strength:g}, {group.setting}", name, MINIMUM, curves, log))
+    return panels
+
+
+def _along(wave: object) -> bool:
+    return getattr(wave, "kind", "") in ("fourier", "f", "1/f")
+
+
+def main() -> None:
+    """Print waves and correlations, save the figure and its numbers, and attach them to the sweep's parent run."""
+    options = tyro.cli(Options, description=__doc__)
+    from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
+
+    publish("image_frequency", image_frequency, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""How does training move a network through function frequency and accuracy, and do low frequencies come first?
+
+For every measured epoch, within-class and between-class frequency against epoch and against test accuracy, and what
+each intervention changes at equal accuracy. Claim 1 of "Spectral Bias in Practice" (NeurIPS 2022): classifiers learn
+low frequencies first, so that within a trial the frequency between classes rises from epoch to epoch.
+
+  python analysis/training_curves.py --experiment cifar-quick
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from analysis.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import pandas as pd
+
+    from analysis.findings import Findings
+    from analysis.inference.claim import Claim
+    from analysis.table import Records
+
+TEST, TRAIN = "generalization/test_accuracy", "generalization/train_accuracy"
+WITHIN, BETWEEN = KINDS = ("frequency/within_class", "frequency/between_class")
+RISING = (BETWEEN, f"{BETWEEN}/mirror", WITHIN)  # whose order in time is looked at; claimed of the first two
+LEAST = 3  # epochs after the first whose order says anything
+
+
+def training_curves(records: Records) -> Findings:
+    """Return the differences at equal accuracy, each trial's order in time, the claim, and the figure."""
+    from analysis.conditions import data_and_model
+    from analysis.figures.training_curves import training_curves_figure
+    from analysis.findings import Findings
+    from analysis.inference.claim import RULE
+
+    records.need(TEST, *KINDS)
+    table, notes = curves_table(records)
+    means = seed_means(table)
+    rows = [row for accuracy in (TRAIN, TEST) for row in at_equal_accuracy(table, accuracy)]
+    orders = time_orders(table)
+    claims, undecided = rising_claims(orders)
+    found = Findings(claims=claims, notes=[*notes, *_notes(rows, table), *undecided])
+    found.notes += [
+        f"{RULE}; here the share of trials has an exact "
+        "binomial interval, of trials on their own, though they share images and first weights"
+    ] * bool(claims)
+    found.tables = [*([as_text(rows)] if rows else []), orders_text(orders)]
+    found.figures["training_curves"] = training_curves_figure(table, means)
+    trials, settings = table["trial_id"].nunique(), means["trial_id"].nunique()
+    drawn = " Thin: trials; thick: means over the seeds of a setting." if trials > settings else ""
+    found.captions["training_curves"] = (
+        f"{data_and_model(records)}; {trials} trials of {settings} settings, at their measured epochs.{drawn} The "
+        "bigger marker is the last epoch. No interval is drawn."
+    )
+    found.numbers |= {"at_equal_accuracy": rows, "orders": orders}
+    return found
+
+
+def curves_table(records: Records) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that have both frequencies and test accuracy, with each trial's setting and seed; and notes."""
+    from analysis.conditions import BASELINE, seeds_of, setting_names
+    from analysis.table import RecordError
+
+    there = records.table[[TEST, *KINDS]].notna().all(axis=1)
+    table = records.table[there].copy()
+    if table.empty:
+        raise RecordError(f"no epoch of {records.source} has all of {TEST}, {', '.join(KINDS)}")
+    table["setting"] = table["trial_id"].map(setting_names(records))
+    table["seed"] = table["trial_id"].map(seeds_of(records))
+    unnamed = table["intervention"].fillna("") == ""
+    table.loc[unnamed, "intervention"] = table.loc[unnamed, "setting"]
+    table.loc[table["setting"] == BASELINE, "intervention"] = BASELINE
+    lost = records.last["trial_id"].nunique() - table["trial_id"].nunique()
+    notes = [f"left out: {(~there).sum()} of {len(there)} rows without both frequencies and test accuracy"]
+    notes += [f"left out: {lost} trials without any such row"] if lost else []
+    return table, notes if not there.all() else []
+
+
+def seed_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per setting and epoch at which all its seeds were measured: the means; trial_id is the setting."""
+    keys = ["setting", "intervention", "epoch"]
+    grouped = table.groupby(keys, sort=False)
+    means = grouped[[TEST, *KINDS]].mean().join(grouped["trial_id"].nunique().rename("n")).reset_index()
+    most = table.groupby("setting")["trial_id"].nunique()
+    return means[means["n"] == means["setting"].map(most)].rename(columns={"setting": "trial_id"})
+
+
+def at_equal_accuracy(table: pd.DataFrame, accuracy: str) -> list[dict]:
+    """Return a row per setting: its frequencies less the baseline's at the highest accuracy that all of both reach.
+
+    Each trial's frequency is interpolated where its accuracy first reaches that level. Trials of the same seed are
+    compared; the 95% interval is a bootstrap over these (None below 5). Empty without the metric or a baseline.
+    """
+    import numpy as np
+
+    from analysis.conditions import BASELINE
+    from analysis.inference.resampling import runs_interval
+
+    if accuracy not in table or table[accuracy].isna().all():
+        return []
+    trials = {
+        setting: {rows["seed"].iloc[0]: rows.sort_values("epoch") for _, rows in group.groupby("trial_id")}
+        for setting, group in table.dropna(subset=[accuracy]).groupby("setting", sort=False)
+    }
+    rows = []
+    for setting, by_seed in trials.items():
+        seeds = [seed for seed in by_seed if seed in trials.get(BASELINE, {})]
+        if setting == BASELINE or not seeds:
+            continue
+        pairs = [(by_seed[seed], trials[BASELINE][seed]) for seed in seeds]
+        level = min(curve[accuracy].max() for pair in pairs for curve in pair)
+        row = {"accuracy": accuracy, "setting": setting, "level": level, "pairs": len(pairs)}
+        row["untrained"] = any(curve[accuracy].iloc[0] >= level for pair in pairs for curve in pair)
+        for kind in KINDS:
+            own, other = (
+                np.array([frequency_at(c, level, accuracy, kind) for c in s]) for s in zip(*pairs, strict=True)
+            )
+            row[kind] = {"difference": (own - other).mean(), "baseline": other.mean()}
+            row[kind]["interval"] = runs_interval(np.mean, own - other)
+        rows.append(row)
+    return rows
+
+
+def frequency_at(curve: pd.DataFrame, level: float, accuracy: str, kind: str) -> float:
+    """Return the frequency where a trial's accuracy, linear between its measured epochs, first reaches the level."""
+    reached, frequency = curve[accuracy].to_numpy(float), curve[kind].to_numpy(float)
+    first = int((reached >= level).argmax())
+    if first == 0:
+        return float(frequency[0])
+    share = (level - reached[first - 1]) / (reached[first] - reached[first - 1])
+    return float(frequency[first - 1] + share * (frequency[first] - frequency[first - 1]))
+
+
+def time_orders(table: pd.DataFrame) -> list[dict]:
+    """Return a row per trial: the rank correlation of each frequency with epoch, over measured epochs after the first.
+
+    None where it was measured at fewer than 3 of those, or the frequency is constant.
+    """
+    from analysis.inference.learning_time import rank_correlation
+
+    rows = []
+    for (_, _, trial_id), curve in table.sort_values("epoch").groupby(["setting", "seed", "trial_id"], sort=False):
+        row: dict = {"trial_id": trial_id, "setting": curve["setting"].iloc[0], "seed": curve["seed"].iloc[0]}
+        for kind in RISING:
+            after = curve.iloc[1:].dropna(subset=[kind]) if kind in curve else curve.iloc[:0]
+            rho = rank_correlation(after["epoch"].to_numpy(), after[kind].to_numpy()) if len(after) >= LEAST else None
+            row[kind] = None if rho is None or rho != rho else rho
+        rows.append(row | {"epochs": len(curve) - 1})
+    settings = list(dict.fromkeys(table["setting"]))
+    return sorted(rows, key=lambda row: (settings.index(row["setting"]), row["seed"]))
+
+
+def rising_claims(orders: list[dict]) -> tuple[list[Claim], list[str]]:
+    """Return the claim that between-class frequency rises in most trials, for each form of it; and what is left out."""
+    import numpy as np
+
+    from analysis.inference.claim import judge
+
+    claims: list[Claim] = []
+    notes: list[str] = []
+    for kind in RISING:
+        signs = np.array([row[kind] > 0 for row in orders if row[kind] is not None])
+        name = f"share of trials in which {kind} rises with epoch"
+        if not len(signs):
+            notes.append(f"no claim on the {name}: no trial has {LEAST} measured epochs after the first, and values")
+            continue
+        criterion: Any = {} if kind == WITHIN else {"at_least": 0.5}
+        note = f"{signs.sum()} of {len(signs)}"
+        claims.append(judge(name, np.mean, signs, trials="over trials", note=note, interval=binomial, **criterion))
+        if lost := len(orders) - len(signs):
+            notes.append(
+                f"{kind}: {lost} of {len(orders)} trials have no order in time (fewer than {LEAST} epochs, or constant)"
+            )
+    return claims, notes
+
+
+def binomial(statistic: Callable[..., float], signs: np.ndarray) -> tuple[float, float]:
+    """Return the exact (Clopper-Pearson) 95% interval of a share, of trials that are drawn on their own."""
+    from scipy.stats import binomtest
+
+    low, high = binomtest(int(signs.sum()), len(signs)).proportion_ci(0.95, method="exact")
+    return float(low), float(high)
+
+
+def as_text(rows: list[dict]) -> str:
+    """Return the differences as tables for people, one per accuracy."""
+    from analysis.figures import label
+
+    width = max(len(row["setting"]) for row in rows)
+    lines: list[str] = []
+    for accuracy in dict.fromkeys(row["accuracy"] for row in rows):
+        lines += [
+            f"frequency less the baseline's at equal {label(accuracy)}, the highest that both reach",
+            "  difference [95% interval] (the baseline's frequency there)",
+            f"  {'setting':{width}}  {'level':>6}  {'seeds':>5}  {'within-class':30}  between-class",
+        ]
+        for row in (row for row in rows if row["accuracy"] == accuracy):
+            cells = [_said(**row[kind]) for kind in KINDS]
+            mark = "  (an untrained network's)" if row["untrained"] else ""
+            start = f"  {row['setting']:{width}}  {row['level']:6.3f}  {row['pairs']:5}"
+            lines.append(f"{start}  {cells[0]:30}  {cells[1]}{mark}")
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def _said(difference: float, baseline: float, interval: tuple[float, float] | None) -> str:
+    ends = "" if interval is None else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    return f"{difference:+.3f}{ends} (of {baseline:.3f})"
+
+
+def orders_text(orders: list[dict]) -> str:
+    """Return each trial's order in time as a table for people."""
+    names = [f"{row['setting']}, seed {row['seed']}" for row in orders]
+    width = max(map(len, names))
+    heads = ("between", "mirrored", "within")
+    lines = [
+        "Spearman's correlation of frequency with epoch, over the measured epochs after the first",
+        f"  {'trial':{width}}  epochs  " + "  ".join(f"{head:>8}" for head in heads),
+    ]
+    for name, row in zip(names, orders, strict=True):
+        cells = ("-" if row[kind] is None else f"{row[kind]:+.2f}" for kind in RISING)
+        lines.append(f"  {name:{width}}  {row['epochs']:6}  " + "  ".join(f"{cell:>8}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _notes(rows: list[dict], table: pd.DataFrame) -> list[str]:
+    from analysis.conditions import BASELINE
+    from analysis.inference.resampling import FEWEST
+
+    if BASELINE not in set(table["setting"]):
+        return ["no differences at equal accuracy: there is no baseline"]
+    if not rows:
+        return ["no differences at equal accuracy: no other setting has a trial of one of the baseline's seeds"]
+    notes = []
+    if TRAIN not in {row["accuracy"] for row in rows}:
+        notes.append(f"only at equal test accuracy: the trials have no {TRAIN}")
+    if min(row["pairs"] for row in rows) < FEWEST:
+        notes.append(f"at equal accuracy, fewer than {FEWEST} seeds have no interval")
+    return notes
+
+
+def main() -> None:
+    """Print tables and claims, save the figure and its numbers, and attach them to the sweep's parent run."""
+    options = tyro.cli(Options, description=__doc__)
+    from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
+
+    publish("training_curves", training_curves, options)
+
+
+if __name__ == "__main__":
+    main()

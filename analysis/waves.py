@@ -1,0 +1,139 @@
+"""Which wave was on a trial's labels, and how far was it fitted? A row per trial of a sweep with label noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.conditions import Changes, changes, seeds_of, setting_name
+from analysis.table import RecordError, Records
+
+VALUE, MINIMUM, NORMALISED = (f"noise_fitting/{name}" for name in ("value", "min", "normalised"))
+CONTROL = "uniform"  # the same smoothing without a wave
+NEEDED = ("label_noise", "noise_type", "noise_frequency")
+KINDS = (CONTROL, "radial", "random", "fourier", "f", "1/f")  # in the order of tables and panels
+OF_THE_WAVE = (*NEEDED, "noise_spatial_frequency", "noise_seed")  # not of the setting it is tried under
+
+
+class Wave(NamedTuple):
+    """What was added to the labels."""
+
+    kind: str  # noise_type
+    along: float  # spatial frequency as it was asked for (fourier), the direction's seed (random), else 0
+    frequency: float  # cycles per unit of L2 distance; the control has none, 0
+
+    @property
+    def place(self) -> str:
+        """What the wave runs along, for people."""
+        words = {"fourier": f"fourier, spatial frequency {self.along:g}", "random": f"random, direction {self.along:g}"}
+        return words.get(self.kind, self.kind)
+
+    @property
+    def order(self) -> tuple[int, str, float, float]:
+        """What waves are sorted by: their kind, the control first, what they run along, their frequency."""
+        return KINDS.index(self.kind) if self.kind in KINDS else len(KINDS), *self
+
+    def __str__(self) -> str:
+        return self.place if self.kind == CONTROL else f"{self.place}: {self.frequency:g}"
+
+
+UNIFORM = Wave(CONTROL, 0.0, 0.0)
+
+
+class Group(NamedTuple):
+    """The trials of one setting at one strength: only these are compared wave by wave."""
+
+    strength: float
+    setting: str
+    changed: Changes  # from the baseline
+    rows: pd.DataFrame  # trial_id, wave, seed, minimum, minimum_epoch, normalised, last_epoch
+
+    @property
+    def waves(self) -> list[Wave]:
+        """The waves tried, the control first."""
+        return sorted(set(self.rows["wave"]), key=lambda wave: wave.order)
+
+    def by_seed(self, wave: Wave, column: str = "minimum") -> pd.Series:
+        """Return a column's values of a wave's trials by seed; empty where it was not tried."""
+        rows = self.rows[[each == wave for each in self.rows["wave"]]]
+        return rows.set_index("seed")[column].astype(float)
+
+    def less_control(self, wave: Wave) -> pd.Series:
+        """Return the minimum less the control's of the same seed, by seed; empty where there is no such control."""
+        return (self.by_seed(wave) - self.by_seed(UNIFORM)).dropna()
+
+
+def noise_groups(records: Records) -> tuple[list[Group], list[str]]:
+    """Return the trials with label noise by strength and setting, the baseline first, and what was left out.
+
+    RecordError where the trials have no noise fitting, or no settings that say what wave it was.
+    """
+    records.need(MINIMUM)
+    if missing := [name for name in NEEDED if name not in records.table]:
+        raise RecordError(f"the trials of {records.source} have no setting {', '.join(missing)}: no wave is known")
+    rows, notes = _rows(records)
+    changed = changes(records, without=OF_THE_WAVE)
+    rows["setting"] = [setting_name(changed[trial_id]) for trial_id in rows["trial_id"]]
+    again = rows.duplicated(["strength", "setting", "wave", "seed"])
+    if again.any():
+        notes.append(f"left out: {again.sum()} trials that repeat the setting, wave and seed of another")
+    rows, groups = rows[~again], []
+    for (strength, setting), group in rows.groupby(["strength", "setting"], sort=False):
+        groups.append(Group(strength, setting, changed[group["trial_id"].iloc[0]], group))
+    groups.sort(key=lambda group: (group.strength, bool(group.changed)))
+    if len({group.strength for group in groups}) > 1:
+        notes.append("only trials of equal strength (label_noise) are compared: noise fitting depends on it")
+    return groups, notes + _lengths(groups)
+
+
+def _rows(records: Records) -> tuple[pd.DataFrame, list[str]]:
+    last, seeds = records.last, seeds_of(records)
+    noisy = pd.to_numeric(last["label_noise"], errors="coerce") > 0
+    known = last[MINIMUM].notna()
+    notes = []
+    for count, why in (
+        (int((~noisy).sum()), "without label noise"),
+        (int((noisy & ~known).sum()), f"without {MINIMUM}"),
+    ):
+        notes += [f"left out: {count} trials {why}"] if count else []
+    if not (noisy & known).any():
+        raise RecordError(f"no trial of {records.source} has label noise and {MINIMUM}")
+    curves = dict(iter(records.table.groupby("trial_id"))) if VALUE in records.table else {}
+    found = [
+        {
+            "trial_id": row["trial_id"],
+            "strength": float(row["label_noise"]),
+            "wave": wave_of(row),
+            "seed": seeds[row["trial_id"]],
+            "minimum": row[MINIMUM],
+            "minimum_epoch": _lowest(curves.get(row["trial_id"])),
+            "normalised": row.get(NORMALISED, float("nan")),
+            "last_epoch": row["epoch"],
+        }
+        for _, row in last[noisy & known].iterrows()
+    ]
+    return pd.DataFrame(found), notes
+
+
+def wave_of(row: pd.Series) -> Wave:
+    """Return the wave of a trial's row."""
+    if row["noise_type"] == CONTROL:
+        return UNIFORM
+    along = {"fourier": "noise_spatial_frequency", "random": "noise_seed"}.get(row["noise_type"])
+    return Wave(row["noise_type"], float(row.get(along, 0)) if along else 0.0, float(row["noise_frequency"]))
+
+
+def _lowest(rows: pd.DataFrame | None) -> float:
+    """Return the epoch at which noise fitting is least, NaN where its curve is not known."""
+    if rows is None or rows[VALUE].isna().all():
+        return float("nan")
+    return float(rows.loc[rows[VALUE].idxmin(), "epoch"])
+
+
+def _lengths(groups: list[Group]) -> list[str]:
+    """Say which settings were trained for another time: a minimum over more epochs is no higher."""
+    usual = groups[0].rows["last_epoch"].max()
+    other = {g.setting: g.rows["last_epoch"] for g in groups if set(g.rows["last_epoch"]) != {usual}}
+    said = ", ".join(f"{name} (epoch {ends.min():g} to {ends.max():g})" for name, ends in other.items())
+    return [f"a minimum over more epochs is no higher; not all trials ended at epoch {usual:g}: {said}"] if said else []

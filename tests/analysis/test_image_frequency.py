@@ -1,0 +1,166 @@
+"""Waves along Fourier images: their spatial frequency, what orders them, and the script on a store with arrays."""
+
+import json
+import math
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from analysis.figures.noise_fitting import by_wave_figure
+from analysis.image_frequency import (
+    CYCLES,
+    as_text,
+    correlations,
+    image_frequency,
+    made_of,
+    main,
+    panels_of,
+    partial_rank,
+    wave_table,
+)
+from analysis.table import RecordError, Records, normal, write_records
+from analysis.waves import noise_groups
+
+WAVES = [(k, f) for f in (0.02, 0.1) for k in (1.5, 3.0, 6.0, 8.0, 12.0)]
+
+
+def cycles_of(spatial, frequency):
+    """As in natural images, the higher the spatial frequency the smaller the deviation along it."""
+    return frequency * 40 / spatial
+
+
+def row(kind, spatial=2.0, frequency=0.038, less=0.0, seed=0):
+    name = f"{kind} {spatial:g} {frequency:g} {seed}"
+    fixed = {"trial_id": name, "label": name, "run_id": "", "sweep_id": "made1", "study": "label_noise"}
+    fixed |= {"intervention": "baseline", "search": "grid", "epoch": 5, "dataset": "digits", "model": "toy"}
+    wave = {"noise_type": kind, "noise_frequency": frequency, "noise_spatial_frequency": spatial}
+    return fixed | wave | {"label_noise": 0.4, "seed": seed, "noise_fitting/min": -1.0 - seed + less}
+
+
+def records(by_cycles=True, waves=WAVES, kinds=("uniform",)):
+    """A sweep whose difference to the control grows with the number of cycles, or with spatial frequency."""
+    rows = [row(kind) for kind in kinds]
+    rows += [row("fourier", k, f, less=0.1 * (cycles_of(k, f) if by_cycles else k)) for k, f in waves]
+    return Records(normal(pd.DataFrame(rows)), {}, "planted")
+
+
+def group_and_table(made, **cycles):
+    (group,), _ = noise_groups(made)
+    known = {f"fourier {k:g} {f:g} 0": cycles_of(k, f) for k, f in WAVES} | cycles
+    return group, wave_table(group, known)
+
+
+@pytest.mark.parametrize(("asked", "steps"), [(1, 0), (1.5, 1), (2, 1), (4, 2), (8, 5), (16, 11), (22, 15)])
+def test_a_fourier_image_has_whole_cycles_on_either_axis(asked, steps):
+    assert made_of(asked) == pytest.approx(steps * math.sqrt(2))
+
+
+def test_a_partial_correlation_is_what_the_formula_gives_and_undefined_without_a_rest():
+    x, y, z = (np.array(v, dtype=float) for v in ([1, 2, 3, 4, 5], [1, 3, 2, 5, 4], [2, 1, 4, 3, 5]))
+    xy, xz, yz = 0.8, 0.8, 0.3  # 1 - 6 x sum of squared differences / 120: sums 4, 4 and 14
+    assert partial_rank(x, y, z) == pytest.approx((xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2)))
+    assert math.isnan(partial_rank(x, y, x**3))
+
+
+def test_a_wave_table_has_differences_cycles_and_composite_images_without_a_spatial_frequency():
+    made = records(kinds=("uniform", "f", "1/f", "radial"))
+    _, table = group_and_table(made)
+    assert list(table["wave"][:2]) == ["fourier, spatial frequency 1.5: 0.02", "fourier, spatial frequency 1.5: 0.1"]
+    assert set(table["kind"]) == {"fourier", "f", "1/f"} and len(table) == len(WAVES) + 2
+    first = table.iloc[0]
+    assert first["less_control"] == pytest.approx(0.1 * 0.02 * 40 / 1.5) and first[CYCLES] == pytest.approx(0.8 / 1.5)
+    assert table[table["kind"] != "fourier"]["spatial"].isna().all()
+
+
+@pytest.mark.parametrize(("by_cycles", "better"), [(True, 1), (False, -1)])
+def test_what_orders_the_waves_better_is_found(by_cycles, better):
+    orders = correlations(*group_and_table(records(by_cycles)))
+    assert [(row["waves"], row["n"]) for row in orders] == [
+        ("all frequencies", 10),
+        ("frequency 0.02", 5),
+        ("frequency 0.1", 5),
+    ]
+    found = orders[0]["orders"]
+    assert found["cycles" if by_cycles else "spatial"]["value"] == pytest.approx(1)
+    gain = found["|cycles| - |spatial|"]
+    assert np.sign(gain["value"]) == better and np.sign(gain["interval"][better < 0]) == better
+    assert set(orders[1]["orders"]) == {"spatial"}  # at one frequency both order alike
+    assert orders[1]["orders"]["spatial"]["value"] == pytest.approx(-better)
+
+
+def test_fewer_than_five_waves_or_no_control_have_no_coefficient():
+    for made, n in ((records(waves=WAVES[:4]), 4), (records(kinds=()), 0)):
+        orders = correlations(*group_and_table(made))
+        assert [(row["n"], row["orders"]) for row in orders] == [(n, None)]
+        assert f"n = {n}: too few waves with a control (5 needed)" in as_text(orders)
+
+
+def test_without_arrays_a_panel_and_its_coefficients_are_left_out_and_said():
+    found = image_frequency(records())
+    assert [axes.get_xlabel() for axes in found.figures["image_frequency"].axes] == [
+        "spatial frequency (cycles per image)"
+    ]
+    assert any("is a file of scalars" in note for note in found.notes)
+    assert set(found.numbers["orders"][0]["orders"]) == {"spatial"}
+    with pytest.raises(RecordError, match="no trial of planted has a wave along a Fourier image"):
+        image_frequency(records(waves=[]))
+    plt.close("all")
+
+
+def test_the_figure_has_a_line_per_frequency_beside_the_same_against_cycles():
+    group, table = group_and_table(records(kinds=("uniform", "f")), **{"f 2 0.038 0": 0.3})
+    panels = panels_of(group, table)
+    assert [panel.x for panel in panels] == ["noise_spatial_frequency", CYCLES]
+    figure = by_wave_figure(panels, legend="", ordered=True)
+    for axes, of in zip(figure.axes, (lambda k, f: made_of(k), cycles_of), strict=True):
+        lines = {line.get_label(): line for line in axes.lines}
+        at = sorted((of(k, 0.1), -1 + 0.1 * cycles_of(k, 0.1)) for k, f in WAVES if f == 0.1)
+        assert [tuple(point) for point in lines["0.1"].get_xydata()] == [pytest.approx(point) for point in at]
+        assert list(lines["_control"].get_ydata()) == [-1, -1]
+    first, second = ({line.get_label(): line for line in axes.lines}["0.038, image f"] for axes in figure.axes)
+    assert len(first.get_xdata()) == 2 and list(second.get_xdata()) == [0.3]  # a level; a point
+    plt.close(figure)
+
+
+def fill(folder, made):
+    """Write the records into a store as the service would, with the array of cycles."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.create_experiment("made", artifact_location=f"{folder}/mlruns")
+    tags = {"specbias.sweep_id": "made1", "specbias.search": "grid", "specbias.study": "label_noise"}
+    parent = client.create_run(experiment, tags=tags | {"specbias.opened": "1"}).info.run_id
+    listed = made.last[["trial_id", "label", "intervention"]].to_dict("records")
+    client.log_dict(parent, {"trials": listed}, "sweep.json")
+    for _, each in made.last.iterrows():
+        tags = {"mlflow.parentRunId": parent, "specbias.trial_id": each["trial_id"], "specbias.outcome": "finished"}
+        run_id = client.create_run(experiment, tags=tags).info.run_id
+        metric = Metric("noise_fitting/min", each["noise_fitting/min"], 0, 5)
+        client.log_batch(run_id, [metric], [Param(name, str(each[name])) for name in made.settings])
+        cycles = cycles_of(each["noise_spatial_frequency"], each["noise_frequency"])
+        np.savez(folder / "epoch_0005.npz", **{f"noise_fitting/{CYCLES}": np.array(cycles)})
+        client.log_artifact(run_id, str(folder / "epoch_0005.npz"), "measurements")
+    return client, parent
+
+
+def test_the_script_reads_cycles_from_the_store_prints_saves_and_attaches(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = records(waves=WAVES[5:])
+    client, parent = fill(tmp_path, made)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setattr(sys, "argv", ["x", "--experiment", "made", "--tracking-uri", uri, "--out", "here"])
+    main()
+    said = capsys.readouterr().out
+    assert "cycles               +1.00 [+1.00, +1.00]" in said and "nan" not in said
+    names = {f"image_frequency.{kind}" for kind in ("png", "svg", "json")}
+    assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
+    content = json.loads((tmp_path / "here" / "image_frequency.json").read_text())
+    assert content["orders"][0]["n"] == 5 and content["waves"][0][0][CYCLES] == pytest.approx(0.1 * 40 / 1.5)
+    write_records(Records(made.table[made.table["noise_type"] == "uniform"], {}, ""), tmp_path / "flat.csv")
+    monkeypatch.setattr(sys, "argv", ["x", "--records", "flat.csv"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2 and capsys.readouterr().err.startswith("error: no trial of flat.csv has a wave along")

@@ -1,0 +1,176 @@
+"""Training curves of planted trials: equal accuracy, order in time, its interval, the figure and the script."""
+
+import json
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.figures.training_curves import training_curves_figure
+from analysis.table import RecordError, Records, normal, write_records
+from analysis.training_curves import (
+    BETWEEN,
+    KINDS,
+    TEST,
+    TRAIN,
+    WITHIN,
+    as_text,
+    at_equal_accuracy,
+    curves_table,
+    frequency_at,
+    main,
+    rising_claims,
+    seed_means,
+    time_orders,
+    training_curves,
+)
+
+EPOCHS = (0, 1, 2, 4, 8)
+
+
+def trial(between, *, seed=0, accuracy=(0.1, 0.3, 0.5, 0.7, 0.9), within=(0.5,) * 5, cutout=0, epochs=EPOCHS):
+    name = f"cutout={cutout} seed={seed}"
+    fixed = {"trial_id": name, "label": name, "run_id": "", "sweep_id": "made1", "study": "cifar", "search": "grid"}
+    fixed |= {"intervention": "cutout" if cutout else "baseline", "dataset": "digits", "model": "toy"}
+    columns = zip(epochs, accuracy, within, between, strict=False)
+    return [
+        {**fixed, "cutout": cutout, "seed": seed, "epoch": e, TEST: a, TRAIN: a + 0.05, WITHIN: w, BETWEEN: b}
+        for e, a, w, b in columns
+    ]
+
+
+def records(*trials):
+    return Records(normal(pd.DataFrame([row for rows in trials for row in rows])), {}, "planted")
+
+
+def table_of(*trials):
+    return curves_table(records(*trials))[0]
+
+
+UP, DOWN = (0.0, 0.1, 0.2, 0.3, 0.4), (0.0, 0.4, 0.3, 0.2, 0.1)
+
+
+def test_a_frequency_is_read_where_the_accuracy_first_reaches_a_level():
+    curve = pd.DataFrame({TEST: [0.1, 0.5, 0.4, 0.9], BETWEEN: [0.0, 1.0, 5.0, 2.0]})
+    for level, expected in ((0.05, 0.0), (0.1, 0.0), (0.3, 0.5), (0.5, 1.0), (0.7, 3.2), (0.9, 2.0)):
+        assert frequency_at(curve, level, TEST, BETWEEN) == pytest.approx(expected)
+
+
+def test_settings_are_compared_at_the_highest_accuracy_that_both_reach():
+    low = trial([2 * b for b in UP], cutout=8, accuracy=(0.1, 0.2, 0.3, 0.4, 0.6), within=(0.7,) * 5)
+    for accuracy, level in ((TEST, 0.6), (TRAIN, 0.65)):
+        (row,) = at_equal_accuracy(table_of(trial(UP), low), accuracy)
+        assert row["level"] == pytest.approx(level) and row["setting"] == "cutout=8" and not row["untrained"]
+        assert row[BETWEEN]["baseline"] == pytest.approx(0.25)  # half-way from epoch 2 to 4
+        assert row[BETWEEN]["difference"] == pytest.approx(0.8 - 0.25)
+        assert row[WITHIN]["difference"] == pytest.approx(0.2) and row[WITHIN]["interval"] is None
+
+
+def test_trials_of_one_seed_are_compared_and_five_have_an_interval():
+    pairs = []
+    for seed in range(5):
+        shifted = [b + seed for b in UP]
+        pairs += [trial(shifted, seed=seed), trial([b + 0.1 for b in shifted], seed=seed, cutout=8)]
+    (row,) = at_equal_accuracy(table_of(*pairs), TEST)
+    assert row["pairs"] == 5 and row[BETWEEN]["interval"] == pytest.approx((0.1, 0.1))
+    assert "+0.100 [+0.100, +0.100]" in as_text([row])
+    (row,) = at_equal_accuracy(table_of(*pairs[:-1]), TEST)
+    assert row["pairs"] == 4 and row[BETWEEN]["interval"] is None
+    assert at_equal_accuracy(table_of(trial(UP), trial(UP, seed=1, cutout=8)), TEST) == []
+
+
+def test_an_accuracy_that_an_untrained_network_has_is_marked():
+    (row,) = at_equal_accuracy(table_of(trial(UP), trial(UP, cutout=8, accuracy=(0.1,) * 5)), TEST)
+    assert row["level"] == pytest.approx(0.1) and row["untrained"] and "an untrained network's" in as_text([row])
+
+
+def test_the_first_epoch_does_not_count_and_short_or_constant_trials_have_no_order():
+    orders = time_orders(table_of(trial(DOWN), trial((9, 1, 2, 3, 4), seed=1), trial(UP[:3], seed=2)))
+    assert [row[BETWEEN] for row in orders] == [pytest.approx(-1), pytest.approx(1), None]
+    assert [row[WITHIN] for row in orders] == [None] * 3 and [row["epochs"] for row in orders] == [4, 4, 2]
+    claims, notes = rising_claims(orders)
+    assert [(c.statistic, c.n, c.note) for c in claims] == [(0.5, 2, "1 of 2")]
+    assert notes[0].startswith(f"{BETWEEN}: 1 of 3 trials have no order in time") and len(notes) == 3
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "interval", "verdict"),
+    [
+        (6, 0, (0.025 ** (1 / 6), 1), "held"),
+        (5, 0, (0.025**0.2, 1), "undecided"),
+        (0, 6, (0, 1 - 0.025 ** (1 / 6)), "not held"),
+        (3, 3, (0.1181, 0.8819), "undecided"),
+    ],
+)
+def test_the_share_of_trials_has_an_exact_binomial_interval(up, down, interval, verdict):
+    trials = [trial(UP if seed < up else DOWN, seed=seed) for seed in range(up + down)]
+    claim = rising_claims(time_orders(table_of(*trials)))[0][0]
+    assert claim.statistic == up / (up + down) and claim.interval == pytest.approx(interval, abs=1e-4)
+    assert (claim.verdict, claim.criterion, claim.n) == (verdict, ">= 0.5", up + down)
+
+
+def test_rows_without_a_number_are_left_out_and_counted_and_none_left_is_refused():
+    rows = trial(UP)
+    rows[2][WITHIN] = np.nan
+    table, notes = curves_table(records(rows, trial(UP, seed=1)))
+    assert len(table) == 9 and notes == ["left out: 1 of 10 rows without both frequencies and test accuracy"]
+    with pytest.raises(RecordError, match="the trials of planted have no frequency/between_class"):
+        training_curves(records([{k: v for k, v in row.items() if k != BETWEEN} for row in trial(UP)]))
+    apart = [row | {WITHIN: np.nan} for row in trial(UP)] + [row | {BETWEEN: np.nan} for row in trial(UP, seed=1)]
+    with pytest.raises(RecordError, match="no epoch of planted has all of"):
+        training_curves(records(apart))
+
+
+def test_the_figure_has_every_trial_the_means_over_seeds_and_their_ends():
+    table = table_of(trial(UP), trial([b + 0.2 for b in UP], seed=1), trial(DOWN, cutout=8))
+    means = seed_means(table)
+    assert list(means[means["intervention"] == "baseline"][BETWEEN]) == pytest.approx([b + 0.1 for b in UP])
+    figure = training_curves_figure(table, means)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "cutout"]
+    for axes, x, kind in zip(figure.axes, ("epoch", "epoch", TEST, TEST), KINDS * 2, strict=True):
+        thick = [line for line in axes.lines if line.get_linewidth() == 1]
+        assert len(thick) == 2 and len(axes.lines) == 5
+        asked = means[means["trial_id"] == "baseline"][[x, kind]].to_numpy()
+        assert any(np.allclose(line.get_xydata(), asked) for line in thick)
+        ends = {tuple(np.asarray(found.get_offsets())[0]) for found in axes.collections}
+        assert ends == {tuple(row) for row in means[means["epoch"] == 8][[x, kind]].to_numpy()}
+    assert figure.axes[2].get_xlabel() == "test accuracy (share)"
+    plt.close(figure)
+
+
+def test_epochs_that_not_all_seeds_were_measured_at_have_no_mean():
+    short = trial(UP[:3], seed=1)
+    means = seed_means(table_of(trial(UP), short))
+    assert list(means["epoch"]) == [0, 1, 2]
+
+
+def test_a_single_trial_without_a_baseline_is_drawn_and_what_is_missing_is_said():
+    rows = [row | {"intervention": ""} for row in trial(UP)]
+    found = training_curves(records([{k: v for k, v in row.items() if k != TRAIN} for row in rows]))
+    assert len(found.tables) == 1 and found.claims[0].verdict == "undecided" and found.claims[0].n == 1
+    assert any(note.startswith("no differences at equal accuracy") for note in found.notes)
+    plt.close("all")
+
+
+def test_the_script_prints_and_saves_or_says_in_one_line_why_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = records(*(trial(UP, seed=seed, cutout=size) for seed in range(3) for size in (0, 8)))
+    write_records(made, tmp_path / "made.csv")
+    monkeypatch.setattr(sys, "argv", ["x", "--records", "made.csv", "--out", "here"])
+    main()
+    said = capsys.readouterr().out
+    assert (
+        "equal training accuracy" in said and "equal test accuracy" in said and "6 of 6" in said and "nan" not in said
+    )
+    names = {f"training_curves.{kind}" for kind in ("png", "svg", "json")}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == names
+    content = json.loads((tmp_path / "here" / "training_curves.json").read_text())
+    assert content["claims"][0]["verdict"] == "held" and len(content["at_equal_accuracy"]) == 2
+    assert content["captions"]["training_curves"].startswith("digits; toy; 6 trials of 2 settings")
+    made.table.drop(columns=TEST).to_csv("less.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["x", "--records", "less.csv"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2 and capsys.readouterr().err == f"error: the trials of less.csv have no {TEST}\n"
