@@ -122,13 +122,12 @@ def correlations(group: Group, table: pd.DataFrame) -> list[dict]:
     for name, part in parts.items():
         row = {"strength": group.strength, "setting": group.setting, "waves": name, "n": len(part), "orders": None}
         if len(part) >= FEWEST:
-            columns = [part[key].to_numpy(float) for key in ("less_control", "spatial", CYCLES)]
             asked = {
                 key: how
                 for key, how in ORDERS.items()
                 if key == "spatial" or (with_cycles and name == "all frequencies")
             }
-            row["orders"] = {key: _estimate(how, *columns) for key, how in asked.items()}
+            row["orders"] = {key: _estimate(how, part) for key, how in asked.items()}
         rows.append(row)
     return rows
 
@@ -155,10 +154,13 @@ ORDERS: dict[str, Callable[..., float]] = {  # of difference, spatial frequency,
 }
 
 
-def _estimate(statistic: Callable[..., float], *columns: np.ndarray) -> dict:
-    from analysis.inference.resampling import bootstrap_interval
+def _estimate(how: Callable[..., float], waves: pd.DataFrame) -> dict:
+    from analysis.inference import cluster_bootstrap
 
-    return {"value": statistic(*columns), "interval": bootstrap_interval(statistic, *columns, resamples=1000)}
+    def statistic(table: pd.DataFrame) -> float:
+        return how(*(table[name].to_numpy(float) for name in ("less_control", "spatial", CYCLES)))
+
+    return {"value": statistic(waves), "interval": cluster_bootstrap(statistic, waves, resamples=1000)}
 
 
 def as_text(rows: list[dict]) -> str:

@@ -37,7 +37,7 @@ KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # wh
 FEWEST = 5  # settings: below that a rank correlation says nothing
 NOTE = (
     "resampled: settings with all their repeats (unit). 95% intervals; p within interventions permutes accuracy among"
-    " the settings of one; q is Benjamini and Hochberg's over the measures of the last table, all there are"
+    " the settings of one; q is Benjamini and Hochberg's over the measures of the last table, all there are. Claims:"
 )
 
 
@@ -51,6 +51,7 @@ def interventions(records: Records, *, selected: bool = False) -> Findings:
     """Return the claims, the associations overall and per intervention, and the figure; RecordError without trials."""
     from analysis.figures import interventions_figure
     from analysis.findings import Findings
+    from analysis.inference.claim import SIGN
     from analysis.inference.many import as_text as many_text
     from analysis.inference.many import associate_all
     from analysis.inference.relation import as_text as relation_text
@@ -68,7 +69,7 @@ def interventions(records: Records, *, selected: bool = False) -> Findings:
     names = [name for name in records.metrics if not name.startswith("generalization/")]
     others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
     right, notes = right_by_all_trials(records, sound)
-    notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE}", *notes]
+    notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes]
     if len(sound) < len(last):
         notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
     caption = (

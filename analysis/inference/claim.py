@@ -18,6 +18,10 @@ RULE = (
     " undefined: there is no number. Intervals of 5 to 10 runs cover the truth in about 83 to 92 of 100 cases, not in"
     " 95. Nearly all criteria are this project's and not the paper's: analysis/studies/__init__.py lists them"
 )
+SIGN = (
+    "held: the whole interval is on that side of 0; not held: on the other; undecided: on both, or there is none;"
+    " undefined: there is no number"
+)
 ROUNDING = 1e-9  # a rank correlation of 0.8 may come out as a little less
 
 
@@ -72,10 +76,16 @@ def judge(
 
 
 def judge_sign(name: str, found: Any, *, trials: str, positive: bool, note: str = "") -> Claim:
-    """Return the claim that a result (its statistic, interval and n) is above 0, or below it if not `positive`."""
+    """Return the claim that a result (its statistic, interval and n) is above 0, or below it if not `positive`.
+
+    The verdict is SIGN's; without an interval a sign is not known.
+    """
     low, high = (0.0, math.inf) if positive else (-math.inf, 0.0)
     interval = found.interval if found.interval and not any(map(math.isnan, found.interval)) else None
-    verdict = "undefined" if math.isnan(found.statistic) else _verdict(found.statistic, interval, low, high)
+    if math.isnan(found.statistic):
+        verdict = "undefined"
+    else:
+        verdict = "undecided" if interval is None else _verdict(found.statistic, interval, low, high)
     return Claim(trials, name, found.statistic, interval, found.n, "> 0" if positive else "< 0", verdict, note)
 
 
