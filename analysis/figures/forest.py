@@ -54,5 +54,5 @@ def forest_plot(rows: Sequence[ForestRow], *, x: str) -> Figure:
 def _numbers(row: ForestRow) -> str:
     if math.isnan(row.statistic):
         return "undefined"
-    interval = "" if math.isnan(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"
-    return f"{row.statistic:.2f}{interval}"
+    interval = "" if math.isnan(row.low) else f" [{row.low:.3g}, {row.high:.3g}]"
+    return f"{row.statistic:.3g}{interval}"

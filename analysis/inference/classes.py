@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 FEWEST_CLASSES = 20  # that an interval is given for
+CONVENTION = "mean over models of Spearman's rho, ties get their mean rank"
 CHUNK = 4_000_000  # numbers at once in a resampling
 
 
@@ -64,17 +65,9 @@ def class_association(
             weights = generator.multinomial(classes, [1 / classes] * classes, resamples).astype(float)
             interval = _ends(_drawn_rho(frequency[defined], diversity, weights), (0.025, 0.975))
     partial = _partial(frequency, diversity, held) if held else None
-    return ClassAssociation(
-        pooled,
-        None if few else interval,
-        spread if few else None,
-        p,
-        per_model,
-        None if partial is None else _mean(partial),
-        partial,
-        *(frequency.size, classes, "class", left_out),
-        "mean over models of Spearman's rho, ties get their mean rank",
-    )
+    drawn, left = (None, spread) if few else (interval, None)
+    mean, said = None if partial is None else _mean(partial), (frequency.size, classes, "class", left_out, CONVENTION)
+    return ClassAssociation(pooled, drawn, left, p, per_model, mean, partial, *said)
 
 
 def complete_classes(

@@ -35,7 +35,7 @@ def test_every_estimate_has_its_point_its_interval_and_its_numbers(axes):
     assert [[0.45, 0]] in lines and [[0.2, 0], [0.7, 0]] in lines
     assert [[0.3, 3]] in lines and [[0.1, 3], [0.5, 3]] in lines and [[-0.1, 1]] in lines
     texts = {text.get_position()[1]: text.get_text() for text in axes.texts}
-    assert texts == {0: "0.45 [0.20, 0.70]", 1: "-0.10", 2: "undefined", 3: "0.30 [0.10, 0.50]"}
+    assert texts == {0: "0.45 [0.2, 0.7]", 1: "-0.1", 2: "undefined", 3: "0.3 [0.1, 0.5]"}
 
 
 def test_a_line_stands_at_0(axes):

@@ -44,6 +44,10 @@ def test_p_counts_both_directions():
     assert found.p == pytest.approx(2 / 120, abs=0.005)
 
 
+def test_p_is_never_0():
+    assert isotonic_fit(np.arange(12), np.arange(12), permutations=99).p == pytest.approx(1 / 100)
+
+
 def test_noise_has_a_high_r2_and_a_usual_p():
     generator = np.random.default_rng(1)
     fits = [isotonic_fit(*generator.normal(size=(2, 20)), permutations=99) for _ in range(200)]
@@ -100,6 +104,23 @@ def test_a_straight_line_breaks_by_chance_as_often_as_said_and_not_as_an_f_test_
         naive.append(sm.OLS(y, np.column_stack([np.ones(30), x, hinge])).fit().pvalues[2])
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.085  # two standard errors are 0.025
     assert np.mean(np.array(naive) <= 0.05) > 0.1
+
+
+def test_p_of_a_break_is_that_of_f_in_a_loop_over_drawn_residuals():
+    generator = np.random.default_rng(7)
+    x = np.sort(generator.uniform(size=24))
+    y = 2 * x + 0.6 * np.maximum(x - 0.5, 0) + generator.standard_t(2, size=24)
+    rows = np.random.default_rng(0).integers(24, size=(60, 24))
+
+    def largest_f(values):
+        line = sm.OLS(values, sm.add_constant(x)).fit().ssr
+        hinges = [np.column_stack([np.ones(24), x, np.maximum(x - c, 0)]) for c in x[5:-5]]
+        return max((line - ssr) / ssr for ssr in (sm.OLS(values, hinge).fit().ssr for hinge in hinges))
+
+    residuals = sm.OLS(y, sm.add_constant(x)).fit().resid
+    reached = sum(largest_f(residuals[drawn]) >= largest_f(y) for drawn in rows)
+    assert 3 < reached < 57
+    assert segmented_fit(x, y, resamples=60).p == pytest.approx((1 + reached) / 61)
 
 
 def test_the_interval_of_a_break_covers_it_about_as_often_as_said():

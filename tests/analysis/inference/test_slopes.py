@@ -182,6 +182,22 @@ def test_a_fit_whose_slope_contradicts_its_variances_is_not_taken(monkeypatch):
     assert np.isnan(found.statistic) and "no sound REML fit" in found.note
 
 
+def test_a_fit_with_an_infinite_likelihood_is_not_taken_though_its_slope_agrees(monkeypatch):
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    generator = np.random.default_rng(6)
+    x, y = generator.normal(size=(2, 30))
+
+    class Fit:
+        llf, scale, cov_re = np.inf, 1.0, np.zeros((1, 1))
+        fe_params = np.array([0.0, stats.linregress(x, y).slope * x.std() / y.std()])
+
+    monkeypatch.setattr(MixedLM, "fit", lambda *args, **options: Fit())
+    assert np.isnan(slopes(table_of(x, y, np.arange(30) % 5), **NAMES).mixed.statistic)
+    Fit.llf = 0.0
+    assert np.isfinite(slopes(table_of(x, y, np.arange(30) % 5), **NAMES).mixed.statistic)
+
+
 def test_the_likelier_of_two_fits_is_taken(monkeypatch):
     from statsmodels.regression.mixed_linear_model import MixedLM
 
@@ -235,8 +251,9 @@ def test_a_constant_target_has_no_slope_and_a_constant_measure_has_slope_0():
         assert np.isnan(part.statistic) and "does not vary" in part.note
     flat = slopes(table_of(x, np.full(20, 0.1), family), **NAMES)
     assert flat.pooled.statistic == flat.within.statistic == 0
-    by_family = slopes(table_of(0.1 * family, x, family), **NAMES)
-    assert np.isnan(by_family.within.statistic) and np.isfinite(by_family.pooled.statistic)
+    for _ in range(20):  # rounding leaves a little variance in some
+        by_family = slopes(table_of(generator.normal(size=4)[family], x, family), **NAMES)
+        assert np.isnan(by_family.within.statistic) and np.isfinite(by_family.pooled.statistic)
 
 
 def test_few_units_or_families_have_no_interval():
@@ -280,10 +297,22 @@ def covered(settings, families, part, count, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings, families, least, count", [(50, 8, 0.93, 1000), (10, 3, 0.88, 500)])
+@pytest.mark.parametrize("settings, families, least, count", [(50, 8, 0.93, 1000), (10, 3, 0.87, 300)])
 @pytest.mark.parametrize("part, shift", [("pooled", 0.0), ("within", -1.5)])
 @pytest.mark.parametrize("uneven", [False, True])
 def test_intervals_cover_a_planted_slope(monkeypatch, settings, families, least, count, part, shift, uneven):
     monkeypatch.setitem(slopes.__globals__, "_variances", lambda *columns: (0.0, 0.0, "not asked"))
     share = covered(settings, families, part, count, shift=shift, uneven=uneven)
-    assert least <= share <= 0.97 + (settings == 10) * 0.01
+    assert least <= share <= 0.97 + (settings == 10) * 0.015
+
+
+@pytest.mark.slow
+def test_the_mixed_interval_covers_a_planted_slope():
+    """Intercepts that have nothing to do with x; two standard errors of the share are 0.04."""
+    generator, hits = np.random.default_rng(21), 0
+    for _ in range(150):
+        table = sweep(generator, 50, 8)
+        table["frequency"] += generator.normal(size=8)[table["intervention"]]
+        low, high = slopes(table, **NAMES, cluster="setting").mixed.interval
+        hits += low <= 0.5 <= high
+    assert 0.89 <= hits / 150 <= 0.98
