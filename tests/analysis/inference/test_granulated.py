@@ -92,6 +92,9 @@ def test_a_star_design_has_one_cell_per_axis_with_the_others_at_the_baseline():
     found = granulated_kendall(table, **COLUMNS, axes=["a", "b"])
     assert found.per_axis == {"a": 1, "b": -1} and found.mean == 0
     assert found.cells == {"a": 1, "b": 1} and found.single == {"a": 2, "b": 3}
+    assert found.undefined == {"a": 0, "b": 0}
+    small = granulated_kendall(table.iloc[[0, 1, 2, 4]], **COLUMNS, axes=["a", "b"])  # b is missing or 1: two levels
+    assert small.per_axis == {"a": 1, "b": -1}
 
 
 def test_seed_repeats_of_one_setting_alone_are_no_cell():
