@@ -1,9 +1,7 @@
-"""The first analysis: its groups, its refusals, its figure's numbers, and the whole script on a store."""
+"""The analysis of interventions: planted sweeps give their truth, its refusals, its figure's numbers, the script."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib.colors
 import numpy as np
@@ -12,20 +10,135 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis.figures import interventions_figure, label, save
-from analysis.interventions import ACCURACY, KINDS, as_text, associations
+from analysis.interventions import ACCURACY, KINDS, LOSS, associations, by_intervention, interventions, main
 from analysis.records import RecordError, load_records
+from analysis.table import Records, normal
 
-SCRIPT = Path(__file__).parents[2] / "analysis" / "interventions.py"
 WITHIN, BETWEEN = KINDS
+
+
+def sweep(trials, **changes):
+    """Records of trials (intervention, level, seed, accuracy, within, between), in a file's shape."""
+    names = ("intervention", "level", "seed", ACCURACY, WITHIN, BETWEEN)
+    table = pd.DataFrame(trials, columns=names)
+    fixed = {"sweep_id": "made", "study": "cifar", "search": "grid", "run_id": "", "dataset": "cifar10", "epoch": 1}
+    table = table.assign(**fixed, trial_id=[f"t{i}" for i in range(len(table))])
+    table["label"] = table["intervention"] + "=" + table["level"].astype(str)
+    for name in sorted(set(table["intervention"]) - {"baseline"}):
+        table[name] = table["level"].where(table["intervention"] == name, 0)
+    table[LOSS] = np.random.default_rng(0).normal(size=len(table))
+    return Records(normal(table.drop(columns="level").assign(**changes)), {}, "made")
+
+
+def families(generator, *, count=6, levels=5, slope, offset, noise=0.01):
+    """A sweep of families of levels with two seeds: frequency is offset x the family's accuracy + slope x its own."""
+    trials = []
+    for family in range(count):
+        centre = 0.3 + 0.1 * family
+        for level in range(1, levels + 1):
+            own = 0.01 * (level - 3)
+            for seed in range(2):
+                errors = generator.normal(0, noise, size=2)
+                accuracy = centre + own + generator.normal(0, 0.002)
+                trials.append((f"kind_{family}", level, seed, accuracy, *(offset * centre + slope * own + errors)))
+    return trials
+
+
+def verdicts(found, measure):
+    return {claim.name: claim.verdict for claim in found.claims if claim.trials == measure}
+
+
+def test_a_real_relation_is_found_by_every_way_of_asking():
+    found = interventions(sweep(families(np.random.default_rng(1), slope=-2, offset=-2, noise=0.002)))
+    asked = verdicts(found, WITHIN)
+    assert asked.pop("given training loss and intervention") in ("held", "undecided")
+    assert asked == dict.fromkeys(
+        ("test accuracy, Spearman", "slope within interventions", "granulated Kendall"), "held"
+    )
+    assert set(verdicts(found, BETWEEN).values()) <= {"not held", "undecided"}  # planted with the wrong sign
+    assert verdicts(found, BETWEEN)["slope within interventions"] == "not held"
+    relation = found.numbers["relations"][0]
+    assert relation.slopes.simpson == "" and not relation.slopes.sign_flips
+    assert relation.information.p < 0.01 and relation.p_within < 0.01
+
+
+def test_simpsons_case_is_flagged_and_the_slope_within_says_the_opposite():
+    found = interventions(sweep(families(np.random.default_rng(2), slope=2, offset=-1, noise=0.002)))
+    asked = verdicts(found, WITHIN)
+    assert asked["test accuracy, Spearman"] == "held" and asked["slope within interventions"] == "not held"
+    assert found.numbers["relations"][0].slopes.simpson == "reversed"
+    assert [claim.note for claim in found.claims if claim.name == "slope within interventions"] == ["reversed"] * 2
+    assert "Simpson's paradox" in found.tables[1]
+
+
+def test_a_null_is_held_or_not_as_often_as_said(monkeypatch):
+    """150 sweeps without a relation: a two-sided claim of 95% is wrong in 5 of 100, so in 1 to 16 of 150 (0.999)."""
+    found = {"test accuracy, Spearman": 0, "slope within interventions": 0}
+    quick = dict.fromkeys(("conditional_mutual_information", "sign_error", "granulated_kendall", "partial_correlation"))
+    for name in quick:
+        monkeypatch.setattr(f"analysis.inference.relation.{name}", refused)
+    monkeypatch.setattr("analysis.figures.interventions_figure", lambda *args, **kwargs: None)
+    monkeypatch.setattr("analysis.inference.resampling.resamples_for", lambda n: 300)
+    generator = np.random.default_rng(3)
+    for _ in range(150):
+        trials = [(f"kind_{k}", n, 0, *generator.normal(0.5, 0.1, size=3)) for k in range(5) for n in range(1, 8)]
+        for name, verdict in verdicts(interventions(sweep(trials)), WITHIN).items():
+            found[name] += verdict != "undecided"
+    assert all(1 <= count <= 16 for count in found.values()), found
+
+
+def refused(*arguments, **options):
+    raise ValueError("left out of this test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "left_out", "said"),
+    [
+        ({"search": "optuna"}, {}, "its trials were chosen by optuna"),
+        ({"search": ["grid"] * 20 + ["asha"] * 20}, {}, "its trials were chosen by asha"),
+        ({}, {"stopped early": 3}, "3 of its trials were stopped early"),
+    ],
+)
+def test_a_selected_sample_is_refused_with_the_reason_unless_told(changes, left_out, said):
+    records = sweep(families(np.random.default_rng(4), count=4, slope=1, offset=1), **changes)
+    records.left_out.update(left_out)
+    with pytest.raises(RecordError, match=f"selected sample .{said}"):
+        interventions(records)
+    assert interventions(records, selected=True).claims
+
+
+def test_what_is_missing_is_counted_and_too_few_settings_are_said():
+    trials = families(np.random.default_rng(5), count=3, slope=-1, offset=-1)
+    records = sweep(trials)
+    records.table.loc[[0, 1, 2], WITHIN] = np.nan
+    records.table.loc[3, ACCURACY] = np.inf
+    found = interventions(records)
+    assert "left out: 4 trials whose accuracy or frequency is missing or not finite" in found.notes
+    assert found.notes[0].startswith("26 trials of ")
+    with pytest.raises(RecordError, match="4 settings of made: a rank correlation takes 5"):
+        interventions(sweep(trials[:8]))
+    with pytest.raises(RecordError, match="the trials of made have no frequency/within_class$"):
+        interventions(sweep([(*trial[:4], np.nan, trial[5]) for trial in trials]))
+
+
+def test_repeats_of_a_setting_are_no_evidence_of_their_own():
+    """Ten copies under other seeds: the same interval, where ten times as many independent trials have a shorter one."""
+    once = [
+        (f"kind_{k}", n, 0, *np.random.default_rng(7 * k + n).normal(size=3)) for k in range(4) for n in range(1, 4)
+    ]
+    ten = [(kind, level, seed, *values) for kind, level, _, *values in once for seed in range(10)]
+    first, second = (associations(records.last.assign(unit=records.units))[0] for records in map(sweep, (once, ten)))
+    assert (first.n, first.units, second.n, second.units) == (12, 12, 120, 12)
+    assert second.spearman[WITHIN].interval == pytest.approx(first.spearman[WITHIN].interval, abs=0.05)
 
 
 def trial(number, intervention, accuracy, epochs=(0, 1, 5)):
     """The rows of one trial: within falls and between rises with accuracy, at the last epoch exactly."""
+    fixed = {"trial_id": f"t{number}", "label": f"{intervention} {number}", "intervention": intervention}
     return [
         {
-            "trial_id": f"t{number}",
-            "label": f"{intervention} {number}",
-            "intervention": intervention,
+            **fixed,
+            "number": number,
             "epoch": epoch,
             ACCURACY: accuracy * epoch / epochs[-1],
             WITHIN: (1 - accuracy) * epoch / epochs[-1],
@@ -45,29 +158,17 @@ def last_of(table):
     return table[table["epoch"] == 5]
 
 
-def test_associations_have_the_planted_signs_over_all_and_per_intervention(table):
-    found = {row.trials: row for row in associations(last_of(table))}
+def test_associations_are_over_all_and_per_intervention_with_the_baseline(table):
+    last = last_of(table)
+    found = {row.trials: row for row in associations(last.assign(unit=last["number"]))}
     assert {name: row.n for name, row in found.items()} == {"all": 7, "epochs": 5, "mixup": 3}
     for name in ("all", "epochs"):
         assert found[name].spearman[WITHIN].statistic == pytest.approx(-1)
         assert found[name].kendall[BETWEEN].statistic == pytest.approx(1)
-
-
-def test_fewer_than_five_trials_are_too_few_whatever_their_number_of_rows(table):
-    few = last_of(table).head(4)
-    repeated = pd.concat([few] * 3)
-    for group in (few, repeated):
-        (first, *_) = associations(group)
-        assert first.n == 4 and first.spearman is None and first.kendall is None
-    text = as_text(associations(few))
-    assert "too few" in text and "+" not in text.replace("baseline+", "")
-    assert not [line for line in text.splitlines()[2:] if "too few" not in line]
-
-
-def test_the_table_says_coefficient_interval_and_n(table):
-    lines = as_text(associations(last_of(table))).splitlines()
-    assert lines[2].split()[:2] == ["all", "7"]
-    assert "-1.00 [-1.00, -0.76]" in lines[2] and "+1.00 [+0.76, +1.00]" in lines[2]  # 7 in order do not prove 1
+    assert found["mixup"].spearman is None and found["mixup"].kendall is None
+    text = by_intervention([*found.values()]).splitlines()
+    assert text[2].split()[:2] == ["all", "7"] and "-1.00 [-1.00, " in text[2]
+    assert text[4].split() == "mixup 3 too few (5 settings needed, 3 here)".split()
 
 
 def test_the_figure_shows_every_trial_at_its_last_epoch_and_every_epoch_of_every_trial(table):
@@ -78,9 +179,13 @@ def test_the_figure_shows_every_trial_at_its_last_epoch_and_every_epoch_of_every
         assert sorted(map(tuple, points)) == sorted(map(tuple, last_of(table)[[ACCURACY, kind]].to_numpy()))
         assert axes.get_xlabel() == label(ACCURACY) and axes.get_ylabel() == label(kind)
     for axes, kind in zip(below, KINDS, strict=True):
-        drawn = sorted(tuple(map(tuple, line.get_xydata())) for line in axes.lines)
+        drawn = []
+        for line in axes.lines:
+            points = line.get_xydata()  # the trials of an intervention, with a gap before each
+            starts = np.flatnonzero(np.isnan(points[:, 1]))
+            drawn += [tuple(map(tuple, part[1:])) for part in np.split(points, starts[1:])]
         asked = sorted(tuple(map(tuple, rows[["epoch", kind]].to_numpy())) for _, rows in table.groupby("trial_id"))
-        assert drawn == asked
+        assert sorted(drawn) == asked
         assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == label(kind)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "epochs", "mixup"]
 
@@ -90,7 +195,7 @@ def test_an_intervention_has_one_colour_in_all_panels(table):
     colour = {c.get_label(): matplotlib.colors.to_hex(c.get_facecolor()[0]) for c in figure.axes[0].collections}
     assert len(set(colour.values())) == 3
     lines = [matplotlib.colors.to_hex(line.get_color()) for line in figure.axes[2].lines]
-    assert sorted(lines) == sorted([colour["baseline"], *[colour["epochs"]] * 4, *[colour["mixup"]] * 2])
+    assert lines == [colour["baseline"], colour["epochs"], colour["mixup"]]
 
 
 def test_the_same_table_gives_the_same_files(table, tmp_path):
@@ -113,26 +218,11 @@ def fill(folder, table, sweep_id="made1"):
     for trial_id, rows in table.groupby("trial_id"):
         tags = {"mlflow.parentRunId": parent.info.run_id, "specbias.trial_id": trial_id}
         run = client.create_run(experiment, tags=tags | {"specbias.outcome": "finished"})
+        client.log_param(run.info.run_id, "number", str(rows["number"].iloc[0]))
         for row in rows.to_dict("records"):
             for key in (ACCURACY, *KINDS):
                 client.log_metric(run.info.run_id, key, row[key], step=row["epoch"])
     return client, parent.info.run_id
-
-
-def call(folder, *arguments):
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], cwd=folder, capture_output=True, text=True)
-
-
-def test_the_script_prints_saves_and_attaches(table, tmp_path):
-    client, parent = fill(tmp_path, table)
-    done = call(tmp_path, "--experiment", "made", "--out", "here")
-    assert done.returncode == 0, done.stderr
-    assert "made1: 7 trials at their last epoch" in done.stdout and "too few" in done.stdout
-    names = {f"interventions.{kind}" for kind in ("png", "svg", "json")}
-    assert {path.name for path in (tmp_path / "here").iterdir()} == names
-    assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
-    content = json.loads((tmp_path / "here" / "interventions.json").read_text())
-    assert content["associations"][0]["n"] == 7 and len(content["trials"]) == 7
 
 
 def test_sweeps_are_not_mixed(table, tmp_path):
@@ -162,23 +252,60 @@ def test_trials_without_an_end_are_left_out_and_counted(table, tmp_path):
         load_records("made", tracking_uri=store)
 
 
-def test_an_undefined_correlation_is_said_and_is_null_in_json(table, tmp_path):
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Return a function that runs the script in the folder; it returns exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, uri=f"sqlite:///{tmp_path}/mlflow.db"):  # MLflow keeps the store of a relative one
+        capsys.readouterr()  # what making the store said
+        monkeypatch.setattr(sys, "argv", ["interventions.py", "--tracking-uri", uri, *arguments])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_script_prints_saves_and_attaches(table, tmp_path, call):
+    client, parent = fill(tmp_path, table)
+    status, said, error = call("--experiment", "made", "--out", "here")
+    assert status == 0, error
+    assert "made1 of cifar: 7 trials at their last epoch" in said and "too few" in said
+    names = {f"interventions.{kind}" for kind in ("png", "svg", "json")}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == names
+    assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
+    content = json.loads((tmp_path / "here" / "interventions.json").read_text())
+    assert content["associations"][0]["n"] == 7 and len(content["trials"]) == 7
+    picture = (tmp_path / "here" / "interventions.svg").read_text()
+    for trial in content["trials"]:  # a point of the figure leads to its run
+        assert f"/runs/{trial['run_id']}" in picture
+    assert "7 trials of made" in content["captions"]["interventions"]
+
+
+def test_an_undefined_correlation_is_said_and_is_null_in_json(table, tmp_path, call):
     table[WITHIN] = 0.5
     fill(tmp_path, table)
-    done = call(tmp_path, "--experiment", "made")
-    assert "undefined (constant)" in done.stdout and "nan" not in done.stdout
+    status, said, error = call("--experiment", "made")
+    assert status == 0 and "undefined (constant)" in said and "nan" not in said, error
     content = json.loads((tmp_path / "figures" / "made" / "interventions.json").read_text())
-    assert content["associations"][0][f"spearman/{WITHIN}"] == {"statistic": None, "interval": [None, None]}
+    found = content["associations"][0]["spearman"][WITHIN]
+    assert found["statistic"] is None and found["interval"] == [None, None]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "uri", "said"),
     [
-        (["--experiment", "made"], "error: there is no MLflow store at "),
-        (["--experiment", "made", "--tracking-uri", "http://127.0.0.1:9"], "error: http://127.0.0.1:9: "),
+        (["--experiment", "made"], None, "error: there is no MLflow store at "),
+        (["--experiment", "made"], "http://127.0.0.1:9", "error: http://127.0.0.1:9: "),
+        ([], None, "error: give --experiment NAME, or --records FILE: one of the two"),
+        (["--records", "none.csv"], None, "error: none.csv: "),
     ],
 )
-def test_records_that_are_not_there_are_one_line_and_status_2(tmp_path, arguments, said):
-    done = call(tmp_path, *arguments)
-    assert done.returncode == 2 and done.stderr.startswith(said) and done.stderr.count("\n") == 1
+def test_records_that_are_not_there_are_one_line_and_status_2(tmp_path, call, arguments, uri, said):
+    status, _, error = call(*arguments, **({"uri": uri} if uri else {}))
+    assert status == 2 and error.startswith(said) and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
