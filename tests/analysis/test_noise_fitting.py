@@ -75,6 +75,14 @@ def test_a_wave_is_compared_with_the_control_of_its_seed():
     assert lonely["less_control"] == pytest.approx(0.2) and lonely["pairs"] == 1 and lonely["seeds"] == 2
 
 
+def test_records_without_seeds_pair_repeats_in_their_order():
+    kinds = [("uniform", -1.0), ("uniform", -1.2), ("radial", -0.8), ("radial", -0.9)]
+    made = records(*(trial(minimum, kind=kind, seed=seed) for seed, (kind, minimum) in enumerate(kinds)))
+    made = Records(made.table.drop(columns="seed"), {}, "x")
+    (group,) = noise_groups(made)[0]
+    assert dict(group.less_control(Wave("radial", 0, 0.038))) == pytest.approx({0: 0.2, 1: 0.3})
+
+
 def test_an_interval_is_of_seeds_five_at_least_and_of_differences_between_trials_of_one_seed():
     for seeds, said in ((4, None), (5, (0.3, 0.3))):
         row = next(r for r in table_rows(groups_of(*sweep(seeds))) if r["wave"] == "radial: 0.02")
@@ -127,6 +135,10 @@ def test_records_without_noise_are_refused():
         (made.table.drop(columns="noise_fitting/min"), "the trials of x have no noise_fitting/min"),
         (made.table.drop(columns="noise_type"), "have no setting noise_type"),
         (made.table.assign(label_noise=0.0), "no trial of x has label noise"),
+        (
+            made.table.assign(noise_type="fourier").drop(columns="noise_spatial_frequency"),
+            "have no setting noise_spatial_frequency",
+        ),
     ):
         with pytest.raises(RecordError, match=said):
             noise_fitting(Records(table, {}, "x"))
