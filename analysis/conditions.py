@@ -60,11 +60,12 @@ def data_and_model(records: Records) -> str:
 
 
 def seeds_of(records: Records) -> pd.Series:
-    """Return trial_id -> seed; where the records have none, trials of one setting are told apart by their order."""
+    """Return trial_id -> seed; where the records have none, trials of equal settings are numbered in their order."""
     last = records.last.set_index("trial_id")
     if "seed" in last and last["seed"].notna().all():
         return last["seed"]
-    return pd.Series(range(len(last)), index=last.index)
+    settings = last[records.varied].astype(str).agg(" ".join, axis=1) if records.varied else last["epoch"] * 0
+    return settings.groupby(settings).cumcount()
 
 
 def _said(value: object) -> str:

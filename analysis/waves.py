@@ -70,7 +70,10 @@ def noise_groups(records: Records) -> tuple[list[Group], list[str]]:
     RecordError where the trials have no noise fitting, or no settings that say what wave it was.
     """
     records.need(MINIMUM)
-    if missing := [name for name in NEEDED if name not in records.table]:
+    needed = list(NEEDED)
+    if "noise_type" in records.table and (records.table["noise_type"] == "fourier").any():
+        needed.append("noise_spatial_frequency")
+    if missing := [name for name in needed if name not in records.table]:
         raise RecordError(f"the trials of {records.source} have no setting {', '.join(missing)}: no wave is known")
     rows, notes = _rows(records)
     changed = changes(records, without=OF_THE_WAVE)

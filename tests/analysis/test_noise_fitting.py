@@ -10,7 +10,7 @@ import pytest
 
 from analysis.figures.noise_fitting import CURVES, by_epoch_figure, by_wave_figure
 from analysis.noise_claims import EARLIER, FIT, ORDER, change_claims, noise_claims
-from analysis.noise_fitting import as_text, epoch_panels, main, noise_fitting, table_rows, wave_panels
+from analysis.noise_fitting import as_text, epoch_panels, main, noise_fitting, seed_notes, table_rows, wave_panels
 from analysis.table import RecordError, Records, normal, write_records
 from analysis.waves import UNIFORM, Wave, noise_groups
 
@@ -75,10 +75,30 @@ def test_a_wave_is_compared_with_the_control_of_its_seed():
     assert lonely["less_control"] == pytest.approx(0.2) and lonely["pairs"] == 1 and lonely["seeds"] == 2
 
 
+def test_records_without_seeds_pair_repeats_in_their_order():
+    kinds = [("uniform", -1.0), ("uniform", -1.2), ("radial", -0.8), ("radial", -0.9)]
+    made = records(*(trial(minimum, kind=kind, seed=seed) for seed, (kind, minimum) in enumerate(kinds)))
+    made = Records(made.table.drop(columns="seed"), {}, "x")
+    (group,) = noise_groups(made)[0]
+    assert dict(group.less_control(Wave("radial", 0, 0.038))) == pytest.approx({0: 0.2, 1: 0.3})
+
+
 def test_an_interval_is_of_seeds_five_at_least_and_of_differences_between_trials_of_one_seed():
     for seeds, said in ((4, None), (5, (0.3, 0.3))):
         row = next(r for r in table_rows(groups_of(*sweep(seeds))) if r["wave"] == "radial: 0.02")
         assert row["interval"] == (said and pytest.approx(said))
+
+
+def test_fewer_than_five_seeds_and_a_missing_control_are_said():
+    assert "1 seed where fewest: no interval is given for fewer than 5" in seed_notes(groups_of(trial(-1.0)))
+    assert "no uniform control, so no difference to it: strength 0.4, baseline" in seed_notes(groups_of(trial(-1.0)))
+    assert len(seed_notes(groups_of(*sweep(5)))) == 1
+
+
+def test_what_follows_from_other_settings_and_the_seed_is_no_setting():
+    follows = trial(-1.0, last=4, measurement_epochs="(0, 4)", teacher="there", seed=1)
+    groups = groups_of(trial(-1.0, measurement_epochs="(0, 2)", teacher="here"), follows)
+    assert [group.setting for group in groups] == ["baseline", "epochs=4"]
 
 
 def test_only_trials_of_equal_strength_and_setting_are_compared():
@@ -127,6 +147,10 @@ def test_records_without_noise_are_refused():
         (made.table.drop(columns="noise_fitting/min"), "the trials of x have no noise_fitting/min"),
         (made.table.drop(columns="noise_type"), "have no setting noise_type"),
         (made.table.assign(label_noise=0.0), "no trial of x has label noise"),
+        (
+            made.table.assign(noise_type="fourier").drop(columns="noise_spatial_frequency"),
+            "have no setting noise_spatial_frequency",
+        ),
     ):
         with pytest.raises(RecordError, match=said):
             noise_fitting(Records(table, {}, "x"))
