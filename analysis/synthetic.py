@@ -33,7 +33,7 @@ def synthetic(records: Records) -> Findings:
     found: Findings = load(STUDIES[records.study])(load_trials(records))
     found.numbers = {"numbers": found.numbers}
     if found.claims:
-        found.notes.append(f"95% bootstrap intervals over runs. {RULE}")
+        found.notes.append(f"95% bootstrap intervals over runs. {RULE}: see analysis/studies/__init__.py")
     return found
 
 

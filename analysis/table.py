@@ -129,8 +129,8 @@ def read_records(file: Path) -> Records:
     if table.empty:
         raise RecordError(f"{file}: no rows")
     for name in FIXED:
-        if name not in table:
-            table.insert(0, name, table["trial_id"] if name == "label" else "")
+        if name not in table or table[name].isna().all():
+            table[name] = table["trial_id"] if name == "label" else ""
     for name in table.columns:
         if not is_metric(name) and name not in FIXED and not pd.api.types.is_numeric_dtype(table[name]):
             table[name] = [text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]]

@@ -56,7 +56,7 @@ def scatter(
         if url is not None and "run_id" in rows:
             points.set_urls([url(run_id) for run_id in rows["run_id"]])
     if len(last) <= NAMED:
-        _name_levels(axes, last, x, y)
+        _name_levels(axes, last[np.isfinite(last[[x, y]]).all(axis=1)], x, y)
     axes.set(xlabel=label(x), ylabel=label(y))
     return axes
 

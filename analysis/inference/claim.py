@@ -16,7 +16,7 @@ RULE = (
     "held: the whole interval meets the criterion; not held: none of it does; undecided: a part, or the data cannot"
     f" tell; met, not met: the value alone, where there is no interval (fewer than {FEWEST} runs, a count, a minimum);"
     " undefined: there is no number. Intervals of 5 to 10 runs cover the truth in about 83 to 92 of 100 cases, not in"
-    " 95. Nearly all criteria are this project's and not the paper's: analysis/studies/__init__.py lists them"
+    " 95. Nearly all criteria are this project's and not the papers'"
 )
 SIGN = (
     "held: the whole interval is on that side of 0; not held: on the other; undecided: on both, or there is none;"

@@ -38,9 +38,9 @@ def partial_correlation(
     """Return Spearman's correlation of `measure` and `target` with the columns `given` held fixed.
 
     Ranks of all columns, then the correlation of what those of `given` leave of both, by least squares. (pingouin's
-    partial_corr agrees, but says +1 where the two are opposite throughout: its matrix is singular.) A column of `given` that
-    is not numeric becomes a dummy per category but the first; constant columns and combinations of earlier ones are
-    dropped, and named. The 95% interval is Fisher's, with standard error 1/sqrt(n - k - 3), and p that of t with
+    partial_corr agrees, but says +1 where the two are opposite throughout: its matrix is singular.) A column of `given`
+    that is not numeric becomes a dummy per category but the first; constant columns and combinations of earlier ones
+    are dropped, and named. The 95% interval is Fisher's, with standard error 1/sqrt(n - k - 3), and p that of t with
     n - k - 2 degrees of freedom; n - k is at least 4. With `cluster` the rows of one cluster are averaged first, so
     that n is the number of clusters and repeats do not count as evidence; a categorical must be constant in each.
 
@@ -121,7 +121,7 @@ def _partial(ranks: pd.DataFrame) -> tuple[float, float, str]:
 
 
 def _fisher(value: float, rows: int) -> tuple[float, float]:
-    """Return Fisher's interval for so many rows less columns held fixed; beside 1 that of one swap of neighbours less."""
+    """Return Fisher's interval for so many rows less columns held fixed; at 1 that of one swap of neighbours less."""
     half = float(stats.norm.ppf(0.975)) / math.sqrt(rows - 3)
     most = 1 - 12 / (rows * (rows**2 - 1))
     z = math.atanh(math.copysign(min(abs(value), most), value))

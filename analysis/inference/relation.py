@@ -99,7 +99,10 @@ def relate(
 def as_text(found: Relation) -> str:
     """Return the relation for people: a line per question, with its interval, and what could not be asked."""
     lines = [("Spearman", _said(found.spearman)), ("Kendall tau-a", _said(found.tau_a))]
-    lines += [("Kendall tau-b", _said(found.tau_b)), ("p, permuted within families", f"{found.p_within:.3g}")]
+    lines += [
+        ("Kendall tau-b", _said(found.tau_b)),
+        ("p, permuted within families", "undefined" if found.p_within != found.p_within else f"{found.p_within:.3g}"),
+    ]
     if found.slopes is not None:
         parts = (("all", found.slopes.pooled), ("within families", found.slopes.within), ("mixed", found.slopes.mixed))
         lines += [(f"slope, {name}", _said(part)) for name, part in parts]
