@@ -37,8 +37,8 @@ def partial_correlation(
 ) -> PartialCorrelation:
     """Return Spearman's correlation of `measure` and `target` with the columns `given` held fixed.
 
-    Ranks of all columns, then the correlation of what those of `given` leave of both, by least squares. (pingouin's
-    partial_corr agrees, but says +1 where the two are opposite throughout: its matrix is singular.) A column of `given`
+    Ranks of all columns, then the correlation of what those of `given` leave of both, by least squares. (By the inverse
+    of a covariance, as in pingouin 0.7, opposite rankings would have +1: the matrix is singular.) A column of `given`
     that is not numeric becomes a dummy per category but the first; constant columns and combinations of earlier ones
     are dropped, and named. The 95% interval is Fisher's, with standard error 1/sqrt(n - k - 3), and p that of t with
     n - k - 2 degrees of freedom; n - k is at least 4. With `cluster` the rows of one cluster are averaged first, so

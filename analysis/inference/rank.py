@@ -230,7 +230,7 @@ def _sample(x: ArrayLike, y: ArrayLike, clusters: ArrayLike | None, blocks: Arra
         given["unit"] = np.asarray(clusters)
     if len({len(values) for values in given.values()}) > 1:
         raise ValueError("not of one length: " + ", ".join(f"{key} {len(values)}" for key, values in given.items()))
-    sample = usable(pd.DataFrame(given), ["x", "y"], cluster=None if name is None else "unit")
+    sample = usable(pd.DataFrame(given), ["x", "y"], settings=["block"], cluster=None if name is None else "unit")
     return sample if name is None else sample._replace(unit=name)
 
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.inference.rows import usable_rows
+
 FEWEST = 5  # runs, or clusters, that an interval is given for: of 2 or 3 runs it covers the truth in 50 to 75 of 100
 WEIGHTS = 4_000_000  # numbers of weights at a time: rows times resamples, so that memory stays small
 Interval = Callable[..., tuple[float, float] | None]  # of statistic and runs
@@ -31,22 +33,12 @@ class Sample(NamedTuple):
 def usable(
     table: pd.DataFrame, numbers: Sequence[str], *, settings: Sequence[str] = (), cluster: str | None = None
 ) -> Sample:
-    """Return the rows in which the columns `numbers` are finite and the cluster is not missing.
-
-    A missing setting is a level like others, and leaves nothing out. ValueError for a column that the table has not,
-    and where fewer than 2 rows are left.
-    """
-    named = [*numbers, *settings, *([cluster] if cluster is not None else [])]
-    if unknown := [name for name in named if name not in table.columns]:
-        raise ValueError(f"no column {unknown[0]!r}; there are: {', '.join(map(str, table.columns))}")
-    kept = np.isfinite(table[list(numbers)].to_numpy(dtype=float)).all(axis=1)
-    if cluster is not None:
-        kept &= table[cluster].notna().to_numpy()
-    rows = table[kept].reset_index(drop=True)
-    if len(rows) < 2:
-        raise ValueError(f"{len(rows)} rows with finite {', '.join(numbers)}; at least 2 are needed")
+    """Return the rows in which the columns `numbers` are finite and the cluster is not missing, as `usable_rows`."""
+    labels = [] if cluster is None else [cluster]
+    rows, left_out = usable_rows(table, numbers=numbers, labels=labels, settings=settings, needed=2)
+    rows = rows.reset_index(drop=True)
     units = np.arange(len(rows)) if cluster is None else pd.factorize(rows[cluster])[0]
-    return Sample(rows, units, "row" if cluster is None else str(cluster), int((~kept).sum()))
+    return Sample(rows, units, "row" if cluster is None else str(cluster), left_out)
 
 
 def resamples_for(n: int) -> int:
@@ -97,7 +89,7 @@ def cluster_bootstrap(
     of a resample is numbered anew. Resamples in which the statistic is NaN are left out; if all are, the ends are NaN.
     scipy.stats.bootstrap knows no clusters, and returns NaN as soon as one resample is undefined.
     """
-    sample = usable(table, [], cluster=cluster)
+    sample = usable(table, [], settings=[*table.columns], cluster=cluster)
     order, sizes = np.argsort(sample.units, kind="stable"), np.bincount(sample.units)
     members = np.split(order, np.cumsum(sizes)[:-1])
     generator, values = np.random.default_rng(seed), []

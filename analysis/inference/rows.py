@@ -9,15 +9,21 @@ import pandas as pd
 
 
 def usable_rows(
-    table: pd.DataFrame, *, numbers: Sequence[str], labels: Sequence[str] = (), needed: int
+    table: pd.DataFrame,
+    *,
+    numbers: Sequence[str],
+    labels: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    needed: int,
 ) -> tuple[pd.DataFrame, int]:
     """Return the rows that have all of these columns, and how many were left out.
 
-    A row is left out where one of `numbers` is missing or not finite, or one of `labels` is missing. ValueError for a
-    column that the table does not have, one of `numbers` that holds none, and fewer than `needed` rows left.
+    A row is left out where one of `numbers` is missing or not finite, or one of `labels` is missing; a missing setting
+    is a level like others. ValueError for a column that the table does not have, one of `numbers` that holds none, and
+    fewer than `needed` rows left.
     """
     numbers = list(dict.fromkeys(numbers))
-    columns = list(dict.fromkeys([*numbers, *labels]))
+    columns = list(dict.fromkeys([*numbers, *labels, *settings]))
     unknown = [name for name in columns if name not in table]
     if unknown:
         raise ValueError(f"no column {', '.join(map(repr, unknown))}; the table has: {', '.join(map(str, table))}")
@@ -27,7 +33,8 @@ def usable_rows(
     values = table[numbers].astype(float)
     kept = np.isfinite(values).all(axis=1).to_numpy() & table[list(labels)].notna().all(axis=1).to_numpy()
     if kept.sum() < needed:
-        raise ValueError(f"{' and '.join(map(repr, numbers))} have {kept.sum()} usable rows; at least {needed} needed")
+        named = " and ".join(map(repr, numbers)) or "the table"
+        raise ValueError(f"{named}: {kept.sum()} usable rows; at least {needed} needed")
     rows = table.loc[kept, columns].copy()
     rows[numbers] = values[kept]
     return rows, int((~kept).sum())

@@ -145,7 +145,7 @@ def test_what_it_rests_on():
     ("change", "arguments", "said"),
     [
         (lambda t: t, {"variant": "x"}, "unknown variant 'x'; known: jiang, pgdl"),
-        (lambda t: t, {"axes": ["lr", "seed"]}, "no column 'seed'; there are: lr"),
+        (lambda t: t, {"axes": ["lr", "seed"]}, "no column 'seed'; the table has: lr"),
         (lambda t: t.assign(width=1), {}, "axis 'width' has one level only; at least 2 are needed"),
         (lambda t: t, {"variant": "pgdl", "axes": ["lr"]}, "pgdl conditions on two axes; 1 is given"),
         (lambda t: t[1:], {"variant": "pgdl"}, "one run per cell: 24 cells, 23 filled; 23 runs"),

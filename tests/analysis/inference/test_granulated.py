@@ -127,7 +127,7 @@ def test_what_it_rests_on_and_its_errors():
         granulated_kendall(table, **COLUMNS, axes=[])
     with pytest.raises(ValueError, match="unknown variant 'c'; known: a, b"):
         granulated_kendall(table, **COLUMNS, axes=["lr"], variant="c")
-    with pytest.raises(ValueError, match="no column 'width'; there are: lr, depth"):
+    with pytest.raises(ValueError, match="no column 'width'; the table has: lr, depth"):
         granulated_kendall(table, **COLUMNS, axes=["lr", "width"])
 
 

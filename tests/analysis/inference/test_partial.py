@@ -39,6 +39,16 @@ def test_it_is_the_correlation_of_residuals_of_ranks_and_the_inverse_covariance(
     assert (found.n, found.k, found.dropped, found.units, found.unit) == (60, 2, (), 60, "row")
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rankings_that_agree_or_are_opposite_throughout_have_1_with_its_sign_and_no_point_for_an_interval(sign):
+    table = table_of(12)
+    table["gap"] = sign * table["frequency"] ** 3
+    found = partial_correlation(table, **NAMES, given=["loss"])
+    assert found.statistic == pytest.approx(sign) and found.p < 1e-9
+    inner, outer = sorted(found.interval, key=abs)
+    assert outer == sign and 0.9 < sign * inner < 0.999
+
+
 def test_nothing_held_fixed_is_spearmans():
     table = table_of(30)
     found, twin = partial_correlation(table, **NAMES, given=[]), stats.spearmanr(table["frequency"], table["gap"])

@@ -54,7 +54,7 @@ def test_what_is_missing_is_left_out_and_counted():
     ("call", "said"),
     [
         (lambda: kendall_tau([1, 2], [1, 2], variant="c"), "unknown variant 'c'; known: a, b"),
-        (lambda: spearman([1, np.nan, np.nan], [1, 2, 3]), "1 rows with finite x, y; at least 2 are needed"),
+        (lambda: spearman([1, np.nan, np.nan], [1, 2, 3]), "'x' and 'y': 1 usable rows; at least 2 needed"),
         (lambda: spearman([1, 2, 3], [1, 2]), "not of one length: x 3, y 2, block 3"),
         (lambda: spearman([1, 2, 3], [1, 2, 3], clusters=[1, 2]), "unit 2"),
     ],

@@ -75,7 +75,7 @@ def test_rows_that_cannot_be_used_are_counted_and_settings_may_be_missing():
     sample = usable(table, ["m"], settings=["lr"], cluster="family")
     assert sample.table["m"].tolist() == [1, 4] and sample.units.tolist() == [0, 1]
     assert sample.described == {"n": 2, "units": 2, "unit": "family", "left_out": 3}
-    with pytest.raises(ValueError, match="^no column 'gap'; there are: m, lr, family$"):
+    with pytest.raises(ValueError, match="^no column 'gap'; the table has: m, lr, family$"):
         usable(table, ["m", "gap"])
-    with pytest.raises(ValueError, match="^1 rows with finite m; at least 2 are needed$"):
+    with pytest.raises(ValueError, match="^'m': 1 usable rows; at least 2 needed$"):
         usable(table.head(2), ["m"])

@@ -280,7 +280,7 @@ def test_rows_with_a_missing_value_are_left_out_and_counted():
 
 def test_errors_say_what_is_missing():
     table = table_of([1.0, 2, 3], [1.0, 2, np.nan], list("abc"))
-    with pytest.raises(ValueError, match="'frequency' and 'accuracy' have 2 usable rows; at least 3 needed"):
+    with pytest.raises(ValueError, match="'frequency' and 'accuracy': 2 usable rows; at least 3 needed"):
         slopes(table, **NAMES)
     with pytest.raises(ValueError, match="no column 'width'; the table has: accuracy, frequency, intervention"):
         slopes(table, **NAMES | {"family": "width"})
