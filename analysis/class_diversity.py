@@ -64,6 +64,7 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
         }
     except ValueError as error:
         raise RecordError(f"{records.source}: {error}") from None
+    slope, notes = mixed(classes, held, PRIMARY)
     over = f"{len(classes.labels)} networks, {len(classes.names)} classes"
     caption = f"{over} of {records.said('dataset')}; diversity ({PRIMARY}) of training images, frequency on paths"
     caption += " between test images. "
@@ -77,8 +78,11 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
             + "95% intervals of Fisher's z over classes, networks one by one: they share"
             " the classes, so p is of permuting the classes jointly.",
         },
-        notes=["p permutes the classes jointly for all networks; held fixed: class accuracy and path length (by rank)"],
-        numbers=_numbers(classes, found, PRIMARY),
+        notes=[
+            "p permutes the classes jointly for all networks; held fixed: class accuracy and path length (by rank)",
+            *notes,
+        ],
+        numbers=_numbers(classes, found, PRIMARY) | {"mixed_model": slope},
     )
 
 
@@ -121,6 +125,19 @@ def by_class(arrays: dict[str, np.ndarray]) -> np.ndarray:
     columns = [arrays[f"{KIND}/{name}"].astype(float) for name in ("share", "distance")]
     share, length = (np.bincount(label, column, minlength=len(accuracy)) / counts for column in columns)
     return np.stack([share, accuracy, length])
+
+
+def mixed(classes: Classes, held: dict[str, np.ndarray], primary: str) -> tuple[Any, list[str]]:
+    """Return the slope of a mixed model with classes and networks as random effects, or why there is none, as notes."""
+    from analysis.inference import class_mixed_model
+
+    try:
+        slope = class_mixed_model(classes.frequency, classes.diversity[primary], held)
+    except ValueError as error:
+        return None, [f"no mixed model: {error}"]
+    ends = "[{:+.3g}, {:+.3g}]".format(*slope.interval)
+    said = f"frequency per standard deviation of {primary}, classes and networks random: {slope.statistic:+.3g} {ends}"
+    return slope, [f"mixed model, {said}, accuracy and path length held fixed"]
 
 
 def as_text(found: dict[str, Any], primary: str) -> str:

@@ -9,7 +9,6 @@ import pandas as pd
 from analysis.table import Records
 
 BASELINE = "baseline"
-FOLLOWING = {"seed", "measurement_epochs", "teacher", "teacher_id"}  # a repeat, or what follows from other settings
 
 
 class Change(NamedTuple):
@@ -28,7 +27,7 @@ def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Cha
     The baseline is the sweep's first trial called so; a sweep without one has no reference, and each trial gets every
     setting that varies. `without` are settings that do not count.
     """
-    last, names = records.last, [n for n in records.varied if n not in FOLLOWING and n not in without]
+    last, names = records.last, [name for name in records.varied if name not in without]
     reference = last[last["intervention"] == BASELINE]
     known = reference.iloc[0] if len(reference) else None
     return {
@@ -52,20 +51,14 @@ def setting_name(changed: Changes) -> str:
 
 def data_and_model(records: Records) -> str:
     """Return the data sets and models of the trials, for a caption."""
-    parts = []
-    for name in ("dataset", "model"):
-        values = list(dict.fromkeys(records.last[name].astype(str))) if name in records.table else []
-        parts += [", ".join(values[:4]) + (", ..." if len(values) > 4 else "")] if values else []
-    return "; ".join(parts) or "data set and model not recorded"
+    return f"data set {records.said('dataset')}, model {records.said('model')}"
 
 
 def seeds_of(records: Records) -> pd.Series:
     """Return trial_id -> seed; where the records have none, trials of equal settings are numbered in their order."""
-    last = records.last.set_index("trial_id")
-    if "seed" in last and last["seed"].notna().all():
-        return last["seed"]
-    settings = last[records.varied].astype(str).agg(" ".join, axis=1) if records.varied else last["epoch"] * 0
-    return settings.groupby(settings).cumcount()
+    last, units = records.last, records.units
+    known = "seed" in last and last["seed"].notna().all()
+    return (last["seed"] if known else units.groupby(units).cumcount()).set_axis(last["trial_id"])
 
 
 def _said(value: object) -> str:

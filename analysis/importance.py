@@ -76,7 +76,7 @@ def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: i
     rows = []
     for name in sorted(whole, key=lambda name: -whole[name]):
         low, high = np.quantile([each.get(name, 0.0) for each in drawn], (0.025, 0.975))
-        levels = last[name].astype(str).nunique()
+        levels = last[name].map(str).nunique()
         rows.append((name, levels, whole[name], float(low), float(high), len(values)))
     return pd.DataFrame(rows, columns=["setting", "levels", "importance", "low", "high", "n"])
 
@@ -94,7 +94,7 @@ def as_text(target: str, table: pd.DataFrame) -> str:
 def _coordinates(column: pd.Series) -> np.ndarray:
     """Return a setting as numbers, or as text where it has a level that is none."""
     numbers = all(isinstance(value, (int, float, np.number)) for value in column) and column.notna().all()
-    return column.to_numpy(dtype=float) if numbers else column.astype(str).to_numpy(dtype=object)
+    return column.to_numpy(dtype=float) if numbers else column.map(str).to_numpy(dtype=object)
 
 
 def _fanova(columns: dict[str, np.ndarray], values: np.ndarray, *, seed: int) -> dict[str, float]:

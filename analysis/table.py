@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 FIXED = ("sweep_id", "trial_id", "run_id", "label", "study", "intervention", "search", "epoch")
+FOLLOWING = ("seed", "measurement_epochs", "teacher")  # what makes a repeat, or follows from other settings
 UNSELECTED = ("grid", "random", "list")  # ways to choose trials that do not look at what they give
 WITHOUT_SLASH = {"jacobian_norm"}  # the one metric whose name has none
 
@@ -60,13 +61,13 @@ class Records:
 
     @cached_property
     def texts(self) -> pd.DataFrame:
-        """A row per trial, its settings as text, but for the seed and what identities follow from."""
-        names = [name for name in self.settings if name != "seed" and not name.endswith("_id")]
+        """A row per trial, its settings as text, but for FOLLOWING and identities."""
+        names = [name for name in self.settings if name not in FOLLOWING and not name.endswith("_id")]
         return self.last[names].map(str)
 
     @property
     def varied(self) -> list[str]:
-        """The settings that trials differ in, without the seed."""
+        """The settings that trials differ in, without FOLLOWING."""
         return [name for name in self.texts if self.texts[name].nunique() > 1]
 
     @property

@@ -74,7 +74,7 @@ def trials_parallel(last: pd.DataFrame, *, columns: list[str], colour: str) -> s
         numbers = pd.to_numeric(last[name], errors="coerce")
         axis: dict[str, Any] = {"label": name.split("/", 1)[-1], "values": _numbers(numbers)}
         if numbers.isna().any() and not name.count("/"):
-            texts = last[name].astype(str)
+            texts = last[name].map(str)
             levels = sorted(texts.unique())
             axis |= {"values": [levels.index(text) for text in texts], "tickvals": [*range(len(levels))]}
             axis |= {"ticktext": levels}

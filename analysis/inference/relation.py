@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from analysis.inference.conditional import ConditionalInformation, conditional_m
 from analysis.inference.granulated import Granulated, granulated_kendall
 from analysis.inference.partial import PartialCorrelation, partial_correlation
 from analysis.inference.rank import Association, kendall_tau, permutation_p, spearman
+from analysis.inference.resampling import resamples_for
+from analysis.inference.shape import IsotonicFit, SegmentedFit, isotonic_fit, segmented_fit
 from analysis.inference.sign_error import SignError, sign_error
 from analysis.inference.slopes import Slopes, slopes
 
@@ -33,6 +36,8 @@ class Relation:
     granulated: Granulated | None = None
     information: ConditionalInformation | None = None
     signs: SignError | None = None
+    monotone: IsotonicFit | None = None  # of the measure on the target, a point per unit
+    broken: SegmentedFit | None = None
     given: Sequence[str] = ()
     not_done: dict[str, str] = field(default_factory=dict)
 
@@ -55,22 +60,33 @@ def relate(
     more levels, repeats or rows than there are is left out, and said. ValueError where not even a rank correlation is.
     """
     columns: dict[str, Any] = {"measure": measure, "target": target}
+    over: dict[str, Any] = columns | {"axes": [*axes], "cluster": cluster}
     clusters = table[cluster] if cluster else None
     x, y = table[target], table[measure]
     means = table.groupby(cluster).agg({target: "mean", measure: "mean", family: "first"}) if cluster else table
+    few = resamples_for(len(table))
+    tries: dict[str, Callable[[], Any]] = {
+        "slopes": lambda: slopes(table, **columns, family=family, cluster=cluster),
+        "partial": lambda: partial_correlation(table, **columns, given=[*given, family], cluster=cluster),
+        "granulated": lambda: granulated_kendall(table, **over),
+        "monotone": lambda: isotonic_fit(means[target], means[measure], permutations=few),
+        "broken": lambda: segmented_fit(means[target], means[measure], resamples=few),
+    }
     not_done: dict[str, str] = {}
-
-    def attempt(name: str, make: Callable[[], Any]) -> Any:
+    if len(table) <= LARGEST_PAIRS:
+        tries["information"] = lambda: conditional_mutual_information(table, **over)
+    else:
+        not_done["information"] = f"left out above {LARGEST_PAIRS} runs: it compares all pairs of them"
+    if test_size is not None:
+        tries["signs"] = lambda: sign_error(table, **columns, axes=[*axes], test_size=test_size)
+    else:
+        not_done["signs"] = "the number of test images is not known"
+    found: dict[str, Any] = {}
+    for name, attempt in tries.items():
         try:
-            return make()
+            found[name] = attempt()
         except ValueError as error:
             not_done[name] = str(error)
-            return None
-
-    if len(table) > LARGEST_PAIRS:
-        not_done["information"] = f"left out above {LARGEST_PAIRS} runs: it compares all pairs of them"
-    if test_size is None:
-        not_done["signs"] = "the number of test images is not known"
     return Relation(
         measure=measure,
         target=target,
@@ -78,19 +94,7 @@ def relate(
         tau_a=kendall_tau(x, y, variant="a", clusters=clusters),
         tau_b=kendall_tau(x, y, variant="b", clusters=clusters),
         p_within=permutation_p(means[target], means[measure], blocks=means[family]),
-        slopes=attempt("slopes", lambda: slopes(table, **columns, family=family, cluster=cluster)),
-        partial=attempt(
-            "partial", lambda: partial_correlation(table, **columns, given=[*given, family], cluster=cluster)
-        ),
-        granulated=attempt("granulated", lambda: granulated_kendall(table, **columns, axes=[*axes], cluster=cluster)),
-        information=None
-        if len(table) > LARGEST_PAIRS
-        else attempt(
-            "information", lambda: conditional_mutual_information(table, **columns, axes=[*axes], cluster=cluster)
-        ),
-        signs=None
-        if test_size is None
-        else attempt("signs", lambda: sign_error(table, **columns, axes=[*axes], test_size=test_size)),
+        **found,
         given=tuple(given),
         not_done=not_done,
     )
@@ -98,42 +102,52 @@ def relate(
 
 def as_text(found: Relation) -> str:
     """Return the relation for people: a line per question, with its interval, and what could not be asked."""
-    lines = [("Spearman", _said(found.spearman)), ("Kendall tau-a", _said(found.tau_a))]
-    lines += [
+    lines = [
+        ("Spearman", _said(found.spearman)),
+        ("Kendall tau-a", _said(found.tau_a)),
         ("Kendall tau-b", _said(found.tau_b)),
-        ("p, permuted within families", "undefined" if found.p_within != found.p_within else f"{found.p_within:.3g}"),
+        ("p, permuted within families", _number(found.p_within)),
+        *(_slopes_lines(found.slopes) if found.slopes is not None else ()),
     ]
-    if found.slopes is not None:
-        parts = (("all", found.slopes.pooled), ("within families", found.slopes.within), ("mixed", found.slopes.mixed))
-        lines += [(f"slope, {name}", _said(part)) for name, part in parts]
-        left = found.slopes.leave_one_out
-        if left:
-            ends = (min(left, key=lambda name: left[name]), max(left, key=lambda name: left[name]))
-            lines.append(("slope without one family", " to ".join(f"{left[e]:+.3g} (no {e})" for e in ends)))
-        if found.slopes.simpson:
-            lines.append(("Simpson's paradox", f"slopes over all and within families: {found.slopes.simpson}"))
     if found.partial is not None:
         lines.append((f"partial, given {', '.join([*found.given, 'family'])}", _said(found.partial)))
     if found.granulated is not None:
-        axes = ", ".join(f"{axis} {value:+.2f}" for axis, value in found.granulated.per_axis.items())
+        axes = ", ".join(f"{axis} {_number(value)}" for axis, value in found.granulated.per_axis.items())
         lines.append(("granulated Kendall, mean", f"{_said(found.granulated)}; {axes}"))
-    if found.information is not None:
-        given = ", ".join(found.information.subset) or "nothing"
-        lines.append(
-            ("conditional information K", f"{found.information.k:.3f}, p {found.information.p:.3g} (given {given})")
-        )
-    if found.signs is not None and found.signs.n:
-        lines.append(("sign error, mean", f"{_said(found.signs)}; worst {found.signs.max:.2f}, n {found.signs.n}"))
-    elif found.signs is not None:
-        why = f"too few runs per pair of settings differ surely (effective pairs: {found.signs.largest_ess:.1f})"
-        lines.append(("no sign error", why))
+    if (each := found.information) is not None:
+        given = ", ".join(each.subset) or "nothing"
+        lines.append(("conditional information K", f"{_number(each.k)}, p {_number(each.p)} (given {given})"))
+    if (signs := found.signs) is not None:
+        few = f"too few runs per pair of settings differ surely (effective pairs: {_number(signs.largest_ess)})"
+        many = f"{_said(signs)}; worst {signs.max:.2f}, n {signs.n}"
+        lines.append(("sign error, mean", many if signs.n else f"undefined: {few}"))
+    if (fit := found.monotone) is not None:
+        lines.append(("monotone fit", f"{fit.direction}, R2 {_number(fit.statistic)}, p {_number(fit.p)}"))
+    if (fold := found.broken) is not None:
+        slopes_said = f"slope {_number(fold.before)} then {_number(fold.after)}, p {_number(fold.p)}"
+        lines.append(("line with a break at", f"{_said(fold)}; {slopes_said}"))
     lines += [(f"no {name}", why) for name, why in found.not_done.items()]
     return f"{found.measure} with {found.target}\n" + "\n".join(f"  {name:34} {text}" for name, text in lines)
 
 
+def _slopes_lines(found: Slopes) -> list[tuple[str, str]]:
+    parts = (("all", found.pooled), ("within families", found.within), ("mixed", found.mixed))
+    lines = [(f"slope, {name}", _said(part)) for name, part in parts]
+    if left := found.leave_one_out:
+        ends = (min(left, key=lambda name: left[name]), max(left, key=lambda name: left[name]))
+        lines.append(("slope without one family", " to ".join(f"{left[end]:+.3g} (no {end})" for end in ends)))
+    if found.simpson:
+        lines.append(("Simpson's paradox", f"slopes over all and within families: {found.simpson}"))
+    return lines
+
+
 def _said(found: Any) -> str:
-    if found.statistic != found.statistic:
+    if math.isnan(found.statistic):
         return "undefined" + (f": {found.note}" if getattr(found, "note", "") else "")
     interval = found.interval
-    ends = "" if interval is None or interval[0] != interval[0] else f" [{interval[0]:+.3g}, {interval[1]:+.3g}]"
+    ends = "" if interval is None or math.isnan(interval[0]) else f" [{interval[0]:+.3g}, {interval[1]:+.3g}]"
     return f"{found.statistic:+.3g}{ends}"
+
+
+def _number(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.3g}"

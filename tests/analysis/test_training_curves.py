@@ -168,7 +168,7 @@ def test_the_script_prints_and_saves_or_says_in_one_line_why_not(tmp_path, monke
     assert {path.name for path in (tmp_path / "here").iterdir()} == names
     content = json.loads((tmp_path / "here" / "training_curves.json").read_text())
     assert content["claims"][0]["verdict"] == "held" and len(content["at_equal_accuracy"]) == 2
-    assert content["captions"]["training_curves"].startswith("digits; toy; 6 trials of 2 settings")
+    assert content["captions"]["training_curves"].startswith("data set digits, model toy; 6 trials of 2 settings")
     made.table.drop(columns=TEST).to_csv("less.csv", index=False)
     monkeypatch.setattr(sys, "argv", ["x", "--records", "less.csv"])
     with pytest.raises(SystemExit) as end:

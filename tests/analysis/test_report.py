@@ -1,0 +1,74 @@
+"""The page of a sweep: it holds claims, failures and the table, asks no network, and says what was not done."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.findings import plain
+from analysis.inference import spearman
+from analysis.report import page_of
+from analysis.table import Records, normal
+
+ACCURACY = "generalization/test_accuracy"
+
+
+@pytest.fixture(scope="module")
+def records():
+    generator = np.random.default_rng(0)
+    accuracy = generator.random(12)
+    table = pd.DataFrame({"trial_id": [f"t{i}" for i in range(12)], "width": np.arange(12), ACCURACY: accuracy})
+    table["frequency/within_class"] = 1 - accuracy + generator.normal(0, 0.01, 12)
+    table["frequency/between_class"] = accuracy
+    fixed = {"sweep_id": "made1", "study": "cifar", "search": "grid", "epoch": 1, "dataset": "digits", "seed": 0}
+    table = table.assign(**fixed, run_id="r" + table["trial_id"], label="width=1", intervention="width")
+    trials = [{"trial_id": "t99", "label": "cutout=<b>", "outcome": "failed", "failure": "Diverged: at step 3"}]
+    trials += [{"trial_id": f"t{i}", "label": "width=1", "outcome": "finished", "failure": ""} for i in range(12)]
+    about = {"mlflow.note.content": "What is asked?", "specbias.command_line": "python sweeps/cifar.py"}
+    return Records(normal(table), {"failed": 1}, "made", trials=trials, about=about)
+
+
+@pytest.fixture(scope="module")
+def made(records):
+    return page_of(records)
+
+
+def test_the_page_holds_what_the_sweep_showed_and_asks_no_network(records, made):
+    page, found = made
+    assert "interventions" in found and "What is asked?" in page
+    rows = re.findall(r"<tr><td>test accuracy, Spearman</td><td>(.*?)</td>.*?<td class=\"verdict (.*?)\">", page, re.S)
+    assert rows == [("frequency/within_class", "held"), ("frequency/between_class", "held")]
+    assert "Diverged: at step 3" in page and "1 failed, 12 finished" in page and "left out: 1 failed" in page
+    assert "cutout=&lt;b&gt;" in page and "cutout=<b>" not in page  # a name is no part of the page
+    assert re.search(r"<li>noise_fitting: [^<]*noise_fitting/", page)
+    table = pd.read_csv(io.BytesIO(base64.b64decode(re.search(r"data:text/csv;base64,([^\"]+)", page)[1])))
+    assert table[ACCURACY].tolist() == pytest.approx(records.table[ACCURACY].tolist(), rel=1e-15)
+    outside = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    assert not re.search(r"(src|href)=\"(?!data:)", outside) and page.count("<script>") >= 1
+
+
+def test_every_trial_names_its_run_in_the_interactive_figure(made):
+    page, _ = made
+    drawn = page[page.index('id="trials"') :]
+    assert all(f"run rt{i}" in drawn for i in range(12))
+
+
+def test_a_sweep_of_one_trial_has_a_page_that_says_so(records):
+    one = Records(records.table.head(1), {}, "made")
+    page, found = page_of(one)
+    assert (
+        [*found] == ["training_curves"]
+        and "Not done" in page
+        and "1 settings of made: a rank correlation takes 5" in page
+    )
+
+
+def test_numbers_for_json_have_no_nan_no_arrays_and_text_for_keys():
+    found = spearman(np.arange(5.0), np.ones(5))
+    table = pd.DataFrame({"d": [np.nan, 2.0]})
+    value = plain({("a", 1): found, "b": np.array([1, np.inf]), "c": table, "e": np.int64(3)})
+    assert value["a, 1"]["statistic"] is None and value["a, 1"]["interval"] == [None, None] and value["a, 1"]["n"] == 5
+    assert value["b"] == [1.0, None] and value["c"] == [{"d": None}, {"d": 2.0}] and value["e"] == 3
