@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -51,14 +52,19 @@ def publish(name: str, analyse: Callable[[Records], Findings], options: Options)
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print("\n".join([*header(records), *found.notes]))
-    for table in found.tables:
-        print("\n" + table)
-    if found.claims:
-        print(as_text(found.claims))
     attached = attach(records, paths)
-    print(f"\nsaved{', and attached to the parent run' if attached else ''}:")
-    print("\n".join(f"  {path}" for path in paths))
+    lines = [*header(records), *found.notes, *("\n" + table for table in found.tables)]
+    lines += [as_text(found.claims)] if found.claims else []
+    lines += [f"\nsaved{', and attached to the parent run' if attached else ''}:", *(f"  {path}" for path in paths)]
+    say(lines)
+
+
+def say(lines: list[str]) -> None:
+    """Print the lines; where nobody reads on, as with `| head`, the rest goes nowhere."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def header(records: Records) -> list[str]:

@@ -134,7 +134,7 @@ def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     import json
 
-    from analysis.findings import header  # pandas, matplotlib and mlflow only past --help
+    from analysis.findings import header, say  # pandas, matplotlib and mlflow only past --help
     from analysis.records import attach, open_records
     from analysis.table import RecordError
 
@@ -149,14 +149,13 @@ def main() -> None:
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print("\n".join(header(records)))
+    lines = header(records)
     for name, each in found.items():
         verdicts = [claim.verdict for claim in each.claims]
         counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
-        print(f"  {name}: {counts or 'no claims'}")
+        lines.append(f"  {name}: {counts or 'no claims'}")
     attached = attach(records, paths)
-    print(f"saved{', and attached to the parent run' if attached else ''}:")
-    print("\n".join(f"  {path}" for path in paths))
+    say([*lines, f"saved{', and attached to the parent run' if attached else ''}:", *(f"  {path}" for path in paths)])
 
 
 if __name__ == "__main__":
