@@ -1,6 +1,13 @@
 """Records: what MLflow holds comes back exactly, in few requests, and through a file; what is not there is said."""
 
 import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 
 import numpy as np
 import pandas as pd
@@ -126,3 +133,31 @@ def test_one_of_experiment_and_file_is_needed(tmp_path):
             open_records(options)
     with pytest.raises(RecordError, match=r"b\.csv: .*No such file"):
         open_records(Options(records=tmp_path / "b.csv"))
+
+
+@pytest.mark.slow
+def test_a_server_gives_the_same_table_as_its_data_base(tmp_path, settings):
+    trials = [(settings, [(e, {KEYS[0]: i + e / 10, KEYS[2]: 1 / 3}) for e in range(3)]) for i in range(4)]
+    uri = fill(tmp_path, trials)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    slim = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(command, env=slim, stdout=log, stderr=log, start_new_session=True)
+    try:
+        end = time.monotonic() + 120
+        while time.monotonic() < end and server.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).read()
+                break
+            except OSError:
+                time.sleep(0.5)
+        there = load_records("made", tracking_uri=f"http://127.0.0.1:{port}")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+    pd.testing.assert_frame_equal(there.table, load_records("made", tracking_uri=uri).table)
+    assert there.url("r1").startswith(f"http://127.0.0.1:{port}/#/experiments/")
