@@ -55,6 +55,7 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
     from specbias.measure.diversity import PRIMARY
 
     records.need(KIND)
+    records.refuse_selected()
     classes = load_classes(records, data_dir)
     held = {"class accuracy": classes.accuracy, "path length": classes.length}
     try:
@@ -65,13 +66,18 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
     except ValueError as error:
         raise RecordError(f"{records.source}: {error}") from None
     slope, notes = mixed(classes, held, PRIMARY)
-    over = f"{len(classes.labels)} networks, {len(classes.names)} classes"
+    first = found[PRIMARY]
+    over = f"{len(classes.labels)} networks, {first.units} classes"
+    notes += agreement(first.per_model, first.units)
+    notes += [f"left out: {first.left_out} classes with a value missing in any network"] if first.left_out else []
+    if lost := len(records.last) - len(classes.labels):
+        notes.append(f"left out: {lost} trials without paths within classes")
     caption = f"{over} of {records.said('dataset')}; diversity ({PRIMARY}) of training images, frequency on paths"
     caption += " between test images. "
     return Findings(
-        claims=[_claim(found[PRIMARY], over, PRIMARY)],
+        claims=[_claim(first, over, PRIMARY)],
         tables=[as_text(found, PRIMARY)],
-        figures=_figures(classes, found[PRIMARY], PRIMARY),
+        figures=_figures(classes, first, PRIMARY),
         captions={
             "class_diversity": caption + "Mean over networks; bars: one standard deviation over networks.",
             "class_diversity_forest": caption
@@ -105,6 +111,8 @@ def load_classes(records: Records, data_dir: Path | None) -> Classes:
         if f"{KIND}/share" in arrays:
             labels.append(row["label"])
             rows.append(by_class(arrays))
+    if not rows:
+        raise RecordError(f"the trials of {records.source} have no paths within classes")
     if data_dir is not None:
         os.environ["SPECBIAS_DATA_DIR"] = str(data_dir)
     try:
@@ -153,6 +161,18 @@ def as_text(found: dict[str, Any], primary: str) -> str:
     )
 
 
+def agreement(per_network: np.ndarray, classes: int) -> list[str]:
+    """Return how far networks agree, as a note: a description, no test, as they share the classes."""
+    from analysis.inference import random_effects
+
+    try:
+        found = random_effects({str(i): float(rho) for i, rho in enumerate(per_network)}, classes)
+    except ValueError:
+        return []  # fewer than two networks inside (-1, 1)
+    said = f"rho of networks: variance of its Fisher z between them {found.tau2:.3g}, I2 {found.i2:.2f}"
+    return [f"{said}; as far as networks with these very classes go"]
+
+
 def _claim(first: Any, over: str, primary: str) -> Any:
     """Return the claim, judged by the joint permutation where there are too few classes for an interval."""
     from analysis.inference.claim import Claim, judge_sign
@@ -168,7 +188,7 @@ def _claim(first: Any, over: str, primary: str) -> Any:
 
 def _figures(classes: Classes, first: Any, primary: str) -> dict[str, Any]:
     from analysis.figures import ForestRow, class_scatter, forest_plot
-    from analysis.inference import fisher_interval, random_effects
+    from analysis.inference import fisher_interval
 
     figures = {
         "class_diversity": class_scatter(
@@ -183,9 +203,9 @@ def _figures(classes: Classes, first: Any, primary: str) -> dict[str, Any]:
     if len(shown) < 2:
         return figures
     rows = [ForestRow(label, float(rho), *fisher_interval(rho, first.units)) for label, rho in shown[:SHOWN]]
-    pooled = random_effects({str(i): float(rho) for i, (_, rho) in enumerate(shown)}, first.units)
-    name = f"mean of {pooled.units}, random effects"
-    rows.append(ForestRow(name, pooled.statistic, *pooled.interval, summary=True))
+    low, high = first.interval or first.range
+    name = "mean" if first.interval else "mean, range without one class"
+    rows.append(ForestRow(name, first.statistic, low, high, summary=True))
     figures["class_diversity_forest"] = forest_plot(rows, x="Spearman's rho over classes, frequency with diversity")
     return figures
 

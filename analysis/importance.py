@@ -1,14 +1,16 @@
 """Which settings drive frequency, and which accuracy?
 
-For one sweep: the share of a metric's variance over the trials that each varied setting explains by itself and with the
-others (functional ANOVA over a random forest, Hutter, Hoos and Leyton-Brown, ICML 2014; Optuna's), with the interval
-over trials drawn again, and a figure of parallel coordinates with a line per trial.
+For one sweep: the share of a metric's variance that each varied setting explains by itself, in a random forest fitted
+to the trials (functional ANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014; Optuna's), beside what it would have by
+chance and with an interval over settings; what they explain only together is the rest. And a figure of parallel
+coordinates with a line per trial.
 
   python analysis/importance.py --experiment cifar-quick
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from analysis.table import Records
 
 TARGETS = ("generalization/test_accuracy", "frequency/within_class", "frequency/between_class", "noise_fitting/min")
-FEWEST = 10  # trials: fewer cannot be told apart by a forest
-RESAMPLES = 40
-TREES = 32
+FEWEST = 10  # settings: fewer cannot be told apart by a forest
+DRAWN = 20  # resamples, and permutations: what is above all of these is so by chance in 1 of 21
+TREES, DEPTH = 16, 6
 
 
 def importance(records: Records) -> Findings:
@@ -34,61 +36,83 @@ def importance(records: Records) -> Findings:
     from analysis.findings import Findings
     from analysis.table import RecordError
 
-    last, varied = records.last, records.varied
-    targets = [name for name in TARGETS if name in last and last[name].nunique() > 1]
-    if not varied or not targets:
-        raise RecordError(f"the trials of {records.source} differ in {'no metric' if varied else 'no setting'}")
-    if len(last) < FEWEST:
-        raise RecordError(f"{len(last)} trials of {records.source}: {FEWEST} are needed to tell settings apart")
-    found = {target: importances(last[np.isfinite(last[target])], settings=varied, target=target) for target in targets}
-    caption = (
-        f"{len(last)} trials of {records.source}, data set {records.said('dataset')}; bars: 95% bootstrap interval over"
-        " trials. In a study that changes one setting at a time, a setting with more levels or trials weighs more."
-    )
+    records.refuse_selected()
+    last, varied = records.last.assign(unit=records.units), records.varied
+    if not varied:
+        raise RecordError(f"the trials of {records.source} differ in no setting")
+    found, notes = {}, []
+    for target in (name for name in TARGETS if name in last):
+        try:
+            found[target] = importances(last, settings=varied, target=target)
+        except ValueError as error:
+            notes.append(f"no importance for {target}: {error}")
+    if not found:
+        raise RecordError(f"the trials of {records.source} tell nothing: " + "; ".join(notes or ["no known metric"]))
+    caption = f"{len(last)} trials of {records.source}, data set {records.said('dataset')}"
     return Findings(
         tables=[as_text(target, table) for target, table in found.items()],
         figures={
-            "importance": bars(found, x="share of the variance explained"),
-            "parallel_coordinates": parallel_coordinates(last, columns=[*varied, *targets], colour=targets[0]),
+            "importance": bars(found, x="share of the variance, by itself"),
+            "parallel_coordinates": parallel_coordinates(last, columns=[*varied, *found], colour=next(iter(found))),
         },
-        captions={"importance": caption, "parallel_coordinates": caption.split(";")[0] + "."},
-        notes=["functional ANOVA over a random forest; 95% bootstrap intervals over trials"],
+        captions={
+            "importance": f"{caption}; bars: share of a random forest's variance, with the 95% bootstrap interval over"
+            f" settings; black line: the highest of {DRAWN} permutations. Where one setting is changed at a time, one"
+            " with more levels weighs more.",
+            "parallel_coordinates": f"{caption}; a line per trial, at its last epoch.",
+        },
+        notes=[
+            "functional ANOVA over a random forest; 95% bootstrap intervals over settings (repeats are averaged);"
+            f" chance: the highest of {DRAWN} permutations of the metric",
+            *notes,
+        ],
         numbers={"importance": found},
     )
 
 
 def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: int = 0) -> pd.DataFrame:
-    """Return a row per setting, the most important first: setting, levels, importance, low, high, n.
+    """Return a row per setting, the most important first: setting, levels, importance, low, high, chance, n.
 
-    `last` has a row per trial. Importances of all settings add up to 1. The interval is of trials drawn with
-    replacement; a setting whose trials were not drawn has importance 0 there.
+    `last` has a row per trial; those of one `unit` are averaged, n is the number of units. An importance is the share
+    of the variance of the forest's prediction that the setting explains by itself; the rest to 1 they explain only
+    together. `low` and `high` are the 95% interval of units drawn again (0 where a setting does not vary in a draw),
+    `chance` the highest with the target permuted. ValueError for fewer than 10 units with a finite target, and where it
+    does not vary.
     """
     import pandas as pd
 
-    columns = {name: _coordinates(last[name]) for name in settings}
-    values = last[target].to_numpy(dtype=float)
+    sound = last[np.isfinite(last[target].astype(float))]
+    units = sound.groupby("unit").agg({**dict.fromkeys(settings, "first"), target: "mean"})
+    if len(units) < FEWEST:
+        raise ValueError(f"{len(units)} settings with a finite value, {FEWEST} are needed to tell them apart")
+    columns = {name: _coordinates(units[name]) for name in settings}
+    values = units[target].to_numpy(dtype=float)
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # means of equal values differ by rounding
+        raise ValueError("it is the same in all")
     generator = np.random.default_rng(seed)
     whole = _fanova(columns, values, seed=seed)
-    drawn = [
-        _fanova({name: column[rows] for name, column in columns.items()}, values[rows], seed=seed)
-        for rows in (generator.integers(len(values), size=len(values)) for _ in range(RESAMPLES))
-    ]
-    rows = []
+    drawn, permuted = [], []
+    for _ in range(DRAWN):
+        rows = generator.integers(len(values), size=len(values))
+        drawn.append(_fanova({name: column[rows] for name, column in columns.items()}, values[rows], seed=seed))
+        permuted.append(_fanova(columns, generator.permutation(values), seed=seed))
+    table = []
     for name in sorted(whole, key=lambda name: -whole[name]):
         low, high = np.quantile([each.get(name, 0.0) for each in drawn], (0.025, 0.975))
-        levels = last[name].map(str).nunique()
-        rows.append((name, levels, whole[name], float(low), float(high), len(values)))
-    return pd.DataFrame(rows, columns=["setting", "levels", "importance", "low", "high", "n"])
+        chance = max(each.get(name, 0.0) for each in permuted)
+        levels = units[name].map(str).nunique()
+        table.append((name, levels, whole[name], float(low), float(high), chance, len(values)))
+    return pd.DataFrame(table, columns=["setting", "levels", "importance", "low", "high", "chance", "n"])
 
 
 def as_text(target: str, table: pd.DataFrame) -> str:
     """Return the importances as text for people."""
-    lines = [f"{target}: share of its variance over {table['n'].iloc[0]} trials"]
-    width = table["setting"].str.len().max()
+    lines = [f"{target}: share of its variance over {table['n'].iloc[0]} settings"]
+    width = max(table["setting"].str.len().max(), 13)
     for row in table.itertuples():
-        said = f"{row.importance:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        said = f"{row.importance:.2f} [{row.low:.2f}, {row.high:.2f}], chance {row.chance:.2f}"
         lines.append(f"  {row.setting:{width}}  {said}  {row.levels} levels")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"  {'only together':{width}}  {max(0.0, 1 - table['importance'].sum()):.2f}"])
 
 
 def _coordinates(column: pd.Series) -> np.ndarray:
@@ -115,8 +139,11 @@ def _fanova(columns: dict[str, np.ndarray], values: np.ndarray, *, seed: int) ->
     for i, value in enumerate(values):
         params: dict[str, Any] = {name: columns[name][i] for name in distributions}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=float(value)))
-    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, max_depth=16, seed=seed)
-    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # shares that are not made to add up to 1 are called experimental
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
+    return {name: float(share) for name, share in found.items()}
 
 
 def main() -> None:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tyro
@@ -41,13 +40,7 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class InterventionOptions(Options):
-    selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Analyse a sample that a search or scheduler selected, all the same."""
-
-
-def interventions(records: Records, *, selected: bool = False) -> Findings:
+def interventions(records: Records) -> Findings:
     """Return the claims, the associations overall and per intervention, and the figure; RecordError without trials."""
     from analysis.figures import interventions_figure
     from analysis.findings import Findings
@@ -58,12 +51,12 @@ def interventions(records: Records, *, selected: bool = False) -> Findings:
     from analysis.table import RecordError
 
     records.need(ACCURACY, *KINDS)
-    if not selected:
-        records.refuse_selected()
+    records.refuse_selected()
     last = records.last.assign(unit=records.units)
-    if (settings := last["unit"].nunique()) < FEWEST:
-        raise RecordError(f"{settings} settings of {records.source}: a rank correlation takes {FEWEST}")
     sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
+    if (settings := sound["unit"].nunique()) < FEWEST:
+        why = f"{settings} settings of {records.source} have a finite accuracy and frequency"
+        raise RecordError(f"{why}: a rank correlation takes {FEWEST}")
     rows = associations(sound)
     relations = [relation(records, sound, kind) for kind in KINDS]
     names = [name for name in records.metrics if not name.startswith("generalization/")]
@@ -173,7 +166,7 @@ def claims(sound: pd.DataFrame, relations: list[Relation], right: dict[str, Any]
     found = []
     for each in relations:
         asked: dict[str, Any] = {"test accuracy, Spearman": each.spearman}
-        if NO_PROBE in sound and sound[NO_PROBE].notna().any():
+        if NO_PROBE in sound and sound["unit"][np.isfinite(sound[NO_PROBE])].nunique() >= FEWEST:
             name = "accuracy on images without probes, Spearman"
             asked[name] = spearman(sound[NO_PROBE], sound[each.measure], clusters=sound["unit"])
         if each.measure in right:
@@ -216,10 +209,10 @@ def _said(found: Association) -> str:
 
 def main() -> None:
     """Print claims and tables, save the figure and the numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(InterventionOptions, description=__doc__)
+    options = tyro.cli(Options, description=__doc__)
     from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
-    publish("interventions", partial(interventions, selected=options.selected), options)
+    publish("interventions", interventions, options)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ class Options:
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
     """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME."""
 
+    selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Analyse also a sample that a search or a scheduler selected."""
+
     @property
     def uri(self) -> str:
         """The store that is read."""

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -34,9 +35,11 @@ def open_records(options: Options) -> Records:
     if (options.experiment is None) == (options.records is None):
         raise RecordError("give --experiment NAME, or --records FILE: one of the two")
     if options.records is not None:
-        return read_records(options.records)
-    assert options.experiment is not None
-    return load_records(options.experiment, tracking_uri=options.uri, sweep=options.sweep)
+        found = read_records(options.records)
+    else:
+        assert options.experiment is not None
+        found = load_records(options.experiment, tracking_uri=options.uri, sweep=options.sweep)
+    return replace(found, take_selected=options.selected)
 
 
 def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None) -> Records:
@@ -69,6 +72,7 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
             by_epoch = curves[run.info.run_id]
             fixed = _fixed(trial, run, tags)
             rows += [{**fixed, "epoch": epoch, **by_epoch[epoch]} for epoch in sorted(by_epoch)]
+            trials[-1]["outcome"] = outcome if by_epoch else "finished without metrics"
     if not rows:
         raise RecordError(f"sweep {tags['specbias.sweep_id']} of {experiment!r} has no finished trial")
     left_out = Counter(trial["outcome"] for trial in trials if trial["outcome"] != "finished")
@@ -96,11 +100,24 @@ def load_arrays(run_id: str, *, tracking_uri: str, epoch: int | None = None) -> 
 
 
 def last_arrays(records: Records) -> Iterator[tuple[pd.Series, dict[str, np.ndarray]]]:
-    """Yield every trial's last row and the arrays of that measurement, one trial in memory at a time."""
+    """Yield the last row, and the arrays of that measurement, of every trial that has them, one at a time.
+
+    RecordError where none has, and for a file of records.
+    """
     if records.uri is None:
         raise RecordError(f"{records.source} is a file of scalars: what needs arrays is read with --experiment")
-    for _, row in records.last.iterrows():
-        yield row, load_arrays(row["run_id"], tracking_uri=records.uri)
+    lost, last = "", records.last
+    found = 0
+    for _, row in last.iterrows():
+        try:
+            arrays = load_arrays(row["run_id"], tracking_uri=records.uri)
+        except RecordError as error:
+            lost = str(error)
+            continue
+        found += 1
+        yield row, arrays
+    if not found:
+        raise RecordError(f"no trial of {records.source} has arrays: {lost}")
 
 
 def attach(records: Records, files: list[Path]) -> bool:

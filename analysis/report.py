@@ -46,7 +46,6 @@ def page_of(records: Records) -> tuple[str, dict[str, Findings]]:
 def run_analyses(records: Records) -> tuple[dict[str, Findings], list[tuple[str, str]]]:
     """Return what each analysis finds, by its name, and of those that cannot be done why not."""
     from analysis.studies import STUDIES
-    from analysis.table import RecordError
     from specbias.registry import load
 
     found, not_done = {}, []
@@ -54,8 +53,8 @@ def run_analyses(records: Records) -> tuple[dict[str, Findings], list[tuple[str,
         analyse: Callable[[Records], Findings] = load(f"analysis.{name}:{name}")
         try:
             found[name] = analyse(records)
-        except RecordError as error:
-            not_done.append((name, str(error)))
+        except ValueError as error:  # RecordError is one; a page is not lost for an analysis
+            not_done.append((name, str(error).splitlines()[0]))
     return found, not_done
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 FIXED = ("sweep_id", "trial_id", "run_id", "label", "study", "intervention", "search", "epoch")
+LEFT_OUT = "left_out"  # column of a file: the trials of the sweep that have no row
 FOLLOWING = ("seed", "measurement_epochs", "teacher")  # what makes a repeat, or follows from other settings
 UNSELECTED = ("grid", "random", "list")  # ways to choose trials that do not look at what they give
 WITHOUT_SLASH = {"jacobian_norm"}  # the one metric whose name has none
@@ -35,6 +38,7 @@ class Records:
     other_sweeps: list[str] = field(default_factory=list)  # in the same experiment
     trials: list[dict] = field(default_factory=list)  # of all, also those left out: trial_id, label, outcome, failure
     about: dict[str, str] = field(default_factory=dict)  # tags and settings of the parent run
+    take_selected: bool = False  # analyse a selected sample all the same
 
     @property
     def sweep_id(self) -> str:
@@ -97,6 +101,8 @@ class Records:
         A search crowds the good trials and a scheduler stops the poor ones: a relation over what is left is one over a
         selected sample, whose sign may be another than over all.
         """
+        if self.take_selected:
+            return
         searches = [name for name in dict.fromkeys(self.table["search"]) if name]
         chosen = [name for name in searches if name not in UNSELECTED]
         stopped = self.left_out.get("stopped early", 0)
@@ -120,31 +126,49 @@ def read_records(file: Path) -> Records:
     """
     try:
         table = pd.read_csv(file, keep_default_na=False, na_values=["", "nan"], dtype=_texts(file), low_memory=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+        missing = [name for name in ("trial_id", "epoch") if name not in table]
+        if missing:
+            raise RecordError(f"{file}: no column {', '.join(missing)}; a row of records is a trial at an epoch")
+        if table.empty:
+            raise RecordError(f"{file}: no rows")
+        for name in FIXED:
+            empty = table["trial_id"] if name == "label" else ""
+            table[name] = table[name].fillna(empty) if name in table else empty
+        for name in table.columns:
+            if not is_metric(name) and name not in FIXED and not pd.api.types.is_numeric_dtype(table[name]):
+                table[name] = [
+                    text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]
+                ]
+        epochs = pd.to_numeric(table["epoch"], errors="coerce")
+        if table["trial_id"].eq("").any() or not (epochs % 1 == 0).all():
+            raise RecordError(f"{file}: every row needs a trial_id and a whole epoch")
+        if twice := int(table.duplicated(["trial_id", "epoch"]).sum()):
+            raise RecordError(f"{file}: {twice} of {len(table)} rows repeat a trial_id and epoch")
+        said = table.pop(LEFT_OUT).dropna().unique() if LEFT_OUT in table else []
+        return Records(normal(table.assign(epoch=epochs.astype(int))), _counted(said), str(file))
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise RecordError(f"{file}: {str(error).splitlines()[0]}") from None
-    missing = [name for name in ("trial_id", "epoch") if name not in table]
-    if missing:
-        raise RecordError(f"{file}: no column {', '.join(missing)}; a row of records is a trial at an epoch")
-    if twice := int(table.duplicated(["trial_id", "epoch"]).sum()):
-        raise RecordError(f"{file}: {twice} of {len(table)} rows repeat a trial_id and epoch")
-    if table.empty:
-        raise RecordError(f"{file}: no rows")
-    for name in FIXED:
-        if name not in table or table[name].isna().all():
-            table[name] = table["trial_id"] if name == "label" else ""
-    for name in table.columns:
-        if not is_metric(name) and name not in FIXED and not pd.api.types.is_numeric_dtype(table[name]):
-            table[name] = [text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]]
-    return Records(normal(table), {}, str(file))
 
 
 def write_records(records: Records, file: Path) -> None:
-    """Write the table as CSV, every value so that `read_records` reads it back."""
+    """Write the table as CSV, every value so that `read_records` reads it back; what was left out is in every row."""
     table = records.table.copy()
     for name in records.settings:
         if table[name].dtype == object:
             table[name] = table[name].map(str)
+    if records.left_out:
+        table[LEFT_OUT] = ", ".join(f"{count} {why}" for why, count in records.left_out.items())
     table.to_csv(file, index=False)
+
+
+def _counted(said: Iterable[str]) -> dict[str, int]:
+    """Return why -> number of what the rows of a file say was left out, as "3 stopped early, 1 failed"."""
+    found = Counter[str]()
+    for text in said:
+        for part in text.split(", "):
+            count, _, why = part.partition(" ")
+            found[why] += int(count) if count.isdigit() else 0
+    return dict(found)
 
 
 def normal(table: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +176,13 @@ def normal(table: pd.DataFrame) -> pd.DataFrame:
     metrics = sorted(name for name in table.columns if is_metric(name))
     settings = [name for name in table.columns if name not in FIXED and not is_metric(name)]
     table = table[[*FIXED, *settings, *metrics]].reset_index(drop=True)
-    return table.astype(dict.fromkeys(metrics, float))
+    for name in metrics:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        words = table[name][numbers.isna() & table[name].notna()]
+        if len(words):
+            raise RecordError(f"{name} is no number: {words.iloc[0]!r}")
+        table[name] = numbers.astype(float)
+    return table
 
 
 def value_of(text: str) -> object:

@@ -36,7 +36,7 @@ def parallel_coordinates(last: pd.DataFrame, *, columns: list[str], colour: str)
 
 
 def bars(tables: dict[str, pd.DataFrame], *, x: str) -> Figure:
-    """Draw a panel per metric with a bar per setting and its interval; tables have setting, importance, low, high."""
+    """Draw a panel per metric with a bar per setting (importance), its interval (low, high) and a line at chance."""
     order = next(iter(tables.values()))["setting"].tolist()[::-1]
     with plt.rc_context(LOOK):
         size = (3.1 * len(tables) + 1, 0.26 * len(order) + 1.4)
@@ -46,6 +46,8 @@ def bars(tables: dict[str, pd.DataFrame], *, x: str) -> Figure:
             spread = [rows["importance"] - rows["low"], rows["high"] - rows["importance"]]
             look = {"color": COLOURS[number % len(COLOURS)], "ecolor": "0.3", "capsize": 2}
             axes.barh(order, rows["importance"], xerr=np.clip(spread, 0, None), **look)
+            axes.vlines(rows["chance"], np.arange(len(order)) - 0.4, np.arange(len(order)) + 0.4, color="white", lw=2)
+            axes.vlines(rows["chance"], np.arange(len(order)) - 0.4, np.arange(len(order)) + 0.4, color="black", lw=0.7)
             axes.set(xlabel=x, xlim=(0, 1))
             axes.set_title(label(metric), fontsize=9)
     return figure

@@ -16,11 +16,11 @@ FEWEST = 5  # finite values that a measure must have
 def associate_all(
     table: pd.DataFrame, measures: Sequence[str], *, target: str, family: str, cluster: str
 ) -> pd.DataFrame:
-    """Return a row per measure: measure, rho, low, high (95%, clusters resampled), p, q, n, left_out.
+    """Return a row per measure: measure, rho, low, high (95%, clusters resampled), rho_within, p, q, n, left_out.
 
-    p permutes the target among the means of clusters within one family (so a cluster lies in one). q is Benjamini and
-    Hochberg's over all measures given: declare them before looking. Measures with fewer than 5 finite values, and those
-    of which p is undefined, have no q; the former no row.
+    rho_within is the correlation of the means of clusters within families (a cluster lies in one), p of that, the
+    target permuted within them, and q Benjamini and Hochberg's of p over all measures given: declare them before
+    looking. Both may be sure of opposite signs. Measures with fewer than 5 finite values have no row.
     """
     means = table.groupby(cluster).agg({family: "first", target: "mean", **dict.fromkeys(measures, "mean")})
     rows = []
@@ -28,11 +28,12 @@ def associate_all(
         if np.isfinite(table[name]).sum() < FEWEST:
             continue
         found = spearman(table[target], table[name], clusters=table[cluster])
+        within = spearman(means[target], means[name], blocks=means[family], resamples=1)
         p = permutation_p(means[target], means[name], blocks=means[family])
-        rows.append((name, found.statistic, *found.interval, p, found.n, found.left_out))
-    found = pd.DataFrame(rows, columns=["measure", "rho", "low", "high", "p", "n", "left_out"])
+        rows.append((name, found.statistic, *found.interval, within.statistic, p, np.nan, found.n, found.left_out))
+    columns = ["measure", "rho", "low", "high", "rho_within", "p", "q", "n", "left_out"]
+    found = pd.DataFrame(rows, columns=columns)
     defined = found["p"].notna()
-    found.insert(5, "q", np.nan)
     if defined.any():
         found.loc[defined, "q"] = false_discovery_control(found.loc[defined, "p"])
     return found
@@ -41,9 +42,10 @@ def associate_all(
 def as_text(found: pd.DataFrame, target: str) -> str:
     """Return the measures for people, the strongest first."""
     width = max([len(target) + 5, *found["measure"].str.len()])
-    lines = [f"{target + ' with':{width}}  {'Spearman':^22} {'p within':>9} {'q':>7}  n"]
+    lines = [f"{target + ' with:':{width}}  {'Spearman':^22} {'within':>7} {'p':>9} {'q':>7}  n"]
     for row in found.sort_values("rho", key=abs, ascending=False).itertuples():
         said = "undefined" if np.isnan(row.rho) else f"{row.rho:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
+        within = "-" if np.isnan(row.rho_within) else f"{row.rho_within:+.2f}"
         p, q = ("-" if np.isnan(value) else f"{value:.3g}" for value in (row.p, row.q))
-        lines.append(f"{row.measure:{width}}  {said:^22} {p:>9} {q:>7}  {row.n}")
+        lines.append(f"{row.measure:{width}}  {said:^22} {within:>7} {p:>9} {q:>7}  {row.n}")
     return "\n".join(lines)

@@ -30,7 +30,8 @@ class Relation:
     spearman: Association
     tau_a: Association
     tau_b: Association
-    p_within: float  # of Spearman's, the target permuted within families
+    within: float  # Spearman's of the means of units, within families
+    p_within: float  # of that, the target permuted within families
     slopes: Slopes | None = None
     partial: PartialCorrelation | None = None  # on ranks, `given` held fixed
     granulated: Granulated | None = None
@@ -93,6 +94,7 @@ def relate(
         spearman=spearman(x, y, clusters=clusters),
         tau_a=kendall_tau(x, y, variant="a", clusters=clusters),
         tau_b=kendall_tau(x, y, variant="b", clusters=clusters),
+        within=spearman(means[target], means[measure], blocks=means[family], resamples=1).statistic,
         p_within=permutation_p(means[target], means[measure], blocks=means[family]),
         **found,
         given=tuple(given),
@@ -106,13 +108,15 @@ def as_text(found: Relation) -> str:
         ("Spearman", _said(found.spearman)),
         ("Kendall tau-a", _said(found.tau_a)),
         ("Kendall tau-b", _said(found.tau_b)),
-        ("p, permuted within families", _number(found.p_within)),
+        ("Spearman within families", f"{_number(found.within)}, p {_number(found.p_within)} by permutation"),
         *(_slopes_lines(found.slopes) if found.slopes is not None else ()),
     ]
     if found.partial is not None:
         lines.append((f"partial, given {', '.join([*found.given, 'family'])}", _said(found.partial)))
     if found.granulated is not None:
-        axes = ", ".join(f"{axis} {_number(value)}" for axis, value in found.granulated.per_axis.items())
+        defined = {axis: value for axis, value in found.granulated.per_axis.items() if not math.isnan(value)}
+        axes = ", ".join(f"{axis} {value:+.2f}" for axis, value in defined.items())
+        axes += "".join(f", {axis} no cell" for axis in found.granulated.per_axis if axis not in defined)
         lines.append(("granulated Kendall, mean", f"{_said(found.granulated)}; {axes}"))
     if (each := found.information) is not None:
         given = ", ".join(each.subset) or "nothing"
@@ -133,7 +137,7 @@ def as_text(found: Relation) -> str:
 def _slopes_lines(found: Slopes) -> list[tuple[str, str]]:
     parts = (("all", found.pooled), ("within families", found.within), ("mixed", found.mixed))
     lines = [(f"slope, {name}", _said(part)) for name, part in parts]
-    if left := found.leave_one_out:
+    if left := {name: slope for name, slope in found.leave_one_out.items() if not math.isnan(slope)}:
         ends = (min(left, key=lambda name: left[name]), max(left, key=lambda name: left[name]))
         lines.append(("slope without one family", " to ".join(f"{left[end]:+.3g} (no {end})" for end in ends)))
     if found.simpson:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import matplotlib.colors
 import numpy as np
@@ -105,7 +106,7 @@ def test_a_selected_sample_is_refused_with_the_reason_unless_told(changes, left_
     records.left_out.update(left_out)
     with pytest.raises(RecordError, match=f"selected sample .{said}"):
         interventions(records)
-    assert interventions(records, selected=True).claims
+    assert interventions(replace(records, take_selected=True)).claims
 
 
 def test_what_is_missing_is_counted_and_too_few_settings_are_said():
@@ -116,8 +117,14 @@ def test_what_is_missing_is_counted_and_too_few_settings_are_said():
     found = interventions(records)
     assert "left out: 4 trials whose accuracy or frequency is missing or not finite" in found.notes
     assert found.notes[0].startswith("26 trials of ")
-    with pytest.raises(RecordError, match="4 settings of made: a rank correlation takes 5"):
+    with pytest.raises(
+        RecordError, match="4 settings of made have a finite accuracy and frequency: a rank correlation takes 5"
+    ):
         interventions(sweep(trials[:8]))
+    records = sweep(trials)
+    records.table.loc[1:, ACCURACY] = np.nan
+    with pytest.raises(RecordError, match="1 settings of made have a finite accuracy"):
+        interventions(records)
     with pytest.raises(RecordError, match="the trials of made have no frequency/within_class$"):
         interventions(sweep([(*trial[:4], np.nan, trial[5]) for trial in trials]))
 

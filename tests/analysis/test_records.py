@@ -110,6 +110,9 @@ GRID = ((8, 0, None), (8, 1, None), (16, 0, 100), (16, 1, 100))
         ("trial_id,epoch\n", "no rows"),
         ("trial_id,epoch\na,1\na,1\nb,1\n", "1 of 3 rows repeat a trial_id and epoch"),
         ("", "No columns to parse"),
+        ("trial_id,epoch\na,1\na,\n", "every row needs a trial_id and a whole epoch"),
+        ("trial_id,epoch\n,1\n", "every row needs a trial_id and a whole epoch"),
+        ("trial_id,epoch,jacobian_norm\na,1,NA\n", "jacobian_norm is no number: 'NA'"),
     ],
 )
 def test_a_file_that_holds_no_records_is_said(tmp_path, text, said):
@@ -127,12 +130,48 @@ def test_a_short_file_is_enough(tmp_path):
     assert records.varied == ["width"] and np.isnan(records.last[KEYS[0]].iloc[1])
 
 
+def test_blanks_among_names_are_empty_and_a_label_is_the_trial(tmp_path):
+    file = tmp_path / "records.csv"
+    file.write_text("trial_id,epoch,label,study,intervention,search,sweep_id\na,1,,cifar,,grid,s\nb,1,B,,width,,\n")
+    records = read_records(file)
+    assert records.last["label"].tolist() == ["a", "B"] and records.last["intervention"].tolist() == ["", "width"]
+    assert records.study == "cifar, " and records.sweep_id == "s, "
+    records.refuse_selected()
+
+
 def test_one_of_experiment_and_file_is_needed(tmp_path):
     for options in (Options(), Options(experiment="a", records=tmp_path / "b.csv")):
         with pytest.raises(RecordError, match="one of the two"):
             open_records(options)
     with pytest.raises(RecordError, match=r"b\.csv: .*No such file"):
         open_records(Options(records=tmp_path / "b.csv"))
+
+
+def test_a_trial_that_failed_in_this_sweep_and_finished_in_another_is_finished(tmp_path, settings):
+    uri = fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})])])
+    client = MlflowClient(uri)
+    (run,) = client.search_runs(["1"], "tags.specbias.trial_id = '0000'")
+    other = client.create_run("1", tags=run.data.tags | {"mlflow.parentRunId": "another"}).info.run_id
+    client.log_metric(other, KEYS[0], 0.75, step=1)
+    assert load_records("made", tracking_uri=uri).last[KEYS[0]].tolist() == [0.5]  # the sweep's own
+    client.set_tag(run.info.run_id, "specbias.outcome", "failed")
+    records = load_records("made", tracking_uri=uri)
+    assert records.last["run_id"].tolist() == [other] and not records.left_out
+
+
+def test_a_finished_trial_without_metrics_is_counted(tmp_path, settings):
+    uri = fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})]), (settings, [])])
+    assert load_records("made", tracking_uri=uri).left_out == {"finished without metrics": 1}
+
+
+def test_what_a_sweep_left_out_survives_its_file(tmp_path, settings):
+    records = load_records("made", tracking_uri=fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})])]))
+    records.left_out.update({"stopped early": 20, "failed": 1})
+    write_records(records, tmp_path / "records.csv")
+    again = read_records(tmp_path / "records.csv")
+    assert again.left_out == records.left_out and "left_out" not in again.table
+    with pytest.raises(RecordError, match="20 of its trials were stopped early"):
+        again.refuse_selected()
 
 
 @pytest.mark.slow

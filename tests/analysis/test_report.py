@@ -62,8 +62,18 @@ def test_a_sweep_of_one_trial_has_a_page_that_says_so(records):
     assert (
         [*found] == ["training_curves"]
         and "Not done" in page
-        and "1 settings of made: a rank correlation takes 5" in page
+        and "1 settings of made have a finite accuracy and frequency" in page
     )
+
+
+def test_an_analysis_that_cannot_be_done_does_not_cost_the_page(records, monkeypatch):
+    def broken(records):
+        raise ValueError("there is\nno such thing")
+
+    monkeypatch.setattr("analysis.importance.importance", broken)
+    monkeypatch.setattr("analysis.report.ANALYSES", ("importance",))
+    page, found = page_of(records)
+    assert not found and "<li>importance: there is</li>" in page
 
 
 def test_numbers_for_json_have_no_nan_no_arrays_and_text_for_keys():
