@@ -104,7 +104,7 @@ def load_classes(records: Records, data_dir: Path | None) -> Classes:
     dataset = records.said("dataset")
     if dataset not in DATASETS:
         raise RecordError(
-            f"{records.source}: classes are compared within one data set of {', '.join(DATASETS)}, not {dataset}"
+            f"{records.source}: classes are compared within one data set of {', '.join(DATASETS)}; here it is {dataset}"
         )
     labels, rows = [], []
     for row, arrays in last_arrays(records):

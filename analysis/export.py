@@ -25,7 +25,7 @@ class ExportOptions(Options):
 def main() -> None:
     """Write the table and say what is in it."""
     options = tyro.cli(ExportOptions, description=__doc__)
-    from analysis.findings import header  # pandas and mlflow only past --help
+    from analysis.findings import header, say  # pandas and mlflow only past --help
     from analysis.records import open_records
     from analysis.table import RecordError, write_records
 
@@ -37,9 +37,8 @@ def main() -> None:
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print("\n".join(header(records)))
     rows, settings, metrics = len(records.table), len(records.settings), len(records.metrics)
-    print(f"{file}: {rows} rows (trial, epoch), {settings} settings, {metrics} metrics")
+    say([*header(records), f"{file}: {rows} rows (trial, epoch), {settings} settings, {metrics} metrics"])
 
 
 if __name__ == "__main__":

@@ -45,13 +45,16 @@ def publish(name: str, analyse: Callable[[Records], Findings], options: Options)
         paths = [
             path
             for key, figure in found.figures.items()
-            for path in save(figure, options.folder, key, caption=found.captions.get(key, ""))
+            for path in save(figure, options.folder, key, caption=f"{found.captions.get(key, '')} {where(records)}")
         ]
         paths.append(options.folder / f"{name}.json")
         paths[-1].write_text(json.dumps(as_json(records, found), indent=1, allow_nan=False))
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was attached", file=sys.stderr)
+        sys.exit(130)
     attached = attach(records, paths)
     lines = [*header(records), *found.notes, *("\n" + table for table in found.tables)]
     lines += [as_text(found.claims)] if found.claims else []
@@ -65,6 +68,11 @@ def say(lines: list[str]) -> None:
         print("\n".join(lines), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def where(records: Records) -> str:
+    """Return where a figure's data are from, the end of its caption."""
+    return f"{records.source}, sweep {records.sweep_id}." if records.sweep_id else f"{records.source}."
 
 
 def header(records: Records) -> list[str]:

@@ -23,7 +23,7 @@ class Options:
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME."""
+    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME, or NAME-ID."""
 
     selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Analyse also a sample that a search or a scheduler selected."""
@@ -37,4 +37,4 @@ class Options:
     def folder(self) -> Path:
         """Where the results go."""
         name = self.experiment or (self.records.stem if self.records else "")
-        return self.out or Path(FOLDER) / name.replace("/", "_")
+        return self.out or Path(FOLDER) / (name.replace("/", "_") + (f"-{self.sweep}" if self.sweep else ""))

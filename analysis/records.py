@@ -34,6 +34,8 @@ def open_records(options: Options) -> Records:
     """Return the records that the command line asks for; RecordError if they are not there."""
     if (options.experiment is None) == (options.records is None):
         raise RecordError("give --experiment NAME, or --records FILE: one of the two")
+    if options.records is not None and (options.sweep or options.tracking_uri):
+        raise RecordError("--sweep and --tracking-uri choose in MLflow: a file of --records is taken whole")
     if options.records is not None:
         found = read_records(options.records)
     else:
@@ -139,6 +141,8 @@ def attach(records: Records, files: list[Path]) -> bool:
 
 def _client(tracking_uri: str) -> MlflowClient:
     path = Path(tracking_uri.removeprefix("sqlite:///"))
+    if "://" not in tracking_uri and path.is_file():
+        raise RecordError(f"--tracking-uri {tracking_uri} is a file: its address is sqlite:///{path.resolve()}")
     if tracking_uri.startswith("sqlite:///") and not path.exists():  # MLflow would make an empty one
         raise RecordError(f"there is no MLflow store at {path.resolve()}: run a sweep, or give --tracking-uri")
     return MlflowClient(tracking_uri=tracking_uri)

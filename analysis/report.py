@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 ANALYSES = ("interventions", "noise_fitting", "image_frequency", "training_curves", "class_diversity", "importance")
 LARGEST = 4_000_000  # bytes of a table that the page carries
-AXES = ("generalization/test_accuracy", "frequency/within_class", "noise_fitting/min")
+AXES = ("generalization/test_accuracy", "frequency/within_class", "frequency/between_class", "noise_fitting/min")
 
 
-def page_of(records: Records) -> tuple[str, dict[str, Findings]]:
-    """Return the page, and what each analysis found."""
+def page_of(records: Records) -> tuple[str, dict[str, Findings], list[tuple[str, str]]]:
+    """Return the page, what each analysis found, and which could not be done and why."""
     from jinja2 import Environment, FileSystemLoader
 
     found, not_done = run_analyses(records)
@@ -40,7 +40,7 @@ def page_of(records: Records) -> tuple[str, dict[str, Findings]]:
     page = environment.get_template("report.html").render(
         **content, sections=sections, claims=claims, not_done=not_done
     )
-    return page, found
+    return page, found, not_done
 
 
 def run_analyses(records: Records) -> tuple[dict[str, Findings], list[tuple[str, str]]]:
@@ -95,11 +95,12 @@ def _interactive(records: Records) -> dict[str, Any]:
     metrics = [name for name in records.metrics if last[name].notna().any()]
     if len(last) < 2 or len(metrics) < 2:
         return {"plotly": "", "scatter": "", "parallel": ""}
-    x, y = ([name for name in AXES if name in metrics] + metrics)[:2]
+    shown = list(dict.fromkeys([*(name for name in AXES if name in metrics), *metrics]))
+    x, y = shown[:2]
     drawn = {"plotly": interactive.plotly_script(), "parallel": ""}
     drawn["scatter"] = interactive.trials_scatter(last, metrics=metrics, x=x, y=y)
     if records.varied:
-        drawn["parallel"] = interactive.trials_parallel(last, columns=[*records.varied, x, y], colour=x)
+        drawn["parallel"] = interactive.trials_parallel(last, columns=[*records.varied, *shown[:3]], colour=x)
     return {name: Markup(text) for name, text in drawn.items()}
 
 
@@ -139,7 +140,7 @@ def main() -> None:
 
     try:
         records = open_records(options)
-        page, found = page_of(records)
+        page, found, not_done = page_of(records)
         options.folder.mkdir(parents=True, exist_ok=True)
         paths = [options.folder / "report.html", options.folder / "report.json"]
         paths[0].write_text(page)
@@ -153,6 +154,7 @@ def main() -> None:
         verdicts = [claim.verdict for claim in each.claims]
         counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
         lines.append(f"  {name}: {counts or 'no claims'}")
+    lines += [f"  {name}: not done ({why})" for name, why in not_done]
     attached = attach(records, paths)
     say([*lines, f"saved{', and attached to the parent run' if attached else ''}:", *(f"  {path}" for path in paths)])
 

@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis.figures.labels import label
 from analysis.figures.look import styles
+from analysis.table import is_metric
 
 MARKERS = {"*": "star", "o": "circle", "s": "square", "D": "diamond", "v": "triangle-down", "^": "triangle-up"}
 MARKERS |= {"P": "cross", "X": "x", "<": "triangle-left", ">": "triangle-right", "p": "pentagon", "h": "hexagon"}
@@ -50,18 +51,17 @@ def trials_scatter(last: pd.DataFrame, *, metrics: list[str], x: str, y: str) ->
                         {f"{axis}axis.title.text": _title(metric)},
                     ],
                 }
-                for metric in metrics
+                for metric in [chosen, *(name for name in metrics if name != chosen)]  # a long list opens at its top
             ],
-            "active": metrics.index(chosen),
-            "x": place,
+            "x": 0,
             "xanchor": "left",
-            "y": 1.22,
+            "y": place,
             "yanchor": "top",
         }
-        for axis, chosen, place in (("y", y, 0.0), ("x", x, 0.5))
+        for axis, chosen, place in (("y", y, 1.36), ("x", x, 1.2))
     ]
-    figure.update_layout(**LAYOUT, updatemenus=menus, margin={"t": 90, "l": 70, "r": 10, "b": 60})
-    figure.update_layout(legend={"orientation": "h", "y": -0.25})
+    figure.update_layout(**LAYOUT, updatemenus=menus, margin={"t": 120, "l": 70, "r": 10, "b": 60})
+    figure.update_layout(legend={"orientation": "h", "y": -0.3})
     figure.update_xaxes(title_text=_title(x))
     figure.update_yaxes(title_text=_title(y))
     return _html(figure, "trials")
@@ -69,20 +69,29 @@ def trials_scatter(last: pd.DataFrame, *, metrics: list[str], x: str, y: str) ->
 
 def trials_parallel(last: pd.DataFrame, *, columns: list[str], colour: str) -> str:
     """Return a line per trial through an axis per setting and metric; a stretch of an axis can be chosen by pointer."""
+    sound = last[np.isfinite(last[[name for name in columns if is_metric(name)]].astype(float)).all(axis=1)]
     axes = []
     for name in columns:
-        numbers = pd.to_numeric(last[name], errors="coerce")
-        axis: dict[str, Any] = {"label": name.split("/", 1)[-1], "values": _numbers(numbers)}
-        if numbers.isna().any() and not name.count("/"):
-            texts = last[name].map(str)
-            levels = sorted(texts.unique())
+        axis: dict[str, Any] = {"label": name.split("/", 1)[-1]}
+        if is_metric(name):
+            axis |= {"values": sound[name].tolist(), "tickformat": ".3g"}
+        else:
+            texts = sound[name].map(str)
+            levels = list(dict.fromkeys(texts[sound[name].map(_order).sort_values(kind="stable").index]))
             axis |= {"values": [levels.index(text) for text in texts], "tickvals": [*range(len(levels))]}
             axis |= {"ticktext": levels}
         axes.append(axis)
-    line = {"color": _numbers(last[colour]), "colorscale": "Viridis", "showscale": True}
+    line = {"color": sound[colour].tolist(), "colorscale": "Viridis", "showscale": True}
+    line["colorbar"] = {"title": {"text": _title(colour), "side": "right"}}
     figure = go.Figure(go.Parcoords(dimensions=axes, line=line, labelangle=-20, labelside="bottom"))
     figure.update_layout(**LAYOUT, margin={"t": 40, "l": 60, "r": 60, "b": 110})
     return _html(figure, "parallel")
+
+
+def _order(value: object) -> tuple[bool, float, str]:
+    """Return what sorts levels: numbers by size, then the others by name."""
+    number = isinstance(value, (int, float)) and not np.isnan(value)
+    return not number, float(value) if isinstance(value, (int, float)) and number else 0.0, str(value)
 
 
 def _numbers(column: pd.Series) -> list[float | None]:

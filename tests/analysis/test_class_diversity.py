@@ -98,4 +98,6 @@ def test_another_data_set_is_said_in_one_line(tmp_path, call):
     fill(tmp_path, [arrays_of(np.arange(CLASSES) / 100, np.random.default_rng(2))], dataset="imagefolder:there")
     status, _, error = call()
     assert status == 2 and error.count("\n") == 1
-    assert "classes are compared within one data set of cifar10, cifar100, digits, not imagefolder:there" in error
+    assert (
+        "classes are compared within one data set of cifar10, cifar100, digits; here it is imagefolder:there" in error
+    )

@@ -37,7 +37,7 @@ def made(records):
 
 
 def test_the_page_holds_what_the_sweep_showed_and_asks_no_network(records, made):
-    page, found = made
+    page, found, _ = made
     assert "interventions" in found and "What is asked?" in page
     rows = re.findall(r"<tr><td>test accuracy, Spearman</td><td>(.*?)</td>.*?<td class=\"verdict (.*?)\">", page, re.S)
     assert rows == [("frequency/within_class", "held"), ("frequency/between_class", "held")]
@@ -51,14 +51,14 @@ def test_the_page_holds_what_the_sweep_showed_and_asks_no_network(records, made)
 
 
 def test_every_trial_names_its_run_in_the_interactive_figure(made):
-    page, _ = made
+    page, *_ = made
     drawn = page[page.index('id="trials"') :]
     assert all(f"run rt{i}" in drawn for i in range(12))
 
 
 def test_a_sweep_of_one_trial_has_a_page_that_says_so(records):
     one = Records(records.table.head(1), {}, "made")
-    page, found = page_of(one)
+    page, found, _ = page_of(one)
     assert (
         [*found] == ["training_curves"]
         and "Not done" in page
@@ -72,7 +72,7 @@ def test_an_analysis_that_cannot_be_done_does_not_cost_the_page(records, monkeyp
 
     monkeypatch.setattr("analysis.importance.importance", broken)
     monkeypatch.setattr("analysis.report.ANALYSES", ("importance",))
-    page, found = page_of(records)
+    page, found, _ = page_of(records)
     assert not found and "<li>importance: there is</li>" in page
 
 
