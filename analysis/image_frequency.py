@@ -10,7 +10,6 @@ oscillations: a wave of far less than one is flat, and as good as the uniform co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import tyro
@@ -18,16 +17,17 @@ import tyro
 from analysis.options import Options
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from analysis.figures.noise_fitting import Panel
     from analysis.findings import Findings
+    from analysis.inference import Association, PartialCorrelation
     from analysis.table import Records
     from analysis.waves import Group
 
-FEWEST = 5  # waves: below that a rank correlation says nothing
+FEWEST = 5  # waves: of fewer a rank correlation has no interval, nor has one at equal something else
 CYCLES = "frequency_times_std"
+GAIN = "|cycles| - |spatial|"
 
 
 def image_frequency(records: Records) -> Findings:
@@ -38,6 +38,7 @@ def image_frequency(records: Records) -> Findings:
     from analysis.table import RecordError
     from analysis.waves import noise_groups
 
+    records.refuse_selected()
     groups, notes = noise_groups(records)
     cycles, note = cycles_of(records, groups)
     tables = [(group, table) for group in groups if len(table := wave_table(group, cycles))]
@@ -60,17 +61,19 @@ def image_frequency(records: Records) -> Findings:
 
 
 def cycles_of(records: Records, groups: list[Group]) -> tuple[dict[str, float], list[str]]:
-    """Return trial_id -> frequency times standard deviation, from the arrays; none, and a note, where those are not."""
+    """Return trial_id -> frequency times standard deviation, from the arrays, and a note on trials without."""
     from dataclasses import replace
 
     from analysis.records import last_arrays
+    from analysis.table import RecordError
 
-    if records.uri is None:
-        return {}, [f"no {CYCLES}: {records.source} is a file of scalars; its panel and coefficients need --experiment"]
     trials = [i for g in groups for i, wave in zip(g.rows["trial_id"], g.rows["wave"], strict=True) if _along(wave)]
     some = replace(records, table=records.table[records.table["trial_id"].isin(trials)])
     name = f"noise_fitting/{CYCLES}"
-    found = {row["trial_id"]: float(arrays[name]) for row, arrays in last_arrays(some) if name in arrays}
+    try:
+        found = {row["trial_id"]: float(arrays[name]) for row, arrays in last_arrays(some) if name in arrays}
+    except RecordError as error:
+        return {}, [f"no panel and no coefficients of {CYCLES}: {error}"]
     missing = len(trials) - len(found)
     return found, [f"{missing} of {len(trials)} trials have no array {name}"] if missing else []
 
@@ -80,9 +83,7 @@ def wave_table(group: Group, cycles: dict[str, float]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for wave in group.waves:
-        if not _along(wave):
-            continue
+    for wave in filter(_along, group.waves):
         minimum, ids = group.by_seed(wave), group.rows["trial_id"][[each == wave for each in group.rows["wave"]]]
         known = [cycles[trial_id] for trial_id in ids if trial_id in cycles]
         rows.append(
@@ -110,78 +111,66 @@ def correlations(group: Group, table: pd.DataFrame) -> list[dict]:
     """Return rank correlations of the difference to the control, over all waves and over those of one frequency.
 
     With spatial frequency, with the number of cycles, with each given the other (partial), and how much stronger the
-    second is than the first; 95% bootstrap intervals over waves. Only waves along one spatial frequency count. Where
+    second is than the first, each with its 95% interval over waves. Only waves along one spatial frequency count. Where
     there are fewer than 5, or the control is missing, the row has their number only.
     """
     waves = table[table["spatial"].notna() & table["less_control"].notna()]
-    with_cycles = waves[CYCLES].notna().all() and len(waves) > 0
+    with_cycles = bool(waves[CYCLES].notna().all())
     parts = {"all frequencies": waves}
     if waves["frequency"].nunique() > 1:
         parts |= {f"frequency {frequency:g}": part for frequency, part in waves.groupby("frequency")}
-    rows = []
+    rows, of = [], {"strength": group.strength, "setting": group.setting}
     for name, part in parts.items():
-        row = {"strength": group.strength, "setting": group.setting, "waves": name, "n": len(part), "orders": None}
-        if len(part) >= FEWEST:
-            asked = {
-                key: how
-                for key, how in ORDERS.items()
-                if key == "spatial" or (with_cycles and name == "all frequencies")
-            }
-            row["orders"] = {key: _estimate(how, part) for key, how in asked.items()}
-        rows.append(row)
+        orders = _orders(part, with_cycles and part is waves) if len(part) >= FEWEST else None
+        rows.append(of | {"waves": name, "n": len(part), "orders": orders})
     return rows
 
 
-def _rho(x: np.ndarray, y: np.ndarray) -> float:
+def _orders(waves: pd.DataFrame, with_cycles: bool) -> dict[str, Association | PartialCorrelation]:
+    """Return the correlations of these waves, 5 at least; a difference that all resamples share has no interval."""
+    from analysis.inference import cluster_bootstrap, partial_correlation, spearman
     from analysis.inference.learning_time import rank_correlation
 
-    return rank_correlation(x, y)
+    def gain(table: pd.DataFrame) -> float:
+        spatial, cycles = (abs(rank_correlation(table[name], table[target])) for name in ("spatial", CYCLES))
+        return cycles - spatial
 
-
-def partial_rank(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
-    """Return the rank correlation of x and y that is left at equal `given`; NaN where either is a function of it."""
-    xy, xz, yz = _rho(x, y), _rho(x, given), _rho(y, given)
-    rest = (1 - xz**2) * (1 - yz**2)
-    return (xy - xz * yz) / rest**0.5 if rest > 1e-12 else float("nan")
-
-
-ORDERS: dict[str, Callable[..., float]] = {  # of difference, spatial frequency, cycles
-    "spatial": lambda d, k, c: _rho(d, k),
-    "cycles": lambda d, k, c: _rho(d, c),
-    "spatial | cycles": partial_rank,
-    "cycles | spatial": lambda d, k, c: partial_rank(d, c, k),
-    "|cycles| - |spatial|": lambda d, k, c: abs(_rho(d, c)) - abs(_rho(d, k)),
-}
-
-
-def _estimate(how: Callable[..., float], waves: pd.DataFrame) -> dict:
-    from analysis.inference import cluster_bootstrap
-
-    def statistic(table: pd.DataFrame) -> float:
-        return how(*(table[name].to_numpy(float) for name in ("less_control", "spatial", CYCLES)))
-
-    return {"value": statistic(waves), "interval": cluster_bootstrap(statistic, waves, resamples=1000)}
+    target = "less_control"
+    found: dict[str, Association | PartialCorrelation] = {"spatial": spearman(waves["spatial"], waves[target])}
+    if not with_cycles:
+        return found
+    found["cycles"] = alone = spearman(waves[CYCLES], waves[target])
+    for key, measure, other in (("spatial | cycles", "spatial", CYCLES), ("cycles | spatial", CYCLES, "spatial")):
+        found[key] = partial_correlation(waves, measure=measure, target=target, given=[other])
+    low, high = cluster_bootstrap(gain, waves, resamples=1000)
+    ends = (low, high) if high - low > 1e-9 else (float("nan"), float("nan"))
+    found[GAIN] = alone._replace(statistic=gain(waves), interval=ends, convention="a difference of sizes")
+    return found
 
 
 def as_text(rows: list[dict]) -> str:
     """Return the correlations as a table for people, and which of the two orders better."""
     lines = [
-        "Spearman's correlation of minimum less control, with 95% bootstrap interval over waves",
-        "('a | b': with a, at equal b; |cycles| - |spatial|: above 0, the number of cycles orders the waves better)",
+        "Spearman's correlation with the target, minimum less control, and its 95% interval over waves",
+        f"('a | b': of measure a, at equal b; {GAIN}: above 0, the number of cycles orders the waves better)",
     ]
-    before = None
+    before = ""
     for row in rows:
-        if (where := (row["strength"], row["setting"])) != before:
-            lines += ["", f"strength {row['strength']:g}, {row['setting']}"]
-        before = where
+        if (group := f"strength {row['strength']:g}, {row['setting']}") != before:
+            lines += ["", before := group]
         if row["orders"] is None:
             lines.append(f"  {row['waves']:20} n = {row['n']}: too few waves with a control ({FEWEST} needed)")
         for key, found in (row["orders"] or {}).items():
-            low, high = found["interval"]
-            said = f"{found['value']:+.2f} [{low:+.2f}, {high:+.2f}]"
-            said = "undefined" if found["value"] != found["value"] else said
-            lines.append(f"  {row['waves']:20} n = {row['n']:<3} {key:20} {said}")
+            lines.append(f"  {row['waves']:20} n = {row['n']:<3} {key:20} {_said(found)}")
     return "\n".join(lines)
+
+
+def _said(found: Association | PartialCorrelation) -> str:
+    if found.statistic != found.statistic:
+        return f"undefined: {getattr(found, 'note', '') or 'a constant'}"
+    low, high = found.interval
+    ends = "(no interval: all resamples agree)" if low != low else f"[{low:+.2f}, {high:+.2f}]"
+    return f"{found.statistic:+.2f} {ends}"
 
 
 def _waves_text(tables: list[tuple[Group, pd.DataFrame]]) -> str:
@@ -189,7 +178,7 @@ def _waves_text(tables: list[tuple[Group, pd.DataFrame]]) -> str:
     for group, table in tables:
         width = max(map(len, table["wave"]))
         lines += [
-            f"strength {group.strength:g}, {group.setting}",
+            group.name,
             f"  {'wave':{width}}  {'made':>5}  {'cycles/std':>10}  {'seeds':>5}  {'minimum':>8}  {'less control':>12}",
         ]
         for _, row in table.iterrows():
@@ -240,7 +229,7 @@ def panels_of(group: Group, table: pd.DataFrame) -> list[Panel]:
                 spread = rows["spread"].to_numpy(float) if (rows["seeds"] > 1).all() else None
                 curves.append(Curve(label, x, y, spread, control))
         if column == "spatial" or table[CYCLES].notna().all():
-            panels.append(Panel(f"strength {group.strength:g}, {group.setting}", name, MINIMUM, curves, log))
+            panels.append(Panel(group.name, name, MINIMUM, curves, log))
     return panels
 
 

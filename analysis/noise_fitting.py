@@ -29,15 +29,15 @@ def noise_fitting(records: Records) -> Findings:
     from analysis.conditions import data_and_model
     from analysis.figures.noise_fitting import by_epoch_figure, by_wave_figure
     from analysis.findings import Findings
-    from analysis.inference.claim import RULE
-    from analysis.noise_claims import noise_claims
+    from analysis.noise_claims import VERDICTS, noise_claims
     from analysis.waves import UNIFORM, noise_groups
 
+    records.refuse_selected()
     groups, notes = noise_groups(records)
     claims, undecided = noise_claims(groups)
     rows = table_rows(groups)
     found = Findings(claims=claims, notes=notes + seed_notes(groups) + undecided, tables=[as_text(rows)])
-    found.notes += [RULE] if claims else []
+    found.notes += [VERDICTS] if claims else []
     found.numbers["table"] = rows
     place = f"{data_and_model(records)}, strength {', '.join(f'{s:g}' for s in _strengths(groups))}"
     if panels := epoch_panels(records, groups):
@@ -129,7 +129,7 @@ def seed_notes(groups: list[Group]) -> list[str]:
     fewest, _ = _seeds(groups)
     if fewest < FEWEST:
         notes.append(f"{fewest} seed{'s'[: fewest > 1]} where fewest: no interval is given for fewer than {FEWEST}")
-    without = [f"strength {g.strength:g}, {g.setting}" for g in groups if UNIFORM not in g.waves]
+    without = [group.name for group in groups if UNIFORM not in group.waves]
     return notes + ([f"no uniform control, so no difference to it: {'; '.join(without)}"] if without else [])
 
 

@@ -9,7 +9,7 @@ low frequencies first, so that within a trial the frequency between classes rise
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -29,6 +29,10 @@ TEST, TRAIN = "generalization/test_accuracy", "generalization/train_accuracy"
 WITHIN, BETWEEN = KINDS = ("frequency/within_class", "frequency/between_class")
 RISING = (BETWEEN, f"{BETWEEN}/mirror", WITHIN)  # whose order in time is looked at; claimed of the first two
 LEAST = 3  # epochs after the first whose order says anything
+HERE = (
+    "here n is settings, each with the sign of the mean correlation of its seeds; the interval of their share is the"
+    " exact binomial one, of settings on their own, though they share the images; 5 or fewer decide nothing"
+)
 
 
 def training_curves(records: Records) -> Findings:
@@ -38,20 +42,17 @@ def training_curves(records: Records) -> Findings:
     from analysis.findings import Findings
     from analysis.inference.claim import RULE
 
+    records.refuse_selected()
     records.need(TEST, *KINDS)
     table, notes = curves_table(records)
-    means = seed_means(table)
-    rows = [row for accuracy in (TRAIN, TEST) for row in at_equal_accuracy(table, accuracy)]
+    rows = [row for name in (TRAIN, TEST) if name in table for row in at_equal_accuracy(table, name)]
     orders = time_orders(table)
     claims, undecided = rising_claims(orders)
     found = Findings(claims=claims, notes=[*notes, *_notes(rows, table), *undecided])
-    found.notes += [
-        f"{RULE}; here the share of trials has an exact "
-        "binomial interval, of trials on their own, though they share images and first weights"
-    ] * bool(claims)
+    found.notes += [f"{RULE}; {HERE}"] * bool(claims)
     found.tables = [*([as_text(rows)] if rows else []), orders_text(orders)]
-    found.figures["training_curves"] = training_curves_figure(table, means)
-    trials, settings = table["trial_id"].nunique(), means["trial_id"].nunique()
+    found.figures["training_curves"] = training_curves_figure(table)
+    trials, settings = table["trial_id"].nunique(), table["setting"].nunique()
     drawn = " Thin: trials; thick: means over the seeds of a setting." if trials > settings else ""
     found.captions["training_curves"] = (
         f"{data_and_model(records)}; {trials} trials of {settings} settings, at their measured epochs.{drawn} The "
@@ -62,7 +63,7 @@ def training_curves(records: Records) -> Findings:
 
 
 def curves_table(records: Records) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows that have both frequencies and test accuracy, with each trial's setting and seed; and notes."""
+    """Return the rows with both frequencies and test accuracy, of a setting and seed the first trial's; and notes."""
     from analysis.conditions import BASELINE, seeds_of, setting_names
     from analysis.table import RecordError
 
@@ -72,54 +73,43 @@ def curves_table(records: Records) -> tuple[pd.DataFrame, list[str]]:
         raise RecordError(f"no epoch of {records.source} has all of {TEST}, {', '.join(KINDS)}")
     table["setting"] = table["trial_id"].map(setting_names(records))
     table["seed"] = table["trial_id"].map(seeds_of(records))
-    unnamed = table["intervention"].fillna("") == ""
-    table.loc[unnamed, "intervention"] = table.loc[unnamed, "setting"]
-    table.loc[table["setting"] == BASELINE, "intervention"] = BASELINE
-    lost = records.last["trial_id"].nunique() - table["trial_id"].nunique()
-    notes = [f"left out: {(~there).sum()} of {len(there)} rows without both frequencies and test accuracy"]
-    notes += [f"left out: {lost} trials without any such row"] if lost else []
-    return table, notes if not there.all() else []
-
-
-def seed_means(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per setting and epoch at which all its seeds were measured: the means; trial_id is the setting."""
-    keys = ["setting", "intervention", "epoch"]
-    grouped = table.groupby(keys, sort=False)
-    means = grouped[[TEST, *KINDS]].mean().join(grouped["trial_id"].nunique().rename("n")).reset_index()
-    most = table.groupby("setting")["trial_id"].nunique()
-    return means[means["n"] == means["setting"].map(most)].rename(columns={"setting": "trial_id"})
+    named = (table["intervention"].fillna("") != "") & (table["setting"] != BASELINE)
+    table["intervention"] = table["intervention"].where(named, table["setting"])
+    trials = table.drop_duplicates("trial_id")
+    again = trials.loc[trials.duplicated(["setting", "seed"]), "trial_id"]
+    left_out = (
+        ((~there).sum(), f" of {len(there)} rows without both frequencies and test accuracy"),
+        (len(records.last) - len(trials), " trials without any such row"),
+        (len(again), " trials that repeat the setting and seed of another"),
+    )
+    notes = [f"left out: {count}{why}" for count, why in left_out if count]
+    return table[~table["trial_id"].isin(again)], notes
 
 
 def at_equal_accuracy(table: pd.DataFrame, accuracy: str) -> list[dict]:
     """Return a row per setting: its frequencies less the baseline's at the highest accuracy that all of both reach.
 
     Each trial's frequency is interpolated where its accuracy first reaches that level. Trials of the same seed are
-    compared; the 95% interval is a bootstrap over these (None below 5). Empty without the metric or a baseline.
+    compared; the 95% interval is a bootstrap over these (None below 5). Empty without a baseline.
     """
     import numpy as np
 
     from analysis.conditions import BASELINE
     from analysis.inference.resampling import runs_interval
 
-    if accuracy not in table or table[accuracy].isna().all():
-        return []
-    trials = {
-        setting: {rows["seed"].iloc[0]: rows.sort_values("epoch") for _, rows in group.groupby("trial_id")}
-        for setting, group in table.dropna(subset=[accuracy]).groupby("setting", sort=False)
-    }
+    known = table.dropna(subset=[accuracy]).sort_values("epoch")
+    curves = dict(iter(known.groupby(["setting", "seed"])))
     rows = []
-    for setting, by_seed in trials.items():
-        seeds = [seed for seed in by_seed if seed in trials.get(BASELINE, {})]
-        if setting == BASELINE or not seeds:
+    for setting in table.loc[table["setting"] != BASELINE, "setting"].unique():
+        both = [seed for name, seed in curves if name == setting and (BASELINE, seed) in curves]
+        pairs = [(curves[setting, seed], curves[BASELINE, seed]) for seed in both]
+        if not pairs:
             continue
-        pairs = [(by_seed[seed], trials[BASELINE][seed]) for seed in seeds]
         level = min(curve[accuracy].max() for pair in pairs for curve in pair)
         row = {"accuracy": accuracy, "setting": setting, "level": level, "pairs": len(pairs)}
         row["untrained"] = any(curve[accuracy].iloc[0] >= level for pair in pairs for curve in pair)
         for kind in KINDS:
-            own, other = (
-                np.array([frequency_at(c, level, accuracy, kind) for c in s]) for s in zip(*pairs, strict=True)
-            )
+            own, other = np.array([[frequency_at(curve, level, accuracy, kind) for curve in p] for p in pairs]).T
             row[kind] = {"difference": (own - other).mean(), "baseline": other.mean()}
             row[kind]["interval"] = runs_interval(np.mean, own - other)
         rows.append(row)
@@ -143,9 +133,9 @@ def time_orders(table: pd.DataFrame) -> list[dict]:
     """
     from analysis.inference.learning_time import rank_correlation
 
-    rows = []
-    for (_, _, trial_id), curve in table.sort_values("epoch").groupby(["setting", "seed", "trial_id"], sort=False):
-        row: dict = {"trial_id": trial_id, "setting": curve["setting"].iloc[0], "seed": curve["seed"].iloc[0]}
+    rows, names = [], ["trial_id", "setting", "seed"]
+    for trial, curve in table.sort_values("epoch").groupby(names, sort=False):
+        row: dict = dict(zip(names, trial, strict=True))
         for kind in RISING:
             after = curve.iloc[1:].dropna(subset=[kind]) if kind in curve else curve.iloc[:0]
             rho = rank_correlation(after["epoch"].to_numpy(), after[kind].to_numpy()) if len(after) >= LEAST else None
@@ -156,35 +146,40 @@ def time_orders(table: pd.DataFrame) -> list[dict]:
 
 
 def rising_claims(orders: list[dict]) -> tuple[list[Claim], list[str]]:
-    """Return the claim that between-class frequency rises in most trials, for each form of it; and what is left out."""
+    """Return the claim that between-class frequency rises in most settings, for each form of it; and what is left out.
+
+    A setting counts once, with the sign of the mean of its seeds' correlations: trials of one setting are alike, so
+    that ten seeds of four settings are four numbers and not forty. Of 5 settings or fewer it decides nothing.
+    """
     import numpy as np
+    import pandas as pd
 
-    from analysis.inference.claim import judge
+    from analysis.inference.claim import ROUNDING, judge
 
-    claims: list[Claim] = []
-    notes: list[str] = []
+    table = pd.DataFrame(orders).astype(dict.fromkeys(RISING, float))
+    claims, notes = [], []
     for kind in RISING:
-        signs = np.array([row[kind] > 0 for row in orders if row[kind] is not None])
-        name = f"share of trials in which {kind} rises with epoch"
-        if not len(signs):
-            notes.append(f"no claim on the {name}: no trial has {LEAST} measured epochs after the first, and values")
-            continue
-        criterion: Any = {} if kind == WITHIN else {"at_least": 0.5}
-        note = f"{signs.sum()} of {len(signs)}"
-        claims.append(judge(name, np.mean, signs, trials="over trials", note=note, interval=binomial, **criterion))
-        if lost := len(orders) - len(signs):
-            notes.append(
-                f"{kind}: {lost} of {len(orders)} trials have no order in time (fewer than {LEAST} epochs, or constant)"
+        means = table.groupby("setting", sort=False)[kind].mean()
+        up = (means[means.abs() > ROUNDING] > 0).to_numpy()
+        if lost := int(table[kind].isna().sum()):
+            notes.append(f"{kind}: {lost} of {len(table)} trials have no order in time (too few epochs, or constant)")
+        if lost := len(means) - len(up):
+            notes.append(f"{kind}: left out: {lost} of {len(means)} settings, whose mean correlation is 0 or undefined")
+        if len(up):
+            name, note = f"share of settings in which {kind} rises with epoch", f"{up.sum()} of {len(up)}"
+            least = None if kind == WITHIN else 0.5
+            claims.append(
+                judge(name, np.mean, up, trials="over settings", at_least=least, note=note, interval=binomial)
             )
     return claims, notes
 
 
 def binomial(statistic: Callable[..., float], signs: np.ndarray) -> tuple[float, float]:
-    """Return the exact (Clopper-Pearson) 95% interval of a share, of trials that are drawn on their own."""
+    """Return the exact (Clopper-Pearson) 95% interval of a share, of settings that are drawn on their own."""
     from scipy.stats import binomtest
 
-    low, high = binomtest(int(signs.sum()), len(signs)).proportion_ci(0.95, method="exact")
-    return float(low), float(high)
+    found = binomtest(int(signs.sum()), len(signs)).proportion_ci(0.95, method="exact")
+    return float(found.low), float(found.high)
 
 
 def as_text(rows: list[dict]) -> str:
@@ -217,10 +212,10 @@ def orders_text(orders: list[dict]) -> str:
     """Return each trial's order in time as a table for people."""
     names = [f"{row['setting']}, seed {row['seed']}" for row in orders]
     width = max(map(len, names))
-    heads = ("between", "mirrored", "within")
     lines = [
         "Spearman's correlation of frequency with epoch, over the measured epochs after the first",
-        f"  {'trial':{width}}  epochs  " + "  ".join(f"{head:>8}" for head in heads),
+        "  (of each trial; the claims count a setting once, with the sign of the mean over its seeds)",
+        f"  {'trial':{width}}  epochs  {'between':>8}  {'mirrored':>8}  {'within':>8}",
     ]
     for name, row in zip(names, orders, strict=True):
         cells = ("-" if row[kind] is None else f"{row[kind]:+.2f}" for kind in RISING)
@@ -236,12 +231,10 @@ def _notes(rows: list[dict], table: pd.DataFrame) -> list[str]:
         return ["no differences at equal accuracy: there is no baseline"]
     if not rows:
         return ["no differences at equal accuracy: no other setting has a trial of one of the baseline's seeds"]
-    notes = []
-    if TRAIN not in {row["accuracy"] for row in rows}:
-        notes.append(f"only at equal test accuracy: the trials have no {TRAIN}")
-    if min(row["pairs"] for row in rows) < FEWEST:
-        notes.append(f"at equal accuracy, fewer than {FEWEST} seeds have no interval")
-    return notes
+    no_train = TRAIN not in {row["accuracy"] for row in rows}
+    notes = [f"only at equal test accuracy: the trials have no {TRAIN}"] * no_train
+    few = min(row["pairs"] for row in rows) < FEWEST
+    return notes + [f"at equal accuracy, fewer than {FEWEST} seeds have no interval"] * few
 
 
 def main() -> None:

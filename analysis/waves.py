@@ -50,6 +50,11 @@ class Group(NamedTuple):
     rows: pd.DataFrame  # trial_id, wave, seed, minimum, minimum_epoch, normalised, last_epoch
 
     @property
+    def name(self) -> str:
+        """What the trials have in common, for people."""
+        return f"strength {self.strength:g}, {self.setting}"
+
+    @property
     def waves(self) -> list[Wave]:
         """The waves tried, the control first."""
         return sorted(set(self.rows["wave"]), key=lambda wave: wave.order)
@@ -135,8 +140,8 @@ def _lowest(rows: pd.DataFrame | None) -> float:
 
 
 def _lengths(groups: list[Group]) -> list[str]:
-    """Say which settings were trained for another time: a minimum over more epochs is no higher."""
+    """Say which groups were trained for another time: a minimum over more epochs is no higher."""
     usual = groups[0].rows["last_epoch"].max()
-    other = {g.setting: g.rows["last_epoch"] for g in groups if set(g.rows["last_epoch"]) != {usual}}
-    said = ", ".join(f"{name} (epoch {ends.min():g} to {ends.max():g})" for name, ends in other.items())
+    other = [(group.name, ends) for group in groups if set(ends := group.rows["last_epoch"]) != {usual}]
+    said = "; ".join(f"{name} (epoch {ends.min():g} to {ends.max():g})" for name, ends in other)
     return [f"a minimum over more epochs is no higher; not all trials ended at epoch {usual:g}: {said}"] if said else []

@@ -12,13 +12,14 @@ from analysis.figures.labels import label, wrapped
 from analysis.figures.look import LOOK, Style, styles
 
 
-def training_curves_figure(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
+def training_curves_figure(table: pd.DataFrame) -> Figure:
     """Draw frequency against epoch (above) and against test accuracy (below), left within-class, right between-class.
 
-    `table` has a row per trial and epoch: trial_id, intervention, epoch and the metrics; `means` the same per setting
-    (its name as trial_id), the mean over seeds. Trials are thin, means thick, and end in a bigger marker. Colours are
-    interventions, the same in all four panels.
+    `table` has a row per trial and epoch: trial_id, setting, intervention, epoch and the metrics. Trials are thin,
+    means over the seeds of a setting thick, and end in a bigger marker. Colours are interventions, the same in all four
+    panels.
     """
+    means = seed_means(table)
     with plt.rc_context(LOOK):
         figure, panels = plt.subplots(2, 2, figsize=(9.5, 6.6), layout="constrained")
         looks = styles(table["intervention"])
@@ -31,6 +32,15 @@ def training_curves_figure(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
                 _ends(axes, means, x=x, y=kind, looks=looks)
         legend(figure, {wrapped(name): look for name, look in looks.items()})
     return figure
+
+
+def seed_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per setting and epoch at which all its seeds were measured: the means; trial_id is the setting."""
+    keys = ["setting", "intervention", "epoch"]
+    grouped = table.groupby(keys, sort=False)
+    means = grouped[[ACCURACY, *KINDS]].mean().join(grouped["trial_id"].nunique().rename("n")).reset_index()
+    most = table.groupby("setting")["trial_id"].nunique()
+    return means[means["n"] == means["setting"].map(most)].rename(columns={"setting": "trial_id"})
 
 
 def _thin(axes: Axes, table: pd.DataFrame, *, x: str, y: str, looks: dict[str, Style]) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,15 +15,17 @@ from mlflow.entities import Metric, Param
 from analysis.figures.noise_fitting import by_wave_figure
 from analysis.image_frequency import (
     CYCLES,
+    GAIN,
     as_text,
     correlations,
     image_frequency,
     made_of,
     main,
     panels_of,
-    partial_rank,
     wave_table,
 )
+from analysis.image_frequency import cycles_of as cycles_known
+from analysis.inference import partial_correlation, spearman
 from analysis.table import RecordError, Records, normal, write_records
 from analysis.waves import noise_groups
 
@@ -60,13 +63,6 @@ def test_a_fourier_image_has_whole_cycles_on_either_axis(asked, steps):
     assert made_of(asked) == pytest.approx(steps * math.sqrt(2))
 
 
-def test_a_partial_correlation_is_what_the_formula_gives_and_undefined_without_a_rest():
-    x, y, z = (np.array(v, dtype=float) for v in ([1, 2, 3, 4, 5], [1, 3, 2, 5, 4], [2, 1, 4, 3, 5]))
-    xy, xz, yz = 0.8, 0.8, 0.3  # 1 - 6 x sum of squared differences / 120: sums 4, 4 and 14
-    assert partial_rank(x, y, z) == pytest.approx((xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2)))
-    assert math.isnan(partial_rank(x, y, x**3))
-
-
 def test_a_wave_table_has_differences_cycles_and_composite_images_without_a_spatial_frequency():
     made = records(kinds=("uniform", "f", "1/f", "radial"))
     _, table = group_and_table(made)
@@ -86,11 +82,37 @@ def test_what_orders_the_waves_better_is_found(by_cycles, better):
         ("frequency 0.1", 5),
     ]
     found = orders[0]["orders"]
-    assert found["cycles" if by_cycles else "spatial"]["value"] == pytest.approx(1)
-    gain = found["|cycles| - |spatial|"]
-    assert np.sign(gain["value"]) == better and np.sign(gain["interval"][better < 0]) == better
+    assert found["cycles" if by_cycles else "spatial"].statistic == pytest.approx(1)
+    gain = found[GAIN]
+    assert np.sign(gain.statistic) == better and np.sign(gain.interval[better < 0]) == better
     assert set(orders[1]["orders"]) == {"spatial"}  # at one frequency both order alike
-    assert orders[1]["orders"]["spatial"]["value"] == pytest.approx(-better)
+    assert orders[1]["orders"]["spatial"].statistic == pytest.approx(-better)
+
+
+def test_a_perfect_order_of_five_waves_has_no_point_for_an_interval():
+    made = records(waves=WAVES[5:])
+    (row,) = correlations(*group_and_table(made))
+    found, waves = row["orders"], group_and_table(made)[1]
+    assert found["spatial"] == spearman(waves["spatial"], waves["less_control"])
+    # one swap less than perfect: 1 - 12 / 120 = 0.9; tanh(atanh(0.9) - 1.96 sqrt(1.06 / 2)) = 0.045
+    assert found["spatial"].interval == pytest.approx((-1, -0.045), abs=5e-4)
+    assert found["cycles"].interval == pytest.approx((0.045, 1), abs=5e-4)
+    assert found[GAIN].statistic == pytest.approx(0) and all(map(math.isnan, found[GAIN].interval))
+    for key in ("spatial | cycles", "cycles | spatial"):
+        assert math.isnan(found[key].statistic) and "a combination of what is held fixed" in found[key].note
+    said = as_text([row])
+    assert "-1.00 [-1.00, -0.05]" in said and "+0.00 (no interval: all resamples agree)" in said
+    assert "undefined: the measure is constant, or a combination" in said and "nan" not in said
+
+
+def test_what_is_left_at_equal_cycles_is_the_partial_correlation_of_ranks():
+    group, table = group_and_table(records(by_cycles=False))
+    table["less_control"] += np.array([3, 0, 0, 5, 0, -2, 0, 0, 4, 0]) / 10
+    found = correlations(group, table)[0]["orders"]
+    for key, measure, other in (("spatial | cycles", "spatial", CYCLES), ("cycles | spatial", CYCLES, "spatial")):
+        assert found[key] == partial_correlation(table, measure=measure, target="less_control", given=[other])
+        low, high = found[key].interval
+        assert low < found[key].statistic < high and found[key].n - found[key].k == 9
 
 
 def test_fewer_than_five_waves_or_no_control_have_no_coefficient():
@@ -106,6 +128,7 @@ def test_without_arrays_a_panel_and_its_coefficients_are_left_out_and_said():
         "spatial frequency (cycles per image)"
     ]
     assert any("is a file of scalars" in note for note in found.notes)
+    assert found.numbers["orders"][0]["orders"]["spatial"].n == 10
     assert set(found.numbers["orders"][0]["orders"]) == {"spatial"}
     with pytest.raises(RecordError, match="no trial of planted has a wave along a Fourier image"):
         image_frequency(records(waves=[]))
@@ -125,6 +148,34 @@ def test_the_figure_has_a_line_per_frequency_beside_the_same_against_cycles():
     first, second = ({line.get_label(): line for line in axes.lines}["0.038, image f"] for axes in figure.axes)
     assert len(first.get_xdata()) == 2 and list(second.get_xdata()) == [0.3]  # a level; a point
     plt.close(figure)
+
+
+def with_arrays(monkeypatch, arrays):
+    """As of a store, whose trials have these arrays, by trial_id: those without any are not among them."""
+    monkeypatch.setattr(
+        "analysis.records.last_arrays",
+        lambda some: ((row, arrays[row["trial_id"]]) for _, row in some.last.iterrows() if row["trial_id"] in arrays),
+    )
+
+
+def test_trials_without_arrays_or_without_this_one_are_counted(monkeypatch):
+    made = records(waves=WAVES[5:])
+    groups, _ = noise_groups(made)
+    names = [f"fourier {k:g} {f:g} 0" for k, f in WAVES[5:]]
+    with_arrays(monkeypatch, {names[0]: {f"noise_fitting/{CYCLES}": np.array(0.5)}, names[1]: {"other": np.array(1)}})
+    found, notes = cycles_known(made, groups)
+    assert found == {names[0]: 0.5} and notes == [f"4 of 5 trials have no array noise_fitting/{CYCLES}"]
+
+
+def test_a_sweep_without_arrays_has_the_panel_and_coefficients_that_need_none(monkeypatch):
+    def none(some):
+        raise RecordError(f"no trial of {some.source} has arrays")
+
+    monkeypatch.setattr("analysis.records.last_arrays", none)
+    found = image_frequency(replace(records(), uri="sqlite:///there.db"))
+    assert set(found.numbers["orders"][0]["orders"]) == {"spatial"}
+    assert any("no trial of planted has arrays" in note for note in found.notes)
+    plt.close("all")
 
 
 def fill(folder, made):
@@ -154,7 +205,7 @@ def test_the_script_reads_cycles_from_the_store_prints_saves_and_attaches(tmp_pa
     monkeypatch.setattr(sys, "argv", ["x", "--experiment", "made", "--tracking-uri", uri, "--out", "here"])
     main()
     said = capsys.readouterr().out
-    assert "cycles               +1.00 [+1.00, +1.00]" in said and "nan" not in said
+    assert "cycles               +1.00 [+0.05, +1.00]" in said and "nan" not in said
     names = {f"image_frequency.{kind}" for kind in ("png", "svg", "json")}
     assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
     content = json.loads((tmp_path / "here" / "image_frequency.json").read_text())

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.noise_fitting import CURVES, by_epoch_figure, by_wave_figure
+from analysis.inference.claim import SIGN
 from analysis.noise_claims import EARLIER, FIT, ORDER, change_claims, noise_claims
 from analysis.noise_fitting import as_text, epoch_panels, main, noise_fitting, seed_notes, table_rows, wave_panels
 from analysis.table import RecordError, Records, normal, write_records
@@ -138,7 +139,14 @@ def test_what_is_left_out_is_counted_and_other_lengths_are_said():
     groups, notes = noise_groups(records(trial(-1.0), lost, trial(-1.0, strength=0.0), trial(-2.0, last=4)))
     assert sum(len(group.rows) for group in groups) == 2
     assert notes[:2] == ["left out: 1 trials without label noise", "left out: 1 trials without noise_fitting/min"]
-    assert notes[2].endswith("not all trials ended at epoch 2: epochs=4 (epoch 4 to 4)")
+    assert notes[2].endswith("not all trials ended at epoch 2: strength 0.4, epochs=4 (epoch 4 to 4)")
+
+
+def test_the_other_lengths_of_each_strength_are_said():
+    trials = [trial(-1.0, strength=s, last=last) for s, last in ((0.2, 2), (0.2, 4), (0.4, 2), (0.4, 6))]
+    changed = [[row | {"epochs": 2, "cutout": int(len(rows) > 3)} for row in rows] for rows in trials]
+    note = noise_groups(records(*changed))[1][-1]
+    assert note.endswith("strength 0.2, cutout=1 (epoch 4 to 4); strength 0.4, cutout=1 (epoch 6 to 6)")
 
 
 def test_records_without_noise_are_refused():
@@ -158,7 +166,7 @@ def test_records_without_noise_are_refused():
 
 @pytest.mark.parametrize(
     ("seeds", "slope", "verdict", "rho"),
-    [(1, -1, "met", -1), (1, 1, "not met", 1), (5, -1, "held", -1), (5, 1, "not held", 1)],
+    [(1, -1, "undecided", -1), (4, 1, "undecided", 1), (5, -1, "held", -1), (5, 1, "not held", 1)],
 )
 def test_low_frequencies_are_fitted_more(seeds, slope, verdict, rho):
     claims = {claim.name: claim for claim in noise_claims(groups_of(*sweep(seeds, slope)))[0]}
@@ -198,6 +206,18 @@ def test_size_and_regularisation_are_judged_by_what_they_change_at_the_highest_f
     assert claim.statistic == pytest.approx(0.1) and claim.n == 5  # 0.2 where the baseline has 0.1, at 0.2
     assert claim.criterion == criterion and claim.verdict == ("held" if criterion[0] == ">" else "not held")
     assert "radial: 0.2" in claim.trials and "+0.2, baseline +0.1" in claim.note
+
+
+def test_a_change_of_few_seeds_is_undecided_whatever_its_size():
+    for seeds in (1, 4):
+        (claim,) = change_claims(groups_of(*sweep(seeds), *sweep(seeds, slope=-1 - 1e-8, cutout=16)))[0]
+        assert claim.statistic < 0 and (claim.verdict, claim.interval, claim.n) == ("undecided", None, seeds)
+
+
+def test_the_rule_printed_is_the_one_of_a_sign():
+    notes = noise_fitting(records(*sweep())).notes
+    assert any(note.startswith(SIGN) for note in notes) and not any("met, not met" in note for note in notes)
+    plt.close("all")
 
 
 def test_without_a_baseline_nothing_is_claimed_of_changes():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.figures.training_curves import training_curves_figure
+from analysis.figures.training_curves import seed_means, training_curves_figure
 from analysis.table import RecordError, Records, normal, write_records
 from analysis.training_curves import (
     BETWEEN,
@@ -22,7 +22,6 @@ from analysis.training_curves import (
     frequency_at,
     main,
     rising_claims,
-    seed_means,
     time_orders,
     training_curves,
 )
@@ -87,12 +86,12 @@ def test_an_accuracy_that_an_untrained_network_has_is_marked():
 
 
 def test_the_first_epoch_does_not_count_and_short_or_constant_trials_have_no_order():
-    orders = time_orders(table_of(trial(DOWN), trial((9, 1, 2, 3, 4), seed=1), trial(UP[:3], seed=2)))
+    orders = time_orders(table_of(trial(DOWN), trial((9, 1, 2, 3, 4), cutout=1), trial(UP[:3], cutout=2)))
     assert [row[BETWEEN] for row in orders] == [pytest.approx(-1), pytest.approx(1), None]
     assert [row[WITHIN] for row in orders] == [None] * 3 and [row["epochs"] for row in orders] == [4, 4, 2]
     claims, notes = rising_claims(orders)
     assert [(c.statistic, c.n, c.note) for c in claims] == [(0.5, 2, "1 of 2")]
-    assert notes[0].startswith(f"{BETWEEN}: 1 of 3 trials have no order in time") and len(notes) == 3
+    assert notes[0].startswith(f"{BETWEEN}: 1 of 3 trials have no order in time") and len(notes) == 6
 
 
 @pytest.mark.parametrize(
@@ -100,15 +99,57 @@ def test_the_first_epoch_does_not_count_and_short_or_constant_trials_have_no_ord
     [
         (6, 0, (0.025 ** (1 / 6), 1), "held"),
         (5, 0, (0.025**0.2, 1), "undecided"),
+        (1, 0, (0.025, 1), "undecided"),
         (0, 6, (0, 1 - 0.025 ** (1 / 6)), "not held"),
         (3, 3, (0.1181, 0.8819), "undecided"),
     ],
 )
-def test_the_share_of_trials_has_an_exact_binomial_interval(up, down, interval, verdict):
-    trials = [trial(UP if seed < up else DOWN, seed=seed) for seed in range(up + down)]
+def test_the_share_of_settings_has_an_exact_binomial_interval(up, down, interval, verdict):
+    trials = [trial(UP if size < up else DOWN, cutout=size) for size in range(up + down)]
     claim = rising_claims(time_orders(table_of(*trials)))[0][0]
     assert claim.statistic == up / (up + down) and claim.interval == pytest.approx(interval, abs=1e-4)
     assert (claim.verdict, claim.criterion, claim.n) == (verdict, ">= 0.5", up + down)
+
+
+def test_ten_seeds_of_four_settings_are_four_numbers():
+    trials = [trial(UP, cutout=size, seed=seed) for size in range(4) for seed in range(10)]
+    claim = rising_claims(time_orders(table_of(*trials)))[0][0]
+    assert (claim.statistic, claim.n, claim.note, claim.verdict) == (1, 4, "4 of 4", "undecided")
+    assert claim.trials == "over settings" and claim.interval == pytest.approx((0.025**0.25, 1))
+
+
+def test_a_setting_has_the_sign_of_the_mean_of_its_seeds_and_none_where_that_is_0_or_undefined():
+    weak = (0.0, 0.2, 0.1, 0.3, 0.4)  # one swap of four: 1 - 6 x 2 / 60 = 0.8
+    orders = time_orders(
+        table_of(
+            *(trial(b, seed=seed) for seed, b in enumerate((weak, weak, DOWN))),  # 0.8 + 0.8 - 1 > 0
+            *(trial(b, seed=seed, cutout=1) for seed, b in enumerate((UP, DOWN))),
+            trial(UP[:2], cutout=2, epochs=EPOCHS[:2]),
+            *(trial(b, seed=seed, cutout=3) for seed, b in enumerate((DOWN, UP[:2]))),
+        )
+    )
+    claims, notes = rising_claims(orders)
+    assert (claims[0].statistic, claims[0].n, claims[0].note) == (0.5, 2, "1 of 2")
+    assert notes[:2] == [
+        f"{BETWEEN}: 2 of 8 trials have no order in time (too few epochs, or constant)",
+        f"{BETWEEN}: left out: 2 of 4 settings, whose mean correlation is 0 or undefined",
+    ]
+
+
+def test_a_second_trial_of_a_setting_and_seed_is_left_out_and_counted():
+    again = [row | {"trial_id": "again", BETWEEN: row[BETWEEN] + 1} for row in trial(UP, cutout=8)]
+    once, _ = curves_table(records(trial(UP), trial(UP, cutout=8)))
+    table, notes = curves_table(records(trial(UP), trial(UP, cutout=8), again))
+    assert notes == ["left out: 1 trials that repeat the setting and seed of another"]
+    assert list(table["trial_id"]) == list(once["trial_id"])
+    (row,) = at_equal_accuracy(table, TEST)
+    assert row["pairs"] == 1 and row[BETWEEN]["difference"] == pytest.approx(0)
+
+
+def test_trials_that_a_search_chose_are_refused():
+    made = records([row | {"search": "optuna"} for row in trial(UP)])
+    with pytest.raises(RecordError, match="planted is a selected sample"):
+        training_curves(made)
 
 
 def test_rows_without_a_number_are_left_out_and_counted_and_none_left_is_refused():
@@ -127,7 +168,7 @@ def test_the_figure_has_every_trial_the_means_over_seeds_and_their_ends():
     table = table_of(trial(UP), trial([b + 0.2 for b in UP], seed=1), trial(DOWN, cutout=8))
     means = seed_means(table)
     assert list(means[means["intervention"] == "baseline"][BETWEEN]) == pytest.approx([b + 0.1 for b in UP])
-    figure = training_curves_figure(table, means)
+    figure = training_curves_figure(table)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "cutout"]
     for axes, x, kind in zip(figure.axes, ("epoch", "epoch", TEST, TEST), KINDS * 2, strict=True):
         thick = [line for line in axes.lines if line.get_linewidth() == 1]
@@ -156,7 +197,7 @@ def test_a_single_trial_without_a_baseline_is_drawn_and_what_is_missing_is_said(
 
 def test_the_script_prints_and_saves_or_says_in_one_line_why_not(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    made = records(*(trial(UP, seed=seed, cutout=size) for seed in range(3) for size in (0, 8)))
+    made = records(*(trial(UP, seed=seed, cutout=size) for seed in range(3) for size in range(6)))
     write_records(made, tmp_path / "made.csv")
     monkeypatch.setattr(sys, "argv", ["x", "--records", "made.csv", "--out", "here"])
     main()
@@ -167,8 +208,8 @@ def test_the_script_prints_and_saves_or_says_in_one_line_why_not(tmp_path, monke
     names = {f"training_curves.{kind}" for kind in ("png", "svg", "json")}
     assert {path.name for path in (tmp_path / "here").iterdir()} == names
     content = json.loads((tmp_path / "here" / "training_curves.json").read_text())
-    assert content["claims"][0]["verdict"] == "held" and len(content["at_equal_accuracy"]) == 2
-    assert content["captions"]["training_curves"].startswith("data set digits, model toy; 6 trials of 2 settings")
+    assert content["claims"][0]["verdict"] == "held" and len(content["at_equal_accuracy"]) == 10
+    assert content["captions"]["training_curves"].startswith("data set digits, model toy; 18 trials of 6 settings")
     made.table.drop(columns=TEST).to_csv("less.csv", index=False)
     monkeypatch.setattr(sys, "argv", ["x", "--records", "less.csv"])
     with pytest.raises(SystemExit) as end:
