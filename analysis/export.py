@@ -1,7 +1,8 @@
 """Where is the table? Writes a sweep's records as CSV: a row per trial and epoch, every setting, every scalar metric.
 
-python analysis/export.py --experiment cifar-quick --out records.csv
-python analysis/interventions.py --records records.csv
+The other scripts read the file with --records.
+
+  python analysis/export.py --experiment cifar-quick --out records.csv
 """
 
 from __future__ import annotations

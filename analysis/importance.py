@@ -63,7 +63,8 @@ def importance(records: Records) -> Findings:
         },
         notes=[
             "functional ANOVA over a random forest; 95% bootstrap intervals over settings (repeats are averaged);"
-            f" chance: the highest of {DRAWN} permutations of the metric",
+            f" chance: the highest of {DRAWN} permutations of the metric. Where one setting is changed at a time, a forest"
+            " overlooks those with few levels: see how far each goes from the baseline",
             *notes,
         ],
         numbers={"importance": found},
@@ -71,18 +72,20 @@ def importance(records: Records) -> Findings:
 
 
 def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: int = 0) -> pd.DataFrame:
-    """Return a row per setting, the most important first: setting, levels, importance, low, high, chance, n.
+    """Return a row per setting, the most important first: setting, levels, importance, low, high, chance, change, n.
 
     `last` has a row per trial; those of one `unit` are averaged, n is the number of units. An importance is the share
     of the variance of the forest's prediction that the setting explains by itself; the rest to 1 they explain only
     together. `low` and `high` are the 95% interval of units drawn again (0 where a setting does not vary in a draw),
-    `chance` the highest with the target permuted. ValueError for fewer than 10 units with a finite target, and where it
+    `chance` the highest with the target permuted, `change` the largest difference to the baseline of units that the
+    setting alone tells from it: where one setting is changed at a time a forest overlooks those with few levels. NaN
+    without such units. ValueError for fewer than 10 units with a finite target, and where it
     does not vary.
     """
     import pandas as pd
 
     sound = last[np.isfinite(last[target].astype(float))]
-    units = sound.groupby("unit").agg({**dict.fromkeys(settings, "first"), target: "mean"})
+    units = sound.groupby("unit").agg({**dict.fromkeys([*settings, "intervention"], "first"), target: "mean"})
     if len(units) < FEWEST:
         raise ValueError(f"{len(units)} settings with a finite value, {FEWEST} are needed to tell them apart")
     columns = {name: _coordinates(units[name]) for name in settings}
@@ -101,8 +104,20 @@ def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: i
         low, high = np.quantile([each.get(name, 0.0) for each in drawn], (0.025, 0.975))
         chance = max(each.get(name, 0.0) for each in permuted)
         levels = units[name].map(str).nunique()
-        table.append((name, levels, whole[name], float(low), float(high), chance, len(values)))
-    return pd.DataFrame(table, columns=["setting", "levels", "importance", "low", "high", "chance", "n"])
+        change = _change(
+            units[units["intervention"] == name][target], units[units["intervention"] == "baseline"][target]
+        )
+        table.append((name, levels, whole[name], float(low), float(high), chance, change, len(values)))
+    columns_named = ["setting", "levels", "importance", "low", "high", "chance", "change", "n"]
+    return pd.DataFrame(table, columns=columns_named)
+
+
+def _change(own: pd.Series, baseline: pd.Series) -> float:
+    """Return the largest difference of own values to the baseline's mean, with its sign; NaN where either is none."""
+    if own.empty or baseline.empty:
+        return float("nan")
+    differences = own - baseline.mean()
+    return float(differences[differences.abs().idxmax()])
 
 
 def as_text(target: str, table: pd.DataFrame) -> str:
@@ -111,7 +126,8 @@ def as_text(target: str, table: pd.DataFrame) -> str:
     width = max(table["setting"].str.len().max(), 13)
     for row in table.itertuples():
         said = f"{row.importance:.2f} [{row.low:.2f}, {row.high:.2f}], chance {row.chance:.2f}"
-        lines.append(f"  {row.setting:{width}}  {said}  {row.levels} levels")
+        change = "" if row.change != row.change else f", {row.change:+.3g} from the baseline at most"
+        lines.append(f"  {row.setting:{width}}  {said}  {row.levels} levels{change}")
     return "\n".join([*lines, f"  {'only together':{width}}  {max(0.0, 1 - table['importance'].sum()):.2f}"])
 
 

@@ -34,9 +34,11 @@ NO_PROBE = "generalization/test_accuracy/no_probe"
 LOSS = "generalization/train_loss"
 KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
 FEWEST = 5  # settings: below that a rank correlation says nothing
+FEWEST_PATHS = 20  # that all trials get right, for a correlation over them
 NOTE = (
-    "resampled: settings with all their repeats (unit). 95% intervals; p within interventions permutes accuracy among"
-    " the settings of one; q is Benjamini and Hochberg's over the measures of the last table, all there are. Claims:"
+    "unit: a setting with its repeats, resampled as one; family: the trials of one intervention. 95% intervals; p"
+    " within families permutes accuracy among the settings of one; q is Benjamini and Hochberg's over the measures of"
+    " the last table, all there are. Claims:"
 )
 
 
@@ -62,7 +64,7 @@ def interventions(records: Records) -> Findings:
     names = [name for name in records.metrics if not name.startswith("generalization/")]
     others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
     right, notes = right_by_all_trials(records, sound)
-    notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes]
+    notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes, *opposite(others)]
     if len(sound) < len(last):
         notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
     caption = (
@@ -100,7 +102,7 @@ def associations(last: pd.DataFrame) -> list[Row]:
 
     groups = {"all": last}
     baseline = last["intervention"] == "baseline"
-    for name in sorted(set(last["intervention"]) - {"baseline"}):
+    for name in sorted(set(last["intervention"]) - {"baseline", ""}):
         groups[name] = last[(last["intervention"] == name) | baseline]
     rows = []
     for name, group in groups.items():
@@ -152,10 +154,26 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
         notes.append(f"paths that all trials get right, {kind}: {right.paths} of {right.of}")
         if right.left_out:
             notes.append(f"measured on other paths, left out there: {len(right.left_out)} trials")
-        if compared["unit"].nunique() >= FEWEST:
+        if right.paths < FEWEST_PATHS:
+            notes[-1] += f", too few for a correlation ({FEWEST_PATHS} needed)"
+        elif compared["unit"].nunique() >= FEWEST:
             values = [right.means[trial] for trial in compared.index]
             found[f"frequency/{kind}"] = spearman(compared[ACCURACY], values, clusters=compared["unit"])
     return found, notes
+
+
+def opposite(others: pd.DataFrame) -> list[str]:
+    """Return a note on the measures of either kind that go with accuracy the other way than the paper's, surely."""
+    notes = []
+    for kind, positive in KINDS.items():
+        own = others[others["measure"].str.startswith(kind + "/")]
+        against = own[own["high"] < 0 if positive else own["low"] > 0]["measure"].tolist()
+        if against:
+            said = ", ".join(name.removeprefix(kind + "/") for name in against)
+            notes.append(
+                f"{kind}: {len(against)} of its {len(own)} other measures have the opposite sign surely: {said}"
+            )
+    return notes
 
 
 def claims(sound: pd.DataFrame, relations: list[Relation], right: dict[str, Any]) -> list[Claim]:

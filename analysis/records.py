@@ -34,8 +34,8 @@ def open_records(options: Options) -> Records:
     """Return the records that the command line asks for; RecordError if they are not there."""
     if (options.experiment is None) == (options.records is None):
         raise RecordError("give --experiment NAME, or --records FILE: one of the two")
-    if options.records is not None and (options.sweep or options.tracking_uri):
-        raise RecordError("--sweep and --tracking-uri choose in MLflow: a file of --records is taken whole")
+    if options.records is not None and options.sweep is not None:
+        raise RecordError("--sweep chooses in an experiment: a file of --records is taken whole")
     if options.records is not None:
         found = read_records(options.records)
     else:

@@ -30,7 +30,13 @@ def synthetic(records: Records) -> Findings:
     if records.study not in STUDIES:
         known = ", ".join(STUDIES)
         raise RecordError(f"{records.source!r} is a sweep of {records.study!r}; this analyses: {known}")
-    found: Findings = load(STUDIES[records.study])(load_trials(records))
+    trials = load_trials(records)
+    found: Findings = load(STUDIES[records.study])(trials)
+    runs = len({trial.settings.get("seed") for trial in trials})
+    caption = (
+        f"{len(trials)} trials of {records.study}, {runs} seeds; bands: one standard deviation over a trial's runs."
+    )
+    found.captions |= dict.fromkeys(found.figures, caption)
     found.numbers = {"numbers": found.numbers}
     if found.claims:
         found.notes.append(f"95% bootstrap intervals over runs. {RULE}: see analysis/studies/__init__.py")

@@ -22,6 +22,7 @@ SIGN = (
     "held: the whole interval is on that side of 0; not held: on the other; undecided: on both, or there is none;"
     " undefined: there is no number"
 )
+FEWEST_RANKED = 3  # values that a rank correlation is judged of
 ROUNDING = 1e-9  # a rank correlation of 0.8 may come out as a little less
 
 
@@ -106,13 +107,17 @@ def judge_order(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> Claim:
-    """Return the claim on the rank correlation of x (n,) with the means of the runs (runs,) of n trials."""
+    """Return the claim on the rank correlation of x (n,) with the means of the runs (runs,) of n trials.
+
+    Of two values of x it is 1 or -1 whatever they are, and undecided.
+    """
 
     def order(*runs: np.ndarray) -> float:
         return rank_correlation(np.asarray(x), np.array([run.mean() for run in runs]))
 
     note = ", ".join(f"{at:g}: {run.mean():.2g}" for at, run in zip(x, values, strict=True))
-    return judge(name, order, *values, trials=trials, at_least=at_least, at_most=at_most, note=note)
+    ranked = len(set(x)) >= FEWEST_RANKED
+    return judge(name, order, *values, trials=trials, at_least=at_least, at_most=at_most, note=note, decidable=ranked)
 
 
 def as_text(claims: list[Claim]) -> str:

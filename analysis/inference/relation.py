@@ -18,6 +18,8 @@ from analysis.inference.shape import IsotonicFit, SegmentedFit, isotonic_fit, se
 from analysis.inference.sign_error import SignError, sign_error
 from analysis.inference.slopes import Slopes, slopes
 
+NAMES = {"information": "conditional information", "signs": "sign error", "monotone": "monotone fit"}
+NAMES |= {"broken": "line with a break", "slopes": "slopes", "partial": "partial", "granulated": "granulated Kendall"}
 LARGEST_PAIRS = 2_000  # rows up to which what compares all pairs of them is done
 
 
@@ -130,7 +132,7 @@ def as_text(found: Relation) -> str:
     if (fold := found.broken) is not None:
         slopes_said = f"slope {_number(fold.before)} then {_number(fold.after)}, p {_number(fold.p)}"
         lines.append(("line with a break at", f"{_said(fold)}; {slopes_said}"))
-    lines += [(f"no {name}", why) for name, why in found.not_done.items()]
+    lines += [(f"no {NAMES[name]}", why) for name, why in found.not_done.items()]
     return f"{found.measure} with {found.target}\n" + "\n".join(f"  {name:34} {text}" for name, text in lines)
 
 

@@ -44,11 +44,20 @@ def test_what_settings_explain_only_together_is_the_rest_and_repeats_are_one_set
     """y = a XOR b: neither explains anything by itself. Ten seeds of four settings are four."""
     monkeypatch.setattr("analysis.importance.DRAWN", 1)
     rows = [(a, b, c, a ^ b) for a in (0, 1) for b in (0, 1) for c in range(4)]
-    table = pd.DataFrame(rows, columns=["a", "b", "c", ACCURACY]).assign(unit=range(16))
+    table = pd.DataFrame(rows, columns=["a", "b", "c", ACCURACY]).assign(unit=range(16), intervention="x")
     found = importances(table, settings=["a", "b", "c"], target=ACCURACY).set_index("setting")["importance"]
     assert found.sum() < 0.4
     repeated = pd.concat([table] * 10)
     assert importances(repeated, settings=["a", "b", "c"], target=ACCURACY)["n"].tolist() == [16] * 3
+
+
+def test_how_far_a_setting_goes_from_the_baseline_stands_beside(monkeypatch):
+    monkeypatch.setattr("analysis.importance.DRAWN", 1)
+    rows = [("baseline", 0, 0, 0.5), ("baseline", 0, 0, 0.7), *(("a", n, 0, 0.6 + n / 100) for n in range(1, 12))]
+    rows += [("b", 0, 1, 0.2), ("several settings", 1, 1, 0.9)]
+    table = pd.DataFrame(rows, columns=["intervention", "a", "b", ACCURACY]).assign(unit=range(len(rows)))
+    found = importances(table, settings=["a", "b"], target=ACCURACY).set_index("setting")["change"]
+    assert found["a"] == pytest.approx(0.11) and found["b"] == pytest.approx(-0.4)  # of the baseline's mean, 0.6
 
 
 def test_the_same_trials_give_the_same_numbers(records, monkeypatch):
