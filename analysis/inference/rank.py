@@ -10,7 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from analysis.inference.resampling import FEWEST, Sample, bootstrap_values, percentile_interval, usable
+from analysis.inference.weighted import groups_of, weight_inside, weighted_tau
 
+NEAR_ONE = 1 - 1e-15  # Fisher's z of it is finite
 TAU = {"a": "tau-a: ties count 0", "b": "tau-b: corrected for ties"}
 
 
@@ -40,11 +42,14 @@ def kendall_tau(
     Variant "b" corrects for ties; "a" divides by all n (n - 1) / 2 pairs, so that ties pull it towards 0
     (Jiang et al. 2020, "Fantastic Generalization Measures"). "b" is NaN where either is constant, "a" is then 0.
 
-    The interval is the percentile bootstrap over clusters (None: rows). Copies of one row form no pair, which would be
-    a tie that the data do not have: resampling would shrink tau-a. Of 1000 samples of two normal variables of
-    correlation 0, 0.5, 0.8 and 0.95 it covered the truth in 93.6 to 97.7 of 100, for 10, 20 and 50 units of 1 and 2
-    rows, Spearman and tau alike; for 7 in 93 to 100, for 5 or 6 in 88 to 100; for fewer it is NaN. A perfectly monotone
-    sample, whose every resample is too, gets what Fieller's standard error says of one swap less, up to 1.
+    The interval is the percentile bootstrap of Fisher's z over clusters (None: rows), moved so that the median of the
+    resamples is the estimate. Copies of one row form no pair, which would be a tie that the data do not have:
+    resampling would shrink tau-a. Of 400 samples of two normal variables of correlation 0, 0.5, 0.8 and 0.95 it covered
+    the truth in 93 to 97 of 100 for 10, 20 and 50 units of one row, in 92 to 97 of two rows with an effect of their
+    unit, Spearman and tau-a alike (error 1.1); for 5 units in 88 to 100; for fewer it is NaN. Of 150 sweeps of 6
+    families of 5 levels, in which the families are fixed but drawn again all the same, it covered the mean estimate in
+    93 to 100. A perfectly monotone sample, whose every resample is too, gets what Fieller's standard error says of one
+    swap less, up to 1.
     """
     if variant not in TAU:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(TAU)}")
@@ -70,7 +75,8 @@ def spearman(
     """Return Spearman's rank correlation of x (n,) and y (n,); NaN where either is constant.
 
     With `blocks` (n,), such as families, it is the correlation within them, the statistic of `permutation_p`. The
-    interval is as for `kendall_tau`, with midranks of the resample, in which copies of a row are tied.
+    interval is as for `kendall_tau`, with midranks of the resample, in which copies of a row are tied: that shrinks its
+    correlation, so that its plain percentiles covered the mean estimate of those sweeps in 23 to 98 of 100.
     """
     sample = _sample(x, y, clusters, blocks)
     a, b, block = (sample.table[name].to_numpy() for name in ("x", "y", "block"))
@@ -109,92 +115,6 @@ def permutation_p(
     return float((1 + reached.sum()) / (permutations + 1))
 
 
-def weighted_tau(
-    x: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    *,
-    variant: str,
-    units: np.ndarray | None = None,
-    inside: np.ndarray | float = 1.0,
-) -> np.ndarray:
-    """Return Kendall's tau of x (n,) and y (n,) for each column of weights (n, resamples): (resamples,).
-
-    With weights w, tau-a is sum w_i w_j s_ij / sum w_i w_j over the pairs i != j, s_ij being 1, -1 or 0 for a tie;
-    tau-b divides by the pairs that differ in x and in y, as ever. NaN where that is 0. The rows of one of `units` (n,)
-    share their weight, and a pair within one weighs w `inside` (resamples,) instead of w^2: see `weight_inside`.
-    Discordant pairs are counted by merge sort (Knight 1966), for all resamples at once: n log n steps.
-    """
-    single = np.square(weights, dtype=float).sum(axis=0)
-    pairs, in_x, in_y, in_both = ((_squares(weights, *by) - single) / 2 for by in ((), (x,), (y,), (x, y)))
-    difference = pairs - in_x - in_y + in_both - 2 * _discordant(x, y, weights)
-    if units is not None and units.max() + 1 < len(units):
-        first, second = pairs_within(units)
-        own = weights[first] * inside - np.square(weights[first])
-        same_x, same_y = x[first] == x[second], y[first] == y[second]
-        pairs, in_x, in_y = pairs + own.sum(axis=0), in_x + same_x @ own, in_y + same_y @ own
-        difference = difference + (np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])) @ own
-    size = pairs if variant == "a" else np.sqrt((pairs - in_x) * (pairs - in_y))
-    return np.divide(difference, size, out=np.full_like(difference, np.nan), where=size > 0)
-
-
-def weight_inside(weights: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Return how much a pair of rows within one of units (n,) weighs for each copy of its unit: (resamples,).
-
-    Copies of a unit form no pairs with each other, so pairs across units lose some of their weight, sum over u != v of
-    w_u w_v instead of G (G - 1); the pairs inside lose as much, or they would count for more than in the sample.
-    """
-    own = weights[np.unique(units, return_index=True)[1]].astype(float)
-    count = len(own)
-    return (np.square(own.sum(axis=0)) - np.square(own).sum(axis=0)) / max(count * (count - 1), 1)
-
-
-def pairs_within(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of every pair within one of units (n,), numbered from 0, each pair once: (pairs,) twice."""
-    order, sizes = np.argsort(units, kind="stable"), np.bincount(units)
-    starts, found = np.cumsum(sizes) - sizes, [np.empty((2, 0), dtype=int)]
-    for size in np.unique(sizes[sizes > 1]):
-        one, other = np.triu_indices(size, 1)
-        firsts = starts[sizes == size][:, None]
-        found.append(np.stack([order[firsts + one].ravel(), order[firsts + other].ravel()]))
-    first, second = np.concatenate(found, axis=1)
-    return first, second
-
-
-def _squares(weights: np.ndarray, *keys: np.ndarray) -> np.ndarray:
-    """Return the sum over groups of rows that agree in all keys of their weight squared."""
-    if not keys:
-        return np.square(weights.sum(axis=0, dtype=float))
-    order, starts = _groups(*keys)
-    sums = weights if len(starts) == len(order) else np.add.reduceat(weights[order], starts, axis=0)
-    return np.square(sums, dtype=float).sum(axis=0)
-
-
-def _groups(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return an order that sorts by the first key, then the next, and where in it each group that agrees starts."""
-    order = np.lexsort(keys[::-1])
-    changes = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
-    return order, np.append(0, np.flatnonzero(changes) + 1)
-
-
-def _discordant(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted number of pairs of which one is higher in x, the other in y: (resamples,)."""
-    order = np.lexsort((y, x))  # of those tied in x none is discordant
-    y, weights, place = y[order], weights[order], np.arange(len(order))
-    found = np.zeros(weights.shape[1])
-    for level in range((len(order) - 1).bit_length()):  # pairs of the lower and the higher half of a block in x
-        lower, block = (place >> level) & 1 == 0, place >> (level + 1)
-        order = np.lexsort((lower, -y, block))
-        here, low = weights[order], lower[order]
-        above = np.cumsum(here * low[:, None], axis=0, dtype=here.dtype)  # weight of the lower half with a higher y
-        heads = np.arange(1 << (level + 1), len(order), 1 << (level + 1))  # of blocks but the first
-        before = np.vstack([np.zeros_like(above[:1]), above[heads - 1]])
-        high = ~low
-        above = above[high] - before[block[order][high]]
-        found += np.einsum("ij,ij->j", above, here[high], dtype=float)
-    return found
-
-
 def _weighted_spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray, block: np.ndarray) -> np.ndarray:
     first, second = _ranks(x, weights, block), _ranks(y, weights, block)
     product, *sizes = (
@@ -206,10 +126,10 @@ def _weighted_spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray, block:
 
 def _ranks(values: np.ndarray, weights: np.ndarray, block: np.ndarray) -> np.ndarray:
     """Return midranks within blocks, less their mean there and over the block's size + 1: (n, resamples)."""
-    order, starts = _groups(block, values)
+    order, starts = groups_of(block, values)
     tied = np.add.reduceat(weights[order], starts, axis=0).astype(float)
     middle = np.cumsum(tied, axis=0) - tied / 2
-    heads = _groups(block[order][starts])[1]
+    heads = groups_of(block[order][starts])[1]
     size = np.add.reduceat(tied, heads, axis=0)
     mean = np.add.reduceat(tied * middle, heads, axis=0) / np.maximum(size, 1)
     groups = np.diff(heads, append=len(starts))
@@ -239,18 +159,36 @@ def _associate(
 ) -> Association:
     value = float(statistic(np.ones((len(sample.units), 1), dtype=np.int32))[0])
     described = sample.described
+    one_swap, error = _one_swap(described["units"], "tau" in convention)
     if described["units"] < FEWEST or np.isnan(value):
         interval = float("nan"), float("nan")
-    elif abs(value) > 1 - 1e-9:
-        interval = _beside_one(value, described["units"], "tau" in convention)
+    elif abs(value) > 1 - 1e-9:  # every resample is 1 or -1 too
+        end = float(np.tanh(np.arctanh(one_swap) - 1.96 * error))
+        interval = (end, 1.0) if value > 0 else (-1.0, -end)
     else:
-        interval = percentile_interval(bootstrap_values(statistic, sample.units, resamples=resamples, seed=seed))
+        values = bootstrap_values(statistic, sample.units, resamples=resamples, seed=seed)
+        interval = _moved_interval(values, value, max(one_swap, abs(value)))
     return Association(value, interval, **described, convention=convention)
 
 
-def _beside_one(value: float, units: int, is_tau: bool) -> tuple[float, float]:
-    """Return an interval of a correlation of 1 or -1, which every resample repeats: Fieller's of one swap less."""
-    one_swap = 1 - (4 / (units * (units - 1)) if is_tau else 12 / (units * (units**2 - 1)))
-    error = np.sqrt(0.437 / (units - 4) if is_tau else 1.06 / (units - 3))
-    end = float(np.tanh(np.arctanh(one_swap) - 1.96 * error))
-    return (end, 1.0) if value > 0 else (-1.0, -end)
+def _one_swap(units: int, is_tau: bool) -> tuple[float, float]:
+    """Return the correlation of units that one swap keeps from 1, and Fieller's standard error of its Fisher's z."""
+    if units < FEWEST:
+        return float("nan"), float("nan")
+    if is_tau:
+        return 1 - 4 / (units * (units - 1)), np.sqrt(0.437 / (units - 4))
+    return 1 - 12 / (units * (units**2 - 1)), np.sqrt(1.06 / (units - 3))
+
+
+def _moved_interval(values: np.ndarray, value: float, highest: float) -> tuple[float, float]:
+    """Return the percentile interval of Fisher's z of values, moved so that their median is `value`.
+
+    A median of 1 or -1, of a sample that is almost monotone, counts as `highest`: Fisher's z of 1 is infinite.
+    """
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    ends = percentile_interval(np.arctanh(np.clip(values, -NEAR_ONE, NEAR_ONE)))
+    middle = np.clip(np.median(values), -highest, highest)
+    low, high = np.tanh(np.array(ends) - np.arctanh(middle) + np.arctanh(value))
+    return min(float(low), value), max(float(high), value)  # rounding

@@ -78,10 +78,7 @@ def sign_error(
     """
     sample = usable(table, [measure, target], settings=axes)
     x, y = (sample.table[name].to_numpy(dtype=float) for name in (measure, target))
-    if y.min() < 0 or y.max() > 1:
-        raise ValueError(
-            f"{target!r} is to be a share in [0, 1], as an accuracy is; it goes from {y.min()} to {y.max()}"
-        )
+    _demand_share(y, target)
     levels = setting_levels(sample.table, axes)
     configuration = numbered(levels)
     one_run = np.unique(configuration, return_index=True)[1]
@@ -91,13 +88,10 @@ def sign_error(
     kept = found["ess"].to_numpy() >= min_ess * (1 - 1e-9)  # rounding: equal weights have as many as there are pairs
     pairs, there = _Pairs(*(part[kept] for part in pairs)), found[kept]
     environments = _both_ways(pairs, there, settings, axes)
-    interval = float("nan"), float("nan")
-    if len(settings) >= FEWEST and kept.any():
-        interval = _interval(pairs, there["error"].to_numpy(), len(settings), resamples, seed)
     return SignError(
         table=environments,
         configurations=settings,
-        interval=interval,
+        interval=_interval(pairs, there["error"].to_numpy(), len(settings), resamples, seed),
         **_summary(environments["error"]),
         by_axis=_by_axis(environments, axes),
         n=len(environments),
@@ -108,6 +102,13 @@ def sign_error(
         left_out=sample.left_out,
         convention=f"ties cost 0.5; environments of an effective sample size of at least {min_ess:g}",
     )
+
+
+def _demand_share(y: np.ndarray, target: str) -> None:
+    if y.min() < 0 or y.max() > 1:
+        raise ValueError(
+            f"{target!r} is to be a share in [0, 1], as an accuracy is; it goes from {y.min()} to {y.max()}"
+        )
 
 
 def _pairs(levels: np.ndarray) -> _Pairs:
@@ -161,7 +162,9 @@ def _both_ways(pairs: _Pairs, found: pd.DataFrame, settings: pd.DataFrame, axes:
 
 
 def _interval(pairs: _Pairs, error: np.ndarray, count: int, resamples: int | None, seed: int) -> tuple[float, float]:
-    """Return the interval of the mean when configurations are drawn again."""
+    """Return the interval of the mean when configurations are drawn again; NaN for too few, or no pair."""
+    if count < FEWEST or not len(error):
+        return float("nan"), float("nan")
     each, wrong = (
         sparse.csr_array((values, (pairs.first, pairs.second)), shape=(count, count))
         for values in (np.ones(len(error)), error)

@@ -57,7 +57,7 @@ PGDL = {"sizes": (2,), "self_pairs": True, "by_pairs": False}
 
 @pytest.mark.parametrize(("variant", "definition"), [("jiang", JIANG), ("pgdl", PGDL)])
 def test_k_is_the_double_loop_of_its_definition_with_ties_and_gaps(variant, definition, monkeypatch):
-    monkeypatch.setattr("analysis.inference.conditional.PAIRS", 90)  # some blocks of rows
+    monkeypatch.setattr("analysis.inference.pair_information.PAIRS", 90)  # some blocks of rows
     table = grid(np.random.default_rng(0), 3, 2, 4).round({"m": 0, "g": 1})
     if variant == "jiang":  # cells of different sizes: the means by pairs and by cells differ
         table = pd.concat([table.drop(index=[2, 5, 11, 20]), table.iloc[:4] + [0, 0, 0, 0.3, -1]], ignore_index=True)
@@ -77,7 +77,8 @@ def test_the_interval_is_of_resamples_without_pairs_of_copies(variant, definitio
     for weights in drawn[0].T:
         rows = np.repeat(np.arange(12), weights)
         by_subset = by_definition(table.iloc[rows], AXES, **definition, rows=rows)
-        values.append(min((value for value in by_subset.values() if not np.isnan(value)), default=np.nan))
+        two = [by_subset[subset] for subset in itertools.combinations(AXES, 2)]
+        values.append(np.nan if np.isnan(two).all() else np.nanmin(list(by_subset.values())))
     error = 1.96 * np.nanstd(values, ddof=1)
     assert found.interval == pytest.approx((max(0, found.k - error), min(1, found.k + error)))
 
@@ -109,14 +110,47 @@ def test_settings_whose_names_join_alike_are_not_one():
 
 
 def test_subsets_that_leave_no_entropy_are_left_out_and_counted():
-    """g is set by lr, depth, and one run each: (lr, depth) leaves nothing to know; K is over the three others."""
-    table = pd.DataFrame({"lr": [0, 0, 1, 1], "depth": [0, 1, 0, 1], "g": [0.1, 0.4, 0.2, 0.3], "m": [1, 4, 2, 3]})
-    found = conditional_mutual_information(table, **COLUMNS, axes=["lr", "depth"], **FEW)
-    assert found.undefined == 1 and np.isnan(found.by_subset["lr", "depth"])
-    assert found.k == pytest.approx(1)
-    nothing = conditional_mutual_information(table.assign(g=0.5), **COLUMNS, axes=["lr", "depth"], **FEW)
-    assert np.isnan([nothing.k, nothing.p, *nothing.interval]).all()
-    assert nothing.undefined == 4 and nothing.subset == ()
+    """width numbers the runs of a grid of 2 x 2 with 2 runs each: S with width leaves nothing to know."""
+    table = pd.DataFrame({"lr": [0, 0, 1, 1] * 2, "depth": [0, 1, 0, 1] * 2, "width": range(8)})
+    table["g"] = [0.1, 0.4, 0.2, 0.3, 0.6, 0.2, 0.9, 0.8]
+    found = conditional_mutual_information(table.assign(m=2 * table["g"]), **COLUMNS, axes=AXES, **FEW)
+    assert found.undefined == 3 and np.isnan(found.by_subset["lr", "width"])
+    assert found.k == pytest.approx(1) and found.note == ""
+    nothing = conditional_mutual_information(table.assign(g=0.5, m=1), **COLUMNS, axes=AXES, **FEW)
+    assert np.isnan([nothing.k, nothing.p, *nothing.interval, *nothing.null]).all()
+    assert (nothing.undefined, nothing.subset, nothing.note) == (7, (), "the target is constant")
+
+
+def test_k_given_nothing_is_not_passed_off_as_conditional():
+    """Continuous settings, each value once; the first sets both m and g: 1 given nothing, unknown given settings."""
+    generator = np.random.default_rng(8)
+    table = pd.DataFrame(generator.normal(size=(40, 3)), columns=AXES).assign(m=lambda t: t["lr"], g=lambda t: t["lr"])
+    found = conditional_mutual_information(table, **COLUMNS, axes=AXES, **FEW)
+    assert found.by_subset[()] == pytest.approx(1) and found.undefined == 6
+    assert np.isnan([found.k, found.p, *found.interval]).all() and found.subset == ()
+    assert found.note.startswith("given any 2 of the axes nothing of the target is left to know: bin their levels")
+    one = conditional_mutual_information(table, **COLUMNS, axes=["lr"], **FEW)
+    assert np.isnan(one.k) and one.note.startswith("given any 1 of the axes")
+    binned = table.assign(**{name: pd.qcut(table[name], 3, labels=False) for name in AXES})
+    assert conditional_mutual_information(binned, **COLUMNS, axes=AXES, **FEW).k > 0.9
+
+
+def test_a_grid_of_two_axes_of_one_run_each_has_no_k():
+    table = grid(np.random.default_rng(9), 4, 3)
+    assert np.isnan(conditional_mutual_information(table, **COLUMNS, axes=AXES[:2], **FEW).k)
+
+
+def test_too_many_levels_are_refused_before_any_work():
+    generator = np.random.default_rng(10)
+    names, few = list("abcde"), {"permutations": 0, "resamples": 0, **COLUMNS}
+    table = pd.DataFrame(generator.normal(size=(300, 7)), columns=[*names, "m", "g"])
+    with pytest.raises(
+        ValueError, match="^too many levels, axis 'a' has 300: bin them, or take fewer axes .*1500000.$"
+    ):
+        conditional_mutual_information(table, **COLUMNS, axes=names, permutations=10**9)
+    table = pd.DataFrame(generator.integers(10, size=(1000, 5)), columns=names)
+    table["m"], table["g"] = generator.normal(size=(2, 1000))
+    assert conditional_mutual_information(table, axes=names, **{**few, "resamples": 2}).k > 0
 
 
 def test_a_relation_is_told_from_none_by_p():
@@ -127,10 +161,34 @@ def test_a_relation_is_told_from_none_by_p():
     assert found.p == 0.01 and found.k > found.null.p95 > found.null.mean > 0
     assert 0 <= found.interval[0] < found.k < found.interval[1] <= 1
     for _ in range(60):
-        table = grid(generator, 4, 3).assign(m=generator.normal(size=12))
-        arguments = {"permutations": 39, "resamples": 2, "axes": AXES[:2]}
+        table = grid(generator, 3, 2, 2).assign(m=generator.normal(size=12))
+        arguments = {"permutations": 39, "resamples": 2, "axes": AXES}
         reached.append(conditional_mutual_information(table, **COLUMNS, **arguments).p <= 0.2)
     assert 0.08 < np.mean(reached) < 0.33
+
+
+def test_without_a_relation_p_is_low_as_rarely_as_it_says_with_repeats():
+    """Effects of the settings on m and on g, three seeds each: permuted row by row, p <= 0.1 came in 45 of 100."""
+    generator, reached = np.random.default_rng(11), []
+    table = grid(generator, 3, 2, 2).assign(setting=range(12))
+    table = table.loc[table.index.repeat(3)].reset_index(drop=True)
+    for _ in range(80):
+        own = 3 * generator.normal(size=(2, 12))[:, table["setting"]]
+        table["m"], table["g"] = own + generator.normal(size=(2, 36))
+        arguments = {"permutations": 19, "resamples": 2, "axes": AXES, "cluster": "setting"}
+        reached.append(conditional_mutual_information(table, **COLUMNS, **arguments).p <= 0.1)
+    assert 0.02 < np.mean(reached) < 0.2
+
+
+def test_only_clusters_of_one_size_exchange_their_rows():
+    """Clusters of 1 to 6 rows: none can, and every permutation is the sample. Of 2 and 3, half and half, some can."""
+    table = grid(np.random.default_rng(12), 3, 2, 4)[:21]
+    p = {}
+    for name, sizes in (("all differ", [1, 2, 3, 4, 5, 6]), ("alike", [2, 3, 2, 3, 2, 3, 2, 3, 1])):
+        clustered = table.assign(setting=np.repeat(range(len(sizes)), sizes), m=table["g"])
+        found = conditional_mutual_information(clustered, **COLUMNS, axes=AXES, cluster="setting", permutations=39)
+        p[name] = found.p
+    assert p == {"all differ": 1, "alike": 1 / 40}
 
 
 def test_what_it_rests_on():

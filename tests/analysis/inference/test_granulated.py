@@ -97,6 +97,33 @@ def test_a_star_design_has_one_cell_per_axis_with_the_others_at_the_baseline():
     assert small.per_axis == {"a": 1, "b": -1}
 
 
+def star(*levels):
+    """A baseline, and a family for each axis that has so many levels of it, each setting with two seeds."""
+    rows = np.zeros((1 + sum(levels), len(levels)), dtype=int)
+    for axis, (count, last) in enumerate(zip(levels, np.cumsum(levels), strict=True)):
+        rows[last - count + 1 : last + 1, axis] = range(1, count + 1)
+    table = pd.DataFrame(rows, columns=[*"abcdefgh"][: len(levels)]).assign(setting=range(len(rows)))
+    return table.loc[table.index.repeat(2)].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("design", "given"),
+    [
+        (star(3, 3, 3), False),  # 10 units, 4 in a cell: 0 was outside in 12 of 100 without a relation
+        (star(5, 5), False),  # 11 units
+        (star(6, 5), True),
+        (star(4, 4, 4), True),  # 13 units, 5 in a cell
+        (star(3, 9, 9), False),
+        (star(3, 3, 3).assign(setting=range(20)), True),  # rows are units
+    ],
+)
+def test_too_few_units_of_the_whole_or_of_an_axis_have_no_interval(design, given):
+    axes = [name for name in design if name != "setting"]
+    table = design.assign(m=np.arange(len(design)), g=np.random.default_rng(4).normal(size=len(design)))
+    found = granulated_kendall(table, **COLUMNS, axes=axes, cluster="setting", resamples=100)
+    assert np.isfinite(found.mean) and (np.isfinite(found.interval).all() if given else np.isnan(found.interval).all())
+
+
 def test_seed_repeats_of_one_setting_alone_are_no_cell():
     """Two seeds at each of b = 0, 1, but a differs only at b = 0: the cell of b = 1 would compare seeds."""
     table = pd.DataFrame({"a": [0, 0, 1, 1, 0, 0], "b": [0, 0, 0, 0, 1, 1], "g": [1, 2, 3, 4, 9, 5]})
@@ -143,3 +170,15 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(rho):
         low, high = granulated_kendall(table, **COLUMNS, axes=["lr", "depth", "width"], resamples=300).interval
         covered.append(low <= 2 / np.pi * np.arcsin(rho) <= high)
     assert 0.9 < np.mean(covered) < 0.99
+
+
+@pytest.mark.slow
+def test_the_interval_leaves_0_out_as_rarely_as_it_says_in_the_smallest_star_that_has_one():
+    generator, left_out = np.random.default_rng(1), []
+    table = star(4, 4, 4)
+    for _ in range(250):
+        own = generator.normal(size=(2, 13))[:, table["setting"]]
+        table["m"], table["g"] = own + generator.normal(size=(2, 26))
+        found = granulated_kendall(table, **COLUMNS, axes=["a", "b", "c"], cluster="setting", resamples=200)
+        left_out.append(not found.interval[0] <= 0 <= found.interval[1])
+    assert 0.01 < np.mean(left_out) < 0.09
