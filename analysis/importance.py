@@ -63,8 +63,8 @@ def importance(records: Records) -> Findings:
         },
         notes=[
             "functional ANOVA over a random forest; 95% bootstrap intervals over settings (repeats are averaged);"
-            f" chance: the highest of {DRAWN} permutations of the metric. Where one setting is changed at a time, a forest"
-            " overlooks those with few levels: see how far each goes from the baseline",
+            f" chance: the highest of {DRAWN} permutations of the metric. Where one setting is changed at a time, a"
+            " forest overlooks those with few levels: see how far each goes from the baseline",
             *notes,
         ],
         numbers={"importance": found},

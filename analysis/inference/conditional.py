@@ -70,9 +70,9 @@ def conditional_mutual_information(
     section 4) takes all S of at most 2 axes, the empty set too, ordered pairs a != b, and the mean over U_S by their
     pairs. "pgdl", the scorer of the NeurIPS 2020 competition, takes S of exactly 2 axes, pairs of a run with itself,
     and the plain mean over U_S; its score is 100 times the mean of K over tasks. It needs a complete grid with one run
-    per cell. A tie counts as "not higher". S that leave the target no entropy are left out of the minimum; K is NaN,
-    and `note` says why, where all S of the most axes are: the least over fewer would not be conditional on two, and of
-    settings that each occur once, as of a continuous axis, K would be that given nothing.
+    per cell. A tie counts as "not higher". S that leave the target no entropy are left out of the minimum and counted;
+    where that is all but the empty one, as with continuous settings that each occur once, K is NaN, and `note` says
+    why: it would be that given nothing.
 
     K has no sign: a measure that predicts the opposite gets as much, so look at granulated tau beside it. It is a
     plug-in estimate, biased upwards: `p` and `null` tell it from none, not the interval. They are of the measure
@@ -92,14 +92,14 @@ def conditional_mutual_information(
     x, y = (sample.table[name].to_numpy(dtype=float) for name in (measure, target))
     subsets, cells = _cells(levels, axes, variant)
     k_of = information_given(y, cells, self_pairs=variant == "pgdl")
-    most = np.array([len(subset) == len(subsets[-1]) for subset in subsets])
+    given = np.array([len(subset) > 0 for subset in subsets])
 
     def least(measured: np.ndarray, weights: np.ndarray) -> float:
-        return _least(k_of(measured, weights), most)
+        return _least(k_of(measured, weights), given)
 
     by_subset = k_of(x, np.ones(len(y)))
     names = [tuple(axes[column] for column in subset) for subset in subsets]
-    k = _least(by_subset, most)
+    k = _least(by_subset, given)
     null, p = _null(least, x, sample.units, k, permutations, seed)
     return ConditionalInformation(
         k=k,
@@ -111,19 +111,19 @@ def conditional_mutual_information(
         p=p,
         **sample.described,
         convention=VARIANTS[variant] + "; ties are not higher",
-        note=_note(y, len(subsets[-1])) if np.isnan(k) else "",
+        note=_note(y) if np.isnan(k) else "",
     )
 
 
-def _least(by_subset: np.ndarray, most: np.ndarray) -> float:
-    """Return the least of the subsets, NaN where none of the most axes is defined."""
-    return float("nan") if np.isnan(by_subset[most]).all() else float(np.nanmin(by_subset))
+def _least(by_subset: np.ndarray, given: np.ndarray) -> float:
+    """Return the least of the subsets, NaN where none in which anything is given is defined."""
+    return float("nan") if np.isnan(by_subset[given]).all() else float(np.nanmin(by_subset))
 
 
-def _note(y: np.ndarray, count: int) -> str:
+def _note(y: np.ndarray) -> str:
     if (y == y[0]).all():
         return "the target is constant"
-    return f"given any {count} of the axes nothing of the target is left to know: bin their levels or repeat the runs"
+    return "given any of the axes nothing of the target is left to know: bin their levels or repeat the runs"
 
 
 def _null(

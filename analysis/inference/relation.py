@@ -121,8 +121,9 @@ def as_text(found: Relation) -> str:
         axes += "".join(f", {axis} no cell" for axis in found.granulated.per_axis if axis not in defined)
         lines.append(("granulated Kendall, mean", f"{_said(found.granulated)}; {axes}"))
     if (each := found.information) is not None:
-        given = ", ".join(each.subset) or "nothing"
-        lines.append(("conditional information K", f"{_number(each.k)}, p {_number(each.p)} (given {given})"))
+        said = f"{_number(each.k)}, p {_number(each.p)} (given {', '.join(each.subset) or 'nothing'})"
+        lost = f"; undefined given {each.undefined} other sets of settings" if each.undefined else ""
+        lines.append(("conditional information K", f"undefined: {each.note}" if each.note else said + lost))
     if (signs := found.signs) is not None:
         few = f"too few runs per pair of settings differ surely (effective pairs: {_number(signs.largest_ess)})"
         many = f"{_said(signs)}; worst {signs.max:.2f}, n {signs.n}"
