@@ -10,7 +10,6 @@ from drawing classes again. Which diversity is primary was declared before looki
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
+from analysis.class_records import KIND, Classes, load_classes
 from analysis.options import Options
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.table import Records
 
-KIND = "frequency/within_class"
 SHOWN = 40  # networks that have a line of their own in the forest plot
 
 
@@ -33,18 +32,6 @@ SHOWN = 40  # networks that have a line of their own in the forest plot
 class DiversityOptions(Options):
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
     """Where the data set is; default SPECBIAS_DATA_DIR."""
-
-
-@dataclass(frozen=True)
-class Classes:
-    """What is known of every class: (trials, classes) of each trial, and (classes,) of the images."""
-
-    names: list[str]
-    labels: list[str]  # of the trials
-    frequency: np.ndarray
-    accuracy: np.ndarray
-    length: np.ndarray  # mean distance of the ends of its paths, in normalised L2
-    diversity: dict[str, np.ndarray]
 
 
 def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findings:
@@ -65,74 +52,33 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
         }
     except ValueError as error:
         raise RecordError(f"{records.source}: {error}") from None
-    slope, notes = mixed(classes, held, PRIMARY)
-    first = found[PRIMARY]
+    first, (slope, notes) = found[PRIMARY], mixed(classes, held, PRIMARY)
     over = f"{len(classes.labels)} networks, {first.units} classes"
     notes += agreement(first.per_model, first.units)
     notes += [f"left out: {first.left_out} classes with a value missing in any network"] if first.left_out else []
     if lost := len(records.last) - len(classes.labels):
         notes.append(f"left out: {lost} trials without paths within classes")
-    caption = f"{over} of {records.said('dataset')}; diversity ({PRIMARY}) of training images, frequency on paths"
-    caption += " between test images. "
     return Findings(
         claims=[_claim(first, over, PRIMARY)],
         tables=[as_text(found, PRIMARY)],
         figures=_figures(classes, first, PRIMARY),
-        captions={
-            "class_diversity": caption + "Mean over networks; bars: one standard deviation over networks.",
-            "class_diversity_forest": caption
-            + "95% intervals of Fisher's z over classes, networks one by one: they share"
-            " the classes, so p is of permuting the classes jointly.",
-        },
+        captions=_captions(f"{over} of {records.said('dataset')}", PRIMARY),
         notes=[
-            "p permutes the classes jointly for all networks; held fixed: class accuracy and path length (by rank)",
+            "p permutes classes jointly for all networks; held fixed: class accuracy and path length (ranks)",
             *notes,
         ],
         numbers=_numbers(classes, found, PRIMARY) | {"mixed_model": slope},
     )
 
 
-def load_classes(records: Records, data_dir: Path | None) -> Classes:
-    """Read every trial's paths and accuracies by class, and the diversity of the data set's training images."""
-    from analysis.records import last_arrays
-    from analysis.table import RecordError
-    from specbias.config import TrialConfig
-    from specbias.data import DATASETS, load_data
-    from specbias.measure.diversity import class_diversity as diversity_of
-    from specbias.settings import SettingError
-
-    dataset = records.said("dataset")
-    if dataset not in DATASETS:
-        raise RecordError(
-            f"{records.source}: classes are compared within one data set of {', '.join(DATASETS)}; here it is {dataset}"
-        )
-    labels, rows = [], []
-    for row, arrays in last_arrays(records):
-        if f"{KIND}/share" in arrays:
-            labels.append(row["label"])
-            rows.append(by_class(arrays))
-    if not rows:
-        raise RecordError(f"the trials of {records.source} have no paths within classes")
-    if data_dir is not None:
-        os.environ["SPECBIAS_DATA_DIR"] = str(data_dir)
-    try:
-        data = load_data(TrialConfig(dataset=dataset))
-    except SettingError as error:
-        raise RecordError(str(error)) from None
-    names = [*data.class_names] or [str(label) for label in range(data.num_classes)]
-    frequency, accuracy, length = np.stack(rows, axis=1)
-    return Classes(names, labels, frequency, accuracy, length, diversity_of(data, data.train))
-
-
-def by_class(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a network's mean high-frequency share, accuracy and mean path length by class: (3, classes)."""
-    accuracy = arrays["generalization/test_accuracy_per_class"]
-    label = arrays[f"{KIND}/first_class"]
-    counts = np.bincount(label, minlength=len(accuracy)).astype(float)
-    counts[counts == 0] = np.nan
-    columns = [arrays[f"{KIND}/{name}"].astype(float) for name in ("share", "distance")]
-    share, length = (np.bincount(label, column, minlength=len(accuracy)) / counts for column in columns)
-    return np.stack([share, accuracy, length])
+def _captions(over: str, primary: str) -> dict[str, str]:
+    """Return the captions of the two figures."""
+    said = f"{over}; diversity ({primary}) of training images, frequency on paths between test images. "
+    return {
+        "class_diversity": said + "Mean over networks; bars: one standard deviation over networks.",
+        "class_diversity_forest": said + "Networks: 95% intervals of Fisher's z over classes. They share the classes:"
+        " their mean has the bootstrap interval over classes or, below 20, its range when one is left out.",
+    }
 
 
 def mixed(classes: Classes, held: dict[str, np.ndarray], primary: str) -> tuple[Any, list[str]]:

@@ -41,30 +41,30 @@ def trials_scatter(last: pd.DataFrame, *, metrics: list[str], x: str, y: str) ->
         ]
     )
     menus = [
-        {
-            "buttons": [
-                {
-                    "label": metric,
-                    "method": "update",
-                    "args": [
-                        {axis: [_numbers(rows[metric]) for _, _, rows in groups]},
-                        {f"{axis}axis.title.text": _title(metric)},
-                    ],
-                }
-                for metric in [chosen, *(name for name in metrics if name != chosen)]  # a long list opens at its top
-            ],
-            "x": 0,
-            "xanchor": "left",
-            "y": place,
-            "yanchor": "top",
-        }
-        for axis, chosen, place in (("y", y, 1.36), ("x", x, 1.2))
+        _menu(axis, [chosen, *(name for name in metrics if name != chosen)], [rows for _, _, rows in groups], place)
+        for axis, chosen, place in (("y", y, 1.36), ("x", x, 1.2))  # the chosen first: a long list opens at its top
     ]
     figure.update_layout(**LAYOUT, updatemenus=menus, margin={"t": 120, "l": 70, "r": 10, "b": 60})
     figure.update_layout(legend={"orientation": "h", "y": -0.3})
     figure.update_xaxes(title_text=_title(x))
     figure.update_yaxes(title_text=_title(y))
     return _html(figure, "trials")
+
+
+def _menu(axis: str, metrics: list[str], groups: list[pd.DataFrame], height: float) -> dict[str, Any]:
+    """Return the menu that gives an axis of the groups another metric."""
+    buttons = [
+        {
+            "label": metric,
+            "method": "update",
+            "args": [
+                {axis: [_numbers(rows[metric]) for rows in groups]},
+                {f"{axis}axis.title.text": _title(metric)},
+            ],
+        }
+        for metric in metrics
+    ]
+    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": height, "yanchor": "top"}
 
 
 def trials_parallel(last: pd.DataFrame, *, columns: list[str], colour: str) -> str:

@@ -67,41 +67,51 @@ def relate(
     clusters = table[cluster] if cluster else None
     x, y = table[target], table[measure]
     means = table.groupby(cluster).agg({target: "mean", measure: "mean", family: "first"}) if cluster else table
-    few = resamples_for(len(table))
-    tries: dict[str, Callable[[], Any]] = {
-        "slopes": lambda: slopes(table, **columns, family=family, cluster=cluster),
-        "partial": lambda: partial_correlation(table, **columns, given=[*given, family], cluster=cluster),
-        "granulated": lambda: granulated_kendall(table, **over),
-        "monotone": lambda: isotonic_fit(means[target], means[measure], permutations=few),
-        "broken": lambda: segmented_fit(means[target], means[measure], resamples=few),
-    }
-    not_done: dict[str, str] = {}
-    if len(table) <= LARGEST_PAIRS:
-        tries["information"] = lambda: conditional_mutual_information(table, **over)
-    else:
-        not_done["information"] = f"left out above {LARGEST_PAIRS} runs: it compares all pairs of them"
-    if test_size is not None:
-        tries["signs"] = lambda: sign_error(table, **columns, axes=[*axes], test_size=test_size)
-    else:
-        not_done["signs"] = "the number of test images is not known"
-    found: dict[str, Any] = {}
-    for name, attempt in tries.items():
-        try:
-            found[name] = attempt()
-        except ValueError as error:
-            not_done[name] = str(error)
+    points, few = (means[target], means[measure]), resamples_for(len(table))
+    found, not_done = _attempted(
+        slopes=lambda: slopes(table, **columns, family=family, cluster=cluster),
+        partial=lambda: partial_correlation(table, **columns, given=[*given, family], cluster=cluster),
+        granulated=lambda: granulated_kendall(table, **over),
+        information=lambda: _information(table, **over),
+        signs=lambda: _signs(table, **columns, axes=axes, test_size=test_size),
+        monotone=lambda: isotonic_fit(*points, permutations=few),
+        broken=lambda: segmented_fit(*points, resamples=few),
+    )
     return Relation(
         measure=measure,
         target=target,
         spearman=spearman(x, y, clusters=clusters),
         tau_a=kendall_tau(x, y, variant="a", clusters=clusters),
         tau_b=kendall_tau(x, y, variant="b", clusters=clusters),
-        within=spearman(means[target], means[measure], blocks=means[family], resamples=1).statistic,
-        p_within=permutation_p(means[target], means[measure], blocks=means[family]),
+        within=spearman(*points, blocks=means[family], resamples=1).statistic,
+        p_within=permutation_p(*points, blocks=means[family]),
         **found,
         given=tuple(given),
         not_done=not_done,
     )
+
+
+def _attempted(**attempts: Callable[[], Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what each attempt gives by its name, and of those that refuse why."""
+    found, refused = {}, {}
+    for name, attempt in attempts.items():
+        try:
+            found[name] = attempt()
+        except ValueError as error:
+            refused[name] = str(error)
+    return found, refused
+
+
+def _information(table: pd.DataFrame, **over: Any) -> ConditionalInformation:
+    if len(table) > LARGEST_PAIRS:
+        raise ValueError(f"left out above {LARGEST_PAIRS} runs: it compares all pairs of them")
+    return conditional_mutual_information(table, **over)
+
+
+def _signs(table: pd.DataFrame, *, axes: Sequence[str], test_size: int | None, **columns: Any) -> SignError:
+    if test_size is None:
+        raise ValueError("the number of test images is not known")
+    return sign_error(table, **columns, axes=[*axes], test_size=test_size)
 
 
 def as_text(found: Relation) -> str:

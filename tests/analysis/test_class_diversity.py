@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from analysis.class_diversity import by_class, main
+from analysis.class_diversity import main
+from analysis.class_records import by_class
 from specbias.config import TrialConfig
 from specbias.data import load_data
 from specbias.measure.diversity import PRIMARY, class_diversity
