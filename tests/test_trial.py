@@ -41,7 +41,7 @@ def test_the_same_config_gives_the_same_measurements_bit_for_bit(small):
     assert {"noise_fitting/min", "frequency/within_class"} <= first[0].metrics.keys() and len(first[0].metrics) <= 24
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bf16"])
 def test_stop_and_resume_equals_the_uninterrupted_trial_bit_for_bit(small, tmp_path, precision):
     config = small(**EVERYTHING, precision=precision)
     uninterrupted = list(run_trial(config))
@@ -161,6 +161,7 @@ def test_a_trial_sets_the_threads_of_its_config(small):
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.slow
 def test_a_trial_ends_where_the_accuracy_or_the_loss_asked_for_is_reached(small, tmp_path):
     """And not before, by the trial that goes on; resumed after its end, it stays ended."""
     settings = {"epochs": 6, "train_size": 400, "measurement_epochs": (1, 2, 3, 4, 5)}

@@ -42,6 +42,7 @@ def flower(petals, times, last=10_000):
     return Trial(f"petals={petals}", {"petals": petals}, arrays)
 
 
+@pytest.mark.slow
 def test_petals_speed_up_learning_where_planted():
     flowers = [flower(p, times * np.arange(5, 51, 5)) for p, times in ((16, 50), (0, 300), (4, 200), (10, 90))]
     found, claim = run("manifold", flowers)

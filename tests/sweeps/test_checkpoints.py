@@ -74,6 +74,7 @@ def test_a_list_that_cannot_be_is_said(listed, tmp_path, text, said):
         plan(listed if text is not None else None, tmp_path, **({} if text is not None else {"models": None}))
 
 
+@pytest.mark.slow
 def test_the_list_lands_in_one_experiment_with_its_columns(listed, tmp_path, ray_with_two_gpus):
     assert run_sweep(STUDY, options(listed, tmp_path)) == 0
     records = load_records("nets", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
