@@ -74,19 +74,23 @@ def test_simpsons_case_is_flagged_and_the_slope_within_says_the_opposite():
 
 @pytest.mark.slow
 def test_a_null_is_held_or_not_as_often_as_said(monkeypatch):
-    """150 sweeps without a relation: a two-sided claim of 95% is wrong in 5 of 100, so in 1 to 16 of 150 (0.999)."""
+    """60 sweeps without a relation: a two-sided claim of 95% is wrong in 5 of 100, so in up to 9 of them (0.999)."""
     found = {"test accuracy, Spearman": 0, "slope within interventions": 0}
-    quick = dict.fromkeys(("conditional_mutual_information", "sign_error", "granulated_kendall", "partial_correlation"))
-    for name in quick:
+    left_out = ("conditional_mutual_information", "sign_error", "granulated_kendall", "partial_correlation")
+    for name in (*left_out, "isotonic_fit", "segmented_fit"):
         monkeypatch.setattr(f"analysis.inference.relation.{name}", refused)
     monkeypatch.setattr("analysis.figures.interventions_figure", lambda *args, **kwargs: None)
+    monkeypatch.setattr("analysis.inference.many.associate_all", lambda *args, **kwargs: NO_MEASURES)
     monkeypatch.setattr("analysis.inference.resampling.resamples_for", lambda n: 300)
     generator = np.random.default_rng(3)
-    for _ in range(150):
+    for _ in range(60):
         trials = [(f"kind_{k}", n, 0, *generator.normal(0.5, 0.1, size=3)) for k in range(5) for n in range(1, 8)]
         for name, verdict in verdicts(interventions(sweep(trials)), WITHIN).items():
             found[name] += verdict != "undecided"
-    assert all(1 <= count <= 16 for count in found.values()), found
+    assert all(1 <= count <= 9 for count in found.values()), found
+
+
+NO_MEASURES = pd.DataFrame(columns=["measure", "rho", "low", "high", "rho_within", "p", "q", "n", "left_out"])
 
 
 def refused(*arguments, **options):

@@ -84,13 +84,12 @@ def test_more_petals_make_sines_easier():
 
 @pytest.mark.slow
 def test_more_petals_and_lower_frequencies_make_classes_easier():
-    """Experiment 6 on three by three cells, 400 updates of one run each: the ends of each row and column."""
+    """Experiment 6 on the ends of rows and columns, 400 updates of one run each."""
     accuracy = {}
-    for frequency in (50, 100, 200):
-        for petals in (0, 10, 20):
-            config = ClassificationConfig(runs=1, steps=400, frequency=frequency, petals=petals, threads=2)
-            *_, (_, last) = run_experiment(config)
-            accuracy[frequency, petals] = last.arrays["accuracy"][0, -3:].mean()
+    for frequency, petals in ((50, 0), (50, 10), (50, 20), (100, 0), (100, 20), (200, 10), (200, 20)):
+        config = ClassificationConfig(runs=1, steps=400, frequency=frequency, petals=petals, threads=2)
+        *_, (_, last) = run_experiment(config)
+        accuracy[frequency, petals] = last.arrays["accuracy"][0, -3:].mean()
     for frequency in (50, 100):
         assert accuracy[frequency, 0] < accuracy[frequency, 20]
     for petals in (10, 20):
