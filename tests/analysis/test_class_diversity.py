@@ -1,7 +1,7 @@
 """Class diversity on a store of planted networks: numbers, keys of the file, and what cannot be asked."""
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,22 +45,8 @@ def fill(folder, planted, dataset="digits"):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        capsys.readouterr()
-        uri = f"sqlite:///{tmp_path}/mlflow.db"
-        command = ["class_diversity.py", "--tracking-uri", uri, "--experiment", "made", "--out", "here", *arguments]
-        monkeypatch.setattr(sys, "argv", command)
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
+def call(run_script):
+    return partial(run_script, main, "--experiment", "made", "--out", "here")
 
 
 def test_a_planted_relation_is_found_and_the_file_holds_it(tmp_path, call):

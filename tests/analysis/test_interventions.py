@@ -1,8 +1,8 @@
 """The analysis of interventions: planted sweeps give their truth, its refusals, its figure's numbers, the script."""
 
 import json
-import sys
 from dataclasses import replace
+from functools import partial
 
 import matplotlib.colors
 import numpy as np
@@ -265,21 +265,8 @@ def test_trials_without_an_end_are_left_out_and_counted(table, tmp_path):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Return a function that runs the script in the folder; it returns exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, uri=f"sqlite:///{tmp_path}/mlflow.db"):  # MLflow keeps the store of a relative one
-        capsys.readouterr()  # what making the store said
-        monkeypatch.setattr(sys, "argv", ["interventions.py", "--tracking-uri", uri, *arguments])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
+def call(run_script):
+    return partial(run_script, main)
 
 
 def test_the_script_prints_saves_and_attaches(table, tmp_path, call):

@@ -1,7 +1,7 @@
 """The script on a store: what it prints, saves and attaches; arrays from records; refusals in one line."""
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -46,22 +46,8 @@ def fill(folder, trials, study="sinusoids"):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Return a function that runs the script in the folder ; it returns exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        capsys.readouterr()  # what making the store said
-        uri = f"sqlite:///{tmp_path}/mlflow.db"  # MLflow keeps the store of a relative one
-        monkeypatch.setattr(sys, "argv", ["synthetic.py", "--tracking-uri", uri, *arguments])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
+def call(run_script):
+    return partial(run_script, main)
 
 
 def test_the_script_prints_saves_and_attaches(tmp_path, call):
