@@ -32,6 +32,7 @@ TREES, DEPTH = 16, 6
 
 def importance(records: Records) -> Findings:
     """Return the importance of every varied setting for each target that the trials have, and the figures."""
+    from analysis.conditions import data_and_model
     from analysis.figures import bars, parallel_coordinates
     from analysis.findings import Findings
     from analysis.table import RecordError
@@ -48,7 +49,7 @@ def importance(records: Records) -> Findings:
             notes.append(f"no importance for {target}: {error}")
     if not found:
         raise RecordError(f"the trials of {records.source} tell nothing: " + "; ".join(notes or ["no known metric"]))
-    caption = f"{len(last)} trials of {records.source}, data set {records.said('dataset')}"
+    caption = f"{len(last)} trials, {data_and_model(records)}"
     return Findings(
         tables=[as_text(target, table) for target, table in found.items()],
         figures={

@@ -44,6 +44,7 @@ NOTE = (
 
 def interventions(records: Records) -> Findings:
     """Return the claims, the associations overall and per intervention, and the figure; RecordError without trials."""
+    from analysis.conditions import data_and_model
     from analysis.figures import interventions_figure
     from analysis.findings import Findings
     from analysis.inference.claim import SIGN
@@ -67,15 +68,12 @@ def interventions(records: Records) -> Findings:
     notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes, *opposite(others)]
     if len(sound) < len(last):
         notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
-    caption = (
-        f"{len(sound)} trials of {records.source}, data set {records.said('dataset')}, model {records.said('model')}"
-    )
-    caption += "; points and lines are single trials, without intervals. " + _caption(relations)
+    caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
     return Findings(
         claims=claims(sound, relations, right),
         tables=[by_intervention(rows), *map(relation_text, relations), many_text(others, ACCURACY)],
         figures={"interventions": interventions_figure(records.table, url=records.url)},
-        captions={"interventions": caption},
+        captions={"interventions": caption + _caption(relations)},
         notes=notes,
         numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
     )
@@ -151,12 +149,12 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
     by_id, notes = sound.set_index("trial_id"), []
     for kind, right in common.items():
         compared = by_id.loc[[trial for trial in right.means if trial in by_id.index]]
-        notes.append(f"paths that all trials get right, {kind}: {right.paths} of {right.of}")
+        few = right.paths < FEWEST_PATHS
+        said = f", too few for a correlation ({FEWEST_PATHS} needed)" if few else ""
+        notes.append(f"paths that all trials get right, {kind}: {right.paths} of {right.of}{said}")
         if right.left_out:
             notes.append(f"measured on other paths, left out there: {len(right.left_out)} trials")
-        if right.paths < FEWEST_PATHS:
-            notes[-1] += f", too few for a correlation ({FEWEST_PATHS} needed)"
-        elif compared["unit"].nunique() >= FEWEST:
+        if not few and compared["unit"].nunique() >= FEWEST:
             values = [right.means[trial] for trial in compared.index]
             found[f"frequency/{kind}"] = spearman(compared[ACCURACY], values, clusters=compared["unit"])
     return found, notes

@@ -113,6 +113,28 @@ def test_a_selected_sample_is_refused_with_the_reason_unless_told(changes, left_
     assert interventions(replace(records, take_selected=True)).claims
 
 
+def test_over_paths_that_all_get_right_the_relation_is_another_claim_where_there_are_enough(monkeypatch):
+    records = sweep(families(np.random.default_rng(6), count=3, slope=-1, offset=-1))
+    count = {"within_class": 30, "between_class": 19}
+
+    def arrays(row):
+        for kind, paths in count.items():
+            images = {
+                f"frequency/{kind}/{name}": np.arange(paths) for name in ("first_image", "second_image", "samples")
+            }
+            right = {f"frequency/{kind}/{name}_correct": np.ones(paths, dtype=bool) for name in ("first", "second")}
+            yield from (images | right | {f"frequency/{kind}/share": np.full(paths, 1 - row[ACCURACY])}).items()
+
+    found = ((row, dict(arrays(row))) for _, row in records.last.iterrows())
+    monkeypatch.setattr("analysis.records.last_arrays", lambda records: found)
+    made = interventions(records)
+    name = "paths that all trials get right, Spearman"
+    assert verdicts(made, WITHIN)[name] == "held" and name not in verdicts(made, BETWEEN)
+    assert (
+        "paths that all trials get right, between_class: 19 of 19, too few for a correlation (20 needed)" in made.notes
+    )
+
+
 def test_what_is_missing_is_counted_and_too_few_settings_are_said():
     trials = families(np.random.default_rng(5), count=3, slope=-1, offset=-1)
     records = sweep(trials)
@@ -282,7 +304,7 @@ def test_the_script_prints_saves_and_attaches(table, tmp_path, call):
     picture = (tmp_path / "here" / "interventions.svg").read_text()
     for trial in content["trials"]:  # a point of the figure leads to its run
         assert f"/runs/{trial['run_id']}" in picture
-    assert "7 trials of made" in content["captions"]["interventions"]
+    assert content["captions"]["interventions"].startswith("7 trials, data set ")
 
 
 def test_an_undefined_correlation_is_said_and_is_null_in_json(table, tmp_path, call):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.inference.paired import paired_difference
+from analysis.inference.paired import paired_difference, right_by_all
 
 
 def arrays(values, images, correct=True, signal="probabilities"):
@@ -61,3 +61,23 @@ def test_without_a_common_path_there_is_nothing_to_compare(planted):
         paired_difference(arrays(first, images), arrays(second, images, signal="logits"), kind="within_class")
     with pytest.raises(ValueError, match="no path that both get right"):
         paired_difference(arrays(first, images, False), arrays(second, images), kind="within_class", both_correct=True)
+
+
+def test_trials_are_compared_on_the_paths_that_all_of_them_get_right(planted):
+    """Three networks, each wrong on other paths; a fourth was measured on other images."""
+    images, first, _ = planted
+    wrong = {name: np.arange(200) % 10 == name for name in range(3)}
+    rows = [(name, arrays(first + name, images, ~wrong[name])) for name in wrong]
+    rows.append(("elsewhere", arrays(first, images + 1000)))
+    (found,) = right_by_all(iter(rows), kinds=["within_class", "between_class"]).values()
+    kept = np.arange(200) % 10 >= 3
+    assert (found.paths, found.of, found.left_out) == (140, 200, ["elsewhere"])
+    assert found.means == {name: pytest.approx(np.mean(first[kept]) + name) for name in range(3)}
+
+
+def test_where_no_path_is_right_in_all_there_is_no_mean(planted):
+    images, first, _ = planted
+    half = np.arange(200) % 2 == 0
+    rows = [(name, arrays(first, images, right)) for name, right in (("a", half), ("b", ~half))]
+    found = right_by_all(rows, kinds=["within_class"])["within_class"]
+    assert (found.means, found.paths) == ({}, 0)
