@@ -69,6 +69,15 @@ def test_a_planted_relation_is_found_and_the_file_holds_it(tmp_path, call):
     assert {path.name for path in (tmp_path / "here").glob("*.png")} == {"class_diversity.png"}  # of 1 and -1 no forest
 
 
+def test_without_a_relation_ten_classes_decide_nothing(tmp_path, call):
+    generator = np.random.default_rng(3)
+    fill(tmp_path, [arrays_of(generator.random(CLASSES), generator) for _ in range(2)])
+    status, said, error = call()
+    assert status == 0, error
+    found = json.loads((tmp_path / "here" / "class_diversity.json").read_text())
+    assert found["claims"][0]["verdict"] == "undecided" and found["pooled"]["p_class_permutation"] > 0.05
+
+
 def test_a_class_is_the_mean_over_its_paths_and_missing_where_it_has_none():
     arrays = arrays_of(np.arange(CLASSES) / 100, np.random.default_rng(1))
     kept = arrays["frequency/within_class/first_class"] != 7
