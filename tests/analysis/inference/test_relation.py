@@ -34,6 +34,13 @@ def test_what_is_within_families_is_held_and_permuted_there(table):
     assert found.slopes.simpson == "reversed" and "Simpson's paradox" in as_text(found)
 
 
+def test_families_that_differ_are_no_relation_within_them(table):
+    """The measure is the family's and noise: sure over all, and nothing where it is permuted within families."""
+    unrelated = table.assign(m=np.floor(table["g"]) + np.random.default_rng(1).normal(0, 0.01, len(table)))
+    found = relate(unrelated, **NAMES)
+    assert found.spearman.interval[0] > 0.5 and found.p_within > 0.05
+
+
 def test_what_cannot_be_asked_is_left_out_with_its_reason(table, monkeypatch):
     monkeypatch.setattr("analysis.inference.relation.LARGEST_PAIRS", 39)
     found = relate(table, **NAMES | {"axes": ["width", "family"]})
