@@ -101,6 +101,11 @@ def as_text(found: dict[str, Any], primary: str) -> str:
         ends = "" if each.interval is None else "[{:+.2f}, {:+.2f}]".format(*each.interval)
         ends = ends or "{:+.2f} to {:+.2f}".format(*each.range)
         said = name + (" (primary)" if name == primary else "")
+        if np.isnan(each.statistic):
+            lines.append(
+                f"{said:28} undefined: every network has one frequency in all classes, or the diversity is constant"
+            )
+            continue
         lines.append(f"{said:28} {each.statistic:+8.2f}  {ends:^24} {each.p:7.3f} {each.partial:+10.2f}")
     return "\n".join(
         [*lines, "range: of the mean rho when one class is left out, where there are too few for an interval"]

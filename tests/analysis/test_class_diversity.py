@@ -78,6 +78,14 @@ def test_without_a_relation_ten_classes_decide_nothing(tmp_path, call):
     assert found["claims"][0]["verdict"] == "undecided" and found["pooled"]["p_class_permutation"] > 0.05
 
 
+def test_networks_that_do_not_vary_are_said_to_be_undefined(tmp_path, call):
+    fill(tmp_path, [arrays_of(np.zeros(CLASSES), np.random.default_rng(4)) for _ in range(2)])
+    status, said, error = call()
+    assert status == 0 and said.count("undefined: every network") == 3 and "nan [" not in said, error
+    found = json.loads((tmp_path / "here" / "class_diversity.json").read_text())
+    assert found["claims"][0]["verdict"] == "undefined" and found["pooled"]["rho"] is None
+
+
 def test_a_class_is_the_mean_over_its_paths_and_missing_where_it_has_none():
     arrays = arrays_of(np.arange(CLASSES) / 100, np.random.default_rng(1))
     kept = arrays["frequency/within_class/first_class"] != 7
