@@ -23,6 +23,8 @@ Place = Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 Values = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=VALUE")]
 Grids = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=V1,V2")]
+Ranges = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=LOW:HIGH[:log]")]
+Keys = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="METRIC")]
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,25 @@ class Options:
     """Give a setting of the baseline another value; wins over the preset and all other flags."""
     grid: Grids = ()
     """Try all combinations of these values instead of what the preset tries."""
-    search: Annotated[str, arg(metavar="grid|random")] = "grid"
-    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels."""
+    range: Ranges = ()
+    """Let --search optuna choose a number between these, the logarithm evenly with :log; beside --grid."""
+    search: Annotated[str, arg(metavar="grid|random|optuna")] = "grid"
+    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels. optuna: chosen
+    by what earlier trials reached, from --grid and --range, --interventions, or the study's own space."""
+    sampler: Annotated[str | None, arg(metavar="tpe|gp|nsga2|random", help_behavior_hint="")] = None
+    """How --search optuna chooses; default tpe."""
+    maximise: Keys = ()
+    """A metric that --search optuna is to raise, instead of the study's own objective; may be given again."""
+    minimise: Keys = ()
+    """A metric that --search optuna is to lower; with several it looks for their best compromises."""
     num_samples: Count = None
-    """How many distinct combinations --search random draws; default 12, or all there are. Teachers join them."""
+    """How many distinct trials --search random or optuna makes; default 12, or all there are. Teachers join them."""
     sweep_seed: Whole = 0
-    """Seed of what --search random draws."""
+    """Seed of what --search random or optuna draws."""
+    scheduler: Annotated[str, arg(metavar="none|asha|median")] = "none"
+    """Which rule stops poor trials early, by the first objective, those of --maximise before those of --minimise."""
+    grace_epochs: Count = None
+    """Epochs before which no trial is stopped early; default a tenth of all."""
     seeds: Whole = 1
     """Repeats of every trial, each with a seed of its own."""
     max_concurrent: Count = None
@@ -71,6 +86,8 @@ class Options:
     """MLflow experiment, by default named after study and preset; trials finished in it are reused."""
     fresh: Flag = False
     """Run every trial anew, under a new parent run."""
+    price: Annotated[float | None, arg(metavar="USD", help_behavior_hint="")] = None
+    """Of an hour of a GPU, or of a CPU core where trials use no GPU: the plan then says what the sweep may cost."""
     dry_run: Flag = False
     """Say how many trials there would be and about how long they take; start nothing."""
 

@@ -1,0 +1,85 @@
+"""Which trials are not worth finishing? Ray's rules for stopping early, on our own epochs, rebuilt after a resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+Curve = Sequence[tuple[int, Mapping[str, float]]]  # (epoch, metrics) in order
+
+
+class Known(NamedTuple):
+    """A trial as the rules see it: by its own identity."""
+
+    trial_id: str
+
+
+class EarlyStopping(FIFOScheduler):
+    """A rule of Ray's that knows trials by their `trial_id` among their settings, and hears of every epoch once.
+
+    Ray names a trial anew in every call and keeps no rule's state: by Ray's names, what a trial reported before a
+    resume and after it would be two trials'; and Ray tells a trial's last result twice. A trial that has come to
+    `last_epoch` is not stopped any more, and a value that is not finite is no result.
+    """
+
+    def __init__(self, rule: Any, *, metric: str, last_epoch: int) -> None:
+        super().__init__()
+        self.rule, self.objective, self.last_epoch = rule, metric, last_epoch
+        self.epochs: dict[Known, int] = {}  # the last heard of
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self.rule.on_trial_add(tune_controller, Known(trial.config["trial_id"]))
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict) -> str:
+        known = Known(trial.config["trial_id"])
+        if not self._is_news(known, result):
+            return TrialScheduler.CONTINUE
+        decision = self.rule.on_trial_result(tune_controller, known, result)
+        return decision if result["epoch"] < self.last_epoch else TrialScheduler.CONTINUE
+
+    def replay(self, curves: Mapping[str, Curve]) -> None:
+        """Tell the rule what the trials of earlier calls reported, trial_id -> curve; it decides nothing about them.
+
+        Each result is told as one a trial has ended with: the rules record such a one without a decision.
+        """
+        for trial_id, curve in curves.items():
+            known = Known(trial_id)
+            for epoch, metrics in curve:
+                result = {"epoch": epoch, **metrics}
+                if self._is_news(known, result):
+                    self.rule.on_trial_add(None, known)
+                    self.rule.on_trial_complete(None, known, result)
+
+    def _is_news(self, known: Known, result: Mapping[str, Any]) -> bool:
+        heard = self.epochs.get(known, -1)
+        if result.get("epoch", -1) <= heard or not math.isfinite(result.get(self.objective, math.nan)):
+            return False
+        self.epochs[known] = result["epoch"]
+        return True
+
+
+def build_scheduler(
+    name: str, *, metric: str, mode: str, max_epochs: int, grace_epochs: int, reduction: float = 3.0
+) -> EarlyStopping | FIFOScheduler:
+    """Return the scheduler of this name: none, asha or median; no trial is stopped before `grace_epochs`.
+
+    asha: of the trials that come to epoch grace_epochs * reduction**k, k = 0, 1, ..., below max_epochs, the best share
+    of 1 / reduction goes on. median: a trial whose best `metric` is below the median of the others' running means is
+    stopped. `mode` is max or min.
+    """
+    if name == "none":
+        return FIFOScheduler()
+    rules: dict[str, Any] = {
+        "asha": lambda common: ASHAScheduler(
+            **common,
+            max_t=max(max_epochs - 1, grace_epochs),  # no rung at the last epoch
+            reduction_factor=reduction,
+            stop_last_trials=False,  # True would put late values into early rungs where not every epoch is measured
+        ),
+        "median": lambda common: MedianStoppingRule(**common, min_time_slice=math.inf),  # type: ignore[arg-type] # no pauses
+    }
+    common = {"time_attr": "epoch", "metric": metric, "mode": mode, "grace_period": grace_epochs}
+    return EarlyStopping(rules[name](common), metric=metric, last_epoch=max_epochs)
