@@ -62,24 +62,25 @@ class EarlyStopping(FIFOScheduler):
 
 
 def build_scheduler(
-    name: str, *, metric: str, mode: str, max_epochs: int, grace_epochs: int, reduction: float = 3.0
-) -> EarlyStopping | FIFOScheduler:
-    """Return the scheduler of this name: none, asha or median; no trial is stopped before `grace_epochs`.
+    name: str, *, objectives: Mapping[str, str], max_epochs: int, grace_epochs: int, reduction: float = 3.0
+) -> EarlyStopping:
+    """Return the scheduler of this name, none, asha or median; before `grace_epochs` no trial is stopped.
 
-    asha: of the trials that come to epoch grace_epochs * reduction**k, k = 0, 1, ..., below max_epochs, the best share
-    of 1 / reduction goes on. median: a trial whose best `metric` is below the median of the others' running means is
-    stopped. `mode` is max or min.
+    It judges by the first of the objectives, metric key -> max or min. asha: of the trials that come to epoch
+    grace_epochs * reduction**k, k = 0, 1, ..., below max_epochs, the best share of 1 / reduction goes on. median: a
+    trial is stopped whose best is below the median of the others' running means.
     """
-    if name == "none":
-        return FIFOScheduler()
-    rules: dict[str, Any] = {
-        "asha": lambda common: ASHAScheduler(
-            **common,
-            max_t=max(max_epochs - 1, grace_epochs),  # no rung at the last epoch
-            reduction_factor=reduction,
-            stop_last_trials=False,  # True would put late values into early rungs where not every epoch is measured
-        ),
-        "median": lambda common: MedianStoppingRule(**common, min_time_slice=math.inf),  # type: ignore[arg-type] # no pauses
-    }
-    common = {"time_attr": "epoch", "metric": metric, "mode": mode, "grace_period": grace_epochs}
-    return EarlyStopping(rules[name](common), metric=metric, last_epoch=max_epochs)
+    metric, mode = next(iter(objectives.items()), ("", "max"))
+    common: dict[str, Any] = {"time_attr": "epoch", "metric": metric, "mode": mode, "grace_period": grace_epochs}
+    rule: TrialScheduler = FIFOScheduler()
+    if name == "asha":
+        # no rung at the last epoch; stop_last_trials would put late values into early rungs that were not measured
+        asha: dict[str, Any] = {
+            "max_t": max(max_epochs - 1, grace_epochs),
+            "reduction_factor": reduction,
+            "stop_last_trials": False,
+        }
+        rule = ASHAScheduler(**common, **asha)
+    elif name == "median":
+        rule = MedianStoppingRule(**common, min_time_slice=math.inf)  # type: ignore[arg-type]  # no trial is paused
+    return EarlyStopping(rule, metric=metric, last_epoch=max_epochs)

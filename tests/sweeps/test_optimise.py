@@ -37,21 +37,21 @@ def finish(optimiser, suggestion, **metrics):
     optimiser.tell(suggestion, outcome="finished", curve=[(1, {"m": -99.0}), (5, metrics)])
 
 
-def lowest(sampler, seed, trials):
+def later(sampler, seed, trials):
+    """Run a search of so many trials; return the median value of its second half."""
     optimiser, found = make(sampler, seed), []
     for _ in range(trials):
         suggestion = optimiser.ask()
         found.append(value(suggestion["settings"]))
         finish(optimiser, suggestion)
     assert optimiser.best == (found.index(min(found)),)
-    return min(found)
+    return statistics.median(found[trials // 2 :])
 
 
-@pytest.mark.parametrize(("sampler", "trials", "seeds"), [("tpe", 40, 5), ("gp", 20, 2)])
+@pytest.mark.parametrize(("sampler", "trials", "seeds"), [("tpe", 40, 3), ("gp", 16, 1)])
 def test_a_sampler_that_looks_at_results_finds_lower_values_than_chance(sampler, trials, seeds):
-    found = statistics.mean(lowest(sampler, seed, trials) for seed in range(seeds))
-    chance = statistics.mean(lowest("random", seed, trials) for seed in range(seeds))
-    assert found < chance / 2
+    for seed in range(seeds):
+        assert later(sampler, seed, trials) < 0.7 * later("random", seed, trials)
 
 
 def test_generations_crowd_at_the_front_as_draws_do_not():

@@ -218,7 +218,7 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"grid": ("seed=1,2",)}, "ask for them with --seeds N"),
         ({"grid": ("epochs=1,0",)}, "epochs=0: must be at least 1"),
         ({"epochs": 0}, "epochs=0: must be at least 1"),
-        ({"search": "bayes"}, "unknown search 'bayes'; known: grid, random"),
+        ({"search": "bayes"}, "unknown search 'bayes'; known: grid, random, optuna"),
         ({"num_samples": 3}, "--num-samples belongs to --search random"),
         ({"search": "random", "num_samples": 0}, "--num-samples 0: must be from 1"),
         ({"seeds": 0}, "--seeds 0: must be at least 1"),
