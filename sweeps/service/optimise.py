@@ -40,15 +40,15 @@ class Optimiser:
     def ask(self) -> Suggestion:
         """Return a suggestion, JSON-ready: its `settings`, its `number`, and what `recall` needs to know of it.
 
-        Until it is told of, its trial runs, and further suggestions keep away from it.
+        Numbers have four digits, so that people can read them, and give them to another sweep. Until it is told of, its trial runs, and further suggestions keep away from it.
         """
         number = max(self.trials, default=-1) + 1
         study = self._study(derive_seed(self.seed, "optimiser", number) % 2**32)
-        settings = self.space(study.ask())
+        chosen = self.space(study.ask())
         asked = study.get_trials(deepcopy=False)[-1]
         suggestion = {
             "number": number,
-            "settings": settings,
+            "settings": {name: float(f"{v:.4g}") if isinstance(v, float) else v for name, v in chosen.items()},
             "params": asked.params,
             "distributions": {name: json.loads(distribution_to_json(d)) for name, d in asked.distributions.items()},
             "system_attrs": asked.system_attrs,  # a generation's number, say
