@@ -40,7 +40,8 @@ class Optimiser:
     def ask(self) -> Suggestion:
         """Return a suggestion, JSON-ready: its `settings`, its `number`, and what `recall` needs to know of it.
 
-        Numbers have four digits, so that people can read them, and give them to another sweep. Until it is told of, its trial runs, and further suggestions keep away from it.
+        Numbers have four digits, so that people can read them and give them to another sweep. Until it is told of, its
+        trial runs, and further suggestions keep away from it.
         """
         number = max(self.trials, default=-1) + 1
         study = self._study(derive_seed(self.seed, "optimiser", number) % 2**32)

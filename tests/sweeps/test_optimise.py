@@ -146,6 +146,7 @@ def test_a_suggestion_carries_the_settings_of_its_branch_alone(sampler):
         kind, settings = waiting[-1]["params"]["kind"], waiting[-1]["settings"]
         assert set(settings) == {"x", "rate"} | ({kind} - {"none"})
         assert -5 <= settings["x"] <= 5 and 1e-4 <= settings["rate"] <= 1
+        assert all(float(f"{number:.4g}") == number for number in settings.values())
         kinds.add(kind)
         if i % 3 == 2:
             finish(optimiser, waiting.pop(0))
