@@ -90,6 +90,26 @@ def test_asha_lets_the_best_third_of_a_rung_go_on():
     assert [milestone for milestone, _ in tune.scheduler.rule._brackets[0]._rungs] == [18, 6, 2]
 
 
+def test_asha_compares_a_late_value_with_no_early_ones():
+    """A trial that is measured at few epochs enters at each the highest rung it has come to, and none below."""
+    tune = Tune(build("asha", grace_epochs=1), "live")
+    for epoch in (5, 10, 20):
+        tune.report("t", epoch, {"accuracy": 0.01 * epoch})
+    rungs = {milestone: [*values.values()] for milestone, values in tune.scheduler.rule._brackets[0]._rungs}
+    assert rungs == {27: [], 9: [0.1], 3: [0.05], 1: []}
+
+
+def test_the_median_is_of_running_means_that_count_every_epoch_once():
+    """By hand: trials that end at epoch 20, with means of 0.4, 0.5 and 0.6; the last value twice makes 0.575 of 0.5."""
+    tune = Tune(build("median"), "live")
+    for trial_id, mean in (("a", 0.4), ("b", 0.5), ("c", 0.6)):
+        for epoch, accuracy in ((2, mean - 0.3), (5, mean), (20, mean + 0.3)):
+            tune.report(trial_id, epoch, {"accuracy": accuracy})
+        tune.report(trial_id, 20, {"accuracy": mean + 0.3})
+    assert tune.report("better", 20, {"accuracy": 0.51}) == TrialScheduler.CONTINUE
+    assert tune.report("poorer", 20, {"accuracy": 0.45}) == TrialScheduler.STOP
+
+
 @pytest.mark.parametrize("name", ["asha", "median"])
 @pytest.mark.parametrize("mode", ["max", "min"])
 def test_the_better_trials_go_on_in_either_direction(name, mode):

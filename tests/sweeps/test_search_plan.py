@@ -100,7 +100,15 @@ def test_a_small_space_is_tried_once_and_then_there_is_no_more(sampler):
         chooser.tell(suggestion, outcome="finished", curve=[(1, {"generalization/validation_accuracy": 0.5})])
     assert {(config.mixup, config.cutmix) for config in found.trials} == {(0, 0), (0.5, 0), (0, 1)}
     assert ask_trial(found, chooser) is None
-    assert sum(trial.state.name == "COMPLETE" for trial in chooser.trials.values()) == 3
+    states = [trial.state.name for trial in chooser.trials.values()]
+    assert states.count("COMPLETE") == 3 and set(states) == {"COMPLETE", "FAIL"}
+
+
+def test_the_conditions_of_a_study_are_chosen_too():
+    study = replace(label_noise.STUDY, objective=cifar.STUDY.objective)
+    found = asked(plan(study=study, interventions="cutout"), 20)
+    waves = {config.noise_frequency for config in make_plan(study, Options(quick=True), gpus=0.0).trials}
+    assert {config.noise_frequency for config in found.trials} == waves and len(waves) > 1
 
 
 def test_a_trial_that_is_added_has_a_label_and_what_is_varied():
