@@ -15,6 +15,7 @@ FORBIDDEN = {
 }
 # Inside specbias: a part imports from the lines above its own, and from itself.
 LAYERS = (
+    "masking",
     "settings",
     "config seeds registry recipes",
     "data",
