@@ -74,10 +74,11 @@ def test_the_file_of_a_sweep_is_read_as_the_same_sweep_is_from_mlflow(file, tmp_
 def test_settings_keep_their_types_also_where_a_text_looks_like_a_number(file):
     kept = {"count": 3, "share": 0.1, "on": True, "none": None, "list": [0, 2], "name": "vit", "text": "12"}
     kept["more"] = "a,\"b'"
-    append_records(file, rows("12e4", epochs=1, teacher_id="007", **kept) + rows("8", epochs=1, **dict.fromkeys(kept)))
+    named = [{**row, "label": "1"} for row in rows("12e4", epochs=1, teacher_id="007", **kept)]
+    append_records(file, named + rows("8", epochs=1, **dict.fromkeys(kept)))
     row = read_records(file).table.iloc[0]
     assert {name: row[name] for name in kept} == kept and type(row["on"]) is bool and type(row["text"]) is str
-    assert (row["trial_id"], row["teacher_id"]) == ("12e4", "007")
+    assert (row["trial_id"], row["teacher_id"], row["label"]) == ("12e4", "007", "1")
 
 
 def test_a_trial_that_is_there_and_an_epoch_that_is_told_twice_add_nothing(file):
@@ -100,6 +101,7 @@ def test_another_studys_columns_are_added_to_all_and_no_value_changes(file):
     append_records(file, [{**row, "depth": 2, KEYS[1]: 0.5} for row in rows("b")])
     both = read_records(file).table
     assert file.stat().st_mode & 0o777 == 0o640 and [*file.parent.iterdir()] == [file]
+    assert file.read_text().splitlines()[0] == ",".join([*FIXED, "width", "share", "depth", *KEYS[:2]])
     old, new = both[both["trial_id"] == "a"], both[both["trial_id"] == "b"]
     assert old[first.columns].equals(first.astype(old[first.columns].dtypes))
     assert old[["depth", KEYS[1]]].isna().all(axis=None) and new[["width", "share"]].isna().all(axis=None)
