@@ -11,7 +11,7 @@ finds that what generalises better has a higher frequency between classes and a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from specbias.check import check_config, complete_config, teacher_of, whole_size
@@ -165,6 +165,12 @@ def calibrate(config: TrialConfig) -> dict[str, Any]:
     return fastest_execution(config)
 
 
+def memory(configs: Sequence[TrialConfig]) -> int:
+    from specbias.memory import most_demanding, peak_memory
+
+    return max(peak_memory(config) for config in most_demanding(configs))
+
+
 STUDY = Study(
     name="cifar",
     question=__doc__,
@@ -183,6 +189,7 @@ STUDY = Study(
     },
     seconds=seconds,
     calibrate=calibrate,
+    memory=memory,
     recipes=RECIPES,
     teacher=teacher_of,
 )

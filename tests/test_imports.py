@@ -26,6 +26,7 @@ LAYERS = (
     "distillation",
     "train measure",
     "calibrate trial network",
+    "memory",
     "synthetic",
     "__main__",
 )

@@ -97,11 +97,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
     preset = look_up(study.presets, preset_name, "preset")
     if options.cpus_per_trial < 1:
         raise SettingError(f"--cpus-per-trial {options.cpus_per_trial}: must be at least 1")
-    gpus_per_trial = (1.0 if gpus else 0.0) if options.gpus_per_trial is None else options.gpus_per_trial
-    if not 0 <= gpus_per_trial < math.inf or (gpus_per_trial > 1 and gpus_per_trial % 1):
-        raise SettingError(
-            f"--gpus-per-trial {gpus_per_trial:g}: must be a whole number, or a fraction between 0 and 1"
-        )
+    gpus_per_trial = _gpus_per_trial(study, options, gpus)
     given = _base(study, options, preset.settings, gpus_per_trial)
     base = study.complete(given)
     changes = changes_of(study, options, given, preset)
@@ -133,6 +129,26 @@ def _preset_name(study: Study, options: Options, gpus: float) -> str:
     if options.quick and options.preset not in (None, "quick"):
         raise SettingError(f"--quick is --preset quick; --preset {options.preset} is another: choose one")
     return "quick" if options.quick else options.preset or study.choose_preset(gpus)
+
+
+def _gpus_per_trial(study: Study, options: Options, gpus: float) -> float:
+    """Return what a trial reserves: what was asked for, or a whole GPU where there is one and it is to be used.
+
+    auto is a whole one too until its share is measured, and then asked for.
+    """
+    asked = options.gpus_per_trial
+    if asked == "auto" and study.memory is None:
+        raise SettingError(f"--gpus-per-trial auto: what a trial of {study.name} takes is not measured; give a number")
+    if asked in (None, "auto"):
+        devices = [text for text in options.set if text.startswith("device=")]
+        return 1.0 if gpus and devices[-1:] != ["device=cpu"] else 0.0
+    try:
+        number = float(asked)  # type: ignore[arg-type]
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf or (number > 1 and number % 1):
+        raise SettingError(f"--gpus-per-trial {asked}: must be a whole number, or a fraction between 0 and 1, or auto")
+    return number
 
 
 def _experiment(name: str) -> str:

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from specbias.settings import SettingError
 
@@ -100,7 +100,7 @@ def rows_of(
 
 
 @contextmanager
-def _locked(file: str | Path, mode: str) -> Iterator[BinaryIO]:
+def _locked(file: str | Path, mode: str) -> Iterator[IO[bytes]]:
     """Open the file, for one process at a time; what the system refuses is a SettingError.
 
     Who waited for a file that was replaced meanwhile has the lock of the old one, and asks again.
@@ -116,7 +116,7 @@ def _locked(file: str | Path, mode: str) -> Iterator[BinaryIO]:
         raise SettingError(f"--records {file}: {error.strerror or error}; mend that, or name another file") from None
 
 
-def _read(handle: BinaryIO, file: str | Path) -> Content:
+def _read(handle: IO[bytes], file: str | Path) -> Content:
     handle.seek(0)
     whole, _, torn = handle.read().rpartition(b"\n")
     try:
@@ -139,7 +139,7 @@ def _read(handle: BinaryIO, file: str | Path) -> Content:
     return Content(columns, rows, torn=bool(torn))
 
 
-def _append(handle: BinaryIO, text: str) -> None:
+def _append(handle: IO[bytes], text: str) -> None:
     """Write the text at the end in one piece, onto the disk; if that fails the file is as long as it was."""
     size, data = handle.seek(0, os.SEEK_END), text.encode()
     try:
