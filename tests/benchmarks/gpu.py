@@ -4,8 +4,8 @@
   python tests/benchmarks/gpu.py --smoke                    seconds; without a GPU the rehearsal alone, and it says so
 
 Of each network, at the gpu preset's batch: its rehearsed peak and how many trials share the GPU; then that many
-processes at once, each capped to its share, train an epoch and are measured: the most that torch reserved in one of them (CUDA's context comes on top), and
-the time of an epoch against that of one alone. `fits` is no where one of them ran out of memory.
+processes at once, each capped to its share, train an epoch and are measured: the most that torch reserved in one of
+them (CUDA's context comes on top), and the time of that against one alone. `fits` is no where memory gave out in one.
 """
 
 import argparse
