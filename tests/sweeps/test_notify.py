@@ -10,11 +10,12 @@ from sweeps.service.notify import notify
 ENDED = {"status": 1, "summary": "3 finished, 1 failed", "experiment": "a b", "sweep_id": "0e1", "parent_run": "9f"}
 
 
-def test_the_command_is_told_by_its_environment_how_the_sweep_ended(tmp_path, capfd):
-    names = ("STATUS", "SUMMARY", "EXPERIMENT", "SWEEP", "RUN")
+def test_the_command_is_told_by_its_environment_how_the_sweep_ended(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("SPECBIAS_TEST", "mine")
+    names = ("STATUS", "SUMMARY", "EXPERIMENT", "SWEEP", "RUN", "TEST")
     text = "|".join(f"$SPECBIAS_{name}" for name in names)
     notify(f'echo "{text}" | cat > "{tmp_path}/told"; echo seen; cat', **ENDED)  # nothing to read: cat ends
-    assert (tmp_path / "told").read_text() == "1|3 finished, 1 failed|a b|0e1|9f\n"
+    assert (tmp_path / "told").read_text() == "1|3 finished, 1 failed|a b|0e1|9f|mine\n"
     assert capfd.readouterr().out == "seen\n"
     assert not any(name.startswith("SPECBIAS_S") for name in os.environ)
 

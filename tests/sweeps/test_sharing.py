@@ -93,7 +93,7 @@ class TaskError(Exception):
         MemoryError(),
         TaskError(MemoryError()),
         raised(RuntimeError("the epoch failed"), torch.OutOfMemoryError("x")),
-        "OutOfMemoryError: Task was killed due to the node running low on memory.",
+        "Task was killed due to the node running low on memory.",
         "1 Workers (tasks / actors) killed due to memory pressure (OOM), 0 Workers crashed due to other reasons",
     ],
     ids=str,
