@@ -31,7 +31,7 @@ def test_a_rehearsal_has_two_whole_training_steps_and_whole_batches_of_measuring
     assert [size for size, training in batches if training] == [40, 40]
     measured = [size for size, training in batches if not training]
     assert measured[:4] == [80, 96, 96, 96]  # the splits
-    assert set(measured[4:-1]) == {96} and len(measured) > 9  # and paths
+    assert measured[4:].count(96) >= 8  # and paths
 
 
 @pytest.mark.parametrize(
