@@ -43,7 +43,7 @@ def runs(folder):
 def swept(tmp_path_factory, ray_with_two_gpus):
     """One sweep of two trials, for the tests that only look at it."""
     folder = tmp_path_factory.mktemp("swept")
-    assert sweep(folder) == 0
+    assert sweep(folder, gpus_per_trial="1") == 0
     return folder
 
 
