@@ -11,7 +11,7 @@ finds that what generalises better has a higher frequency between classes and a 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -214,6 +214,12 @@ def calibrate(config: TrialConfig) -> dict[str, Any]:
     return fastest_execution(config)
 
 
+def memory(configs: Sequence[TrialConfig]) -> int:
+    from specbias.memory import most_demanding, peak_memory
+
+    return max(peak_memory(config) for config in most_demanding(configs))
+
+
 STUDY = Study(
     name="cifar",
     question=__doc__,
@@ -232,6 +238,7 @@ STUDY = Study(
     },
     seconds=seconds,
     calibrate=calibrate,
+    memory=memory,
     recipes=RECIPES,
     teacher=teacher_of,
     objective={"generalization/validation_accuracy": "max"},

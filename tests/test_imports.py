@@ -15,6 +15,7 @@ FORBIDDEN = {
 }
 # Inside specbias: a part imports from the lines above its own, and from itself.
 LAYERS = (
+    "masking",
     "settings",
     "config seeds registry recipes",
     "data",
@@ -25,6 +26,7 @@ LAYERS = (
     "distillation",
     "train measure",
     "calibrate trial network",
+    "memory",
     "synthetic",
     "__main__",
 )

@@ -33,16 +33,29 @@ def check_experiment(name: str) -> str:
     return name
 
 
-def count_gpus(options: Options, gpus: float) -> float:
-    """Return the GPUs that a trial gets; refuse numbers that make no sense of these and of all its kind."""
+def count_gpus(study: Study, options: Options, gpus: float) -> float:
+    """Return the GPUs that a trial gets, one where there is one to be used unless the user says.
+
+    auto is a whole one too until its share is measured, and then asked for. Numbers that make no sense of these and of
+    all their kind are refused.
+    """
     for flag, number in (("cpus-per-trial", options.cpus_per_trial), ("max-concurrent", options.max_concurrent)):
         if number is not None and number < 1:
             raise SettingError(f"--{flag} {number}: must be at least 1")
     if options.price is not None and not 0 <= options.price < math.inf:
         raise SettingError(f"--price {options.price:g}: must be at least 0, in USD for an hour")
-    found = (1.0 if gpus else 0.0) if options.gpus_per_trial is None else options.gpus_per_trial
+    asked = options.gpus_per_trial
+    if asked == "auto" and study.memory is None:
+        raise SettingError(f"--gpus-per-trial auto: what a trial of {study.name} takes is not measured; give a number")
+    if asked in (None, "auto"):
+        devices = [text for text in options.set if text.startswith("device=")]
+        return 1.0 if gpus and devices[-1:] != ["device=cpu"] else 0.0
+    try:
+        found = float(asked)  # type: ignore[arg-type]
+    except ValueError:
+        found = math.nan
     if not 0 <= found < math.inf or (found > 1 and found % 1):
-        raise SettingError(f"--gpus-per-trial {found:g}: must be a whole number, or a fraction between 0 and 1")
+        raise SettingError(f"--gpus-per-trial {asked}: must be a whole number, or a fraction between 0 and 1, or auto")
     return found
 
 

@@ -158,7 +158,7 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
     cpus = cpus or os.cpu_count() or 1
     preset_name = choose_preset(study, options, gpus)
     preset = look_up(study.presets, preset_name, "preset")
-    gpus_per_trial = count_gpus(options, gpus)
+    gpus_per_trial = count_gpus(study, options, gpus)
     given = baseline_of(study, options, preset.settings, gpus_per_trial)
     objectives = objectives_of(study, options)
     search = search_of(study, options, given, preset)

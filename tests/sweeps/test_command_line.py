@@ -43,6 +43,25 @@ def test_bad_input_is_one_line_with_status_2_and_nothing_is_written(tmp_path, ar
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_says_what_it_does_not_know_and_refuses_what_a_run_would(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--quick", "--dry-run"]
+    listed = call(tmp_path, *command[2:], "--interventions", "mixup").stdout.splitlines()
+    assert listed[-1] == "not looked up: those that are finished in the experiment already, which would be reused"
+    trial_id = listed[-2].split()[0]
+    (tmp_path / "r.csv").write_text(f"trial_id,epoch\n{trial_id},1\n{trial_id},2\nother,1\n")
+    said = call(tmp_path, *command[2:], "--records", "r.csv", "--fresh").stdout.splitlines()
+    assert said[-1] == "1 of them are in r.csv and would not be run"
+    for flags in (["--records", "no/r.csv"], ["--tracking-uri", "x.db"], ["--storage-path", "/proc/none"]):
+        done = call(tmp_path, *command[2:], *flags)
+        assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith(f"error: {flags[0]} {flags[1]}: ")
+
+
+def test_a_dry_run_that_nobody_reads_to_its_end_is_no_error(tmp_path):
+    command = f"{sys.executable} {SCRIPT} --preset paper --dry-run | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -84,7 +84,7 @@ STUDY = Study(
 
 def sweep(folder, store, *grid, **options):
     """Run a sweep of the toy on CPUs; return its status, and by trouble what MLflow holds: status, totals, failure."""
-    options |= {"grid": grid, "set": (f"folder={folder}",), "gpus_per_trial": 0.0}
+    options |= {"grid": grid, "set": (f"folder={folder}",), "gpus_per_trial": "0"}
     status = run_sweep(STUDY, Options(tracking_uri=store, storage_path=str(folder / "ray"), **options))
     held = {}
     for run in runs(store):
