@@ -1,6 +1,7 @@
 """What has a trial given so far? Its measurements and states on storage, each whole or as if it were not there.
 
-<root>/<trial_id>/owner.json          the attempt at the trial that may write, and the machine it runs on
+<root>/<trial_id>/suggestion.json     what chose it, if a search did
+                  owner.json          the attempt at the trial that may write, and the machine it runs on
                   epoch_0005/         arrays.npz, and state/ with the trial's state then (kept for the newest two)
                              record.json    epoch, time, metrics, and the SHA-256 of each file beside it: written last
                   end.json            how the trial ended, once it has
@@ -83,6 +84,15 @@ class Journal:
     def owner(self) -> dict[str, Any]:
         """The latest attempt: its token, its number from 1, and its facts; empty where there was none."""
         return self._read_json("owner.json") or {}
+
+    def suggest(self, suggestion: dict[str, Any]) -> None:
+        """Keep what the trial was chosen by, before it begins."""
+        self._write_json("suggestion.json", suggestion)
+
+    @property
+    def suggestion(self) -> dict[str, Any] | None:
+        """What the trial was chosen by, if a search chose it."""
+        return self._read_json("suggestion.json")
 
     def write(self, token: str, measurement: Any, save: Callable[[str], None]) -> None:
         """Add a measurement (epoch, metrics, arrays) and the state that `save` puts into a folder.

@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps.service.plan import Plan
 
+if TYPE_CHECKING:
+    from sweeps.service.chooser import Chooser
+
 
 class Ledger:
-    """Every trial of a sweep is waiting, running, or has ended; at most `at_once` run, and `at_most` are begun."""
+    """Every trial of a sweep is waiting, running, or has ended; at most `at_once` run, and `at_most` are begun.
+
+    `done` are those that need not run: trial_id -> outcome. A `chooser` adds trials while there is room for one.
+    """
 
     def __init__(
         self,
         plan: Plan,
-        missing: Iterable[Any],
-        reused: dict[str, str],
+        done: dict[str, str],
         *,
         at_once: int | None = None,
         at_most: int | None = None,
+        chooser: Chooser | None = None,
     ) -> None:
-        self.plan, self.reused = plan, reused
-        self.waiting: list[Any] = list(missing)
+        self._plan, self.chooser = plan, chooser
+        self.ends = {trial_id: {"outcome": outcome} for trial_id, outcome in done.items()}  # and failure, where one was
+        self.waiting = [config for config in self.plan.trials if config.trial_id not in done]
         self.running: dict[str, Any] = {}
-        self.ends: dict[str, dict[str, str]] = {}  # trial_id -> outcome, and failure where there was one
         self.gpus: dict[str, float] = {}  # trial_id -> how many it gets, where that is not the plan's number
-        self.total, self.at_once, self.to_begin = len(self.waiting), at_once, at_most
+        self.at_once, self.to_begin = at_once, at_most
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, with all trials that are chosen by now."""
+        return self._plan if self.chooser is None else self.chooser.plan
+
+    @property
+    def total(self) -> int:
+        """How many trials the sweep has, those to be chosen included."""
+        return len(self.plan.trials) if self.chooser is None else self.chooser.wanted
 
     @property
     def over(self) -> bool:
         """Whether no further trial will begin."""
-        return not self.waiting or self.to_begin == 0
+        more = self.chooser is not None and self.chooser.wants_more
+        return self.to_begin == 0 or not (self.waiting or more)
 
     def begin_next(self) -> Any | None:
         """Take the first waiting trial whose teacher has finished; None where there is none now.
@@ -39,6 +55,8 @@ class Ledger:
         """
         if self.over or (self.at_once is not None and len(self.running) >= self.at_once):
             return None
+        if not self.waiting and self.chooser is not None and (chosen := self.chooser.choose()) is not None:
+            self.waiting.append(chosen)
         for config in list(self.waiting):
             teacher_id = self.plan.teacher_ids.get(config.trial_id)
             if teacher_id is None or self.has_finished(teacher_id):
@@ -64,4 +82,4 @@ class Ledger:
         self.waiting.insert(0, config)
 
     def has_finished(self, trial_id: str) -> bool:
-        return trial_id in self.reused or self.ends.get(trial_id, {}).get("outcome") == "finished"
+        return self.ends.get(trial_id, {}).get("outcome") in ("finished", "reused")

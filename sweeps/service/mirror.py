@@ -6,12 +6,15 @@ once; copied twice (the answer was lost) it is there once, since its time is in 
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
 
+from specbias.masking import masked
 from sweeps.service.journal import Journal
-from sweeps.service.plan import Plan
+from sweeps.service.ledger import Ledger
+from sweeps.service.records import append_records, rows_of
 from sweeps.service.tracking import Tracking
 
 BEAT = 30.0  # seconds between signs of life, and the longest between two attempts
@@ -20,8 +23,10 @@ BEAT = 30.0  # seconds between signs of life, and the longest between two attemp
 class Mirror:
     """Copies the journals of a sweep's trials to their runs; everything else of the driver goes on meanwhile."""
 
-    def __init__(self, tracking: Tracking, plan: Plan, root: str, tags: dict[str, str]) -> None:
-        self.tracking, self.plan, self.root, self.tags = tracking, plan, root, tags
+    def __init__(
+        self, tracking: Tracking, ledger: Ledger, root: str, *, tags: dict[str, str], records: str | None = None
+    ) -> None:
+        self.tracking, self.ledger, self.root, self.tags, self.records = tracking, ledger, root, tags, records
         self.error = ""  # why the last attempt failed
         self._noted: dict[str, tuple[Any, set[int]]] = {}  # trial_id -> config, epochs not copied yet
         self._endings: dict[str, dict[str, str]] = {}
@@ -77,7 +82,7 @@ class Mirror:
         try:
             function(*arguments)
         except Exception as error:  # whatever it is, it must not end the mirror
-            self.error = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.error = masked(f"{type(error).__name__}: {error}".splitlines()[0])
             return False
         return True
 
@@ -97,7 +102,7 @@ class Mirror:
     def _copy(self, config: Any, epochs: set[int], ending: dict[str, str] | None) -> None:
         """Copy these epochs, or all there are if the trial has ended; then its end."""
         journal, known = Journal(self.root, config.trial_id), config.trial_id in self.tracking.run_ids
-        run_id = self.tracking.open_trial(config, self.plan.label(config))
+        run_id = self.tracking.open_trial(config, self.ledger.plan.label(config))
         if config.trial_id not in self._copied:
             self._copied[config.trial_id] = self.tracking.reopen(run_id) if known else set()
         copied = self._copied[config.trial_id]
@@ -109,13 +114,23 @@ class Mirror:
             self.tracking.log(run_id, records, journal, self._tags(config, journal))
             copied.update(record.epoch for record in records)
         if ending:
-            if ending["outcome"] == "finished":
-                self.tracking.log_state(run_id, journal)
-            self.tracking.end(run_id, **ending)
-            if ending["outcome"] == "finished" and config.trial_id not in self.plan.teacher_ids.values():
-                journal.delete()
+            self._close(config, run_id, journal, ending)
+
+    def _close(self, config: Any, run_id: str, journal: Journal, ending: dict[str, str]) -> None:
+        """Give a run its end. What a finished trial leaves is then in MLflow, and its journal not needed any more."""
+        finished, plan = ending["outcome"] == "finished", self.ledger.plan
+        if finished:
+            self.tracking.log_state(run_id, journal)
+        self.tracking.end(run_id, **ending)
+        if finished and self.records is not None:
+            metrics = {record.epoch: record.metrics for record in journal.records()}
+            append_records(self.records, rows_of(plan, config, run_id=run_id, search=plan.chosen_by, metrics=metrics))
+        if finished and config.trial_id not in plan.teacher_ids.values():
+            journal.delete()
 
     def _tags(self, config: Any, journal: Journal) -> dict[str, str]:
-        owner = journal.owner
-        named = {"specbias.study": self.plan.study.name, "specbias.intervention": self.plan.intervention(config)}
-        return self.tags | named | owner.get("facts", {}) | {"specbias.attempts": str(owner.get("attempt", 0))}
+        owner, plan = journal.owner, self.ledger.plan
+        tags = self.tags | {"specbias.study": plan.study.name, "specbias.intervention": plan.intervention(config)}
+        if (suggestion := journal.suggestion) is not None:
+            tags["specbias.suggestion"] = json.dumps(suggestion)
+        return tags | owner.get("facts", {}) | {"specbias.attempts": str(owner.get("attempt", 0))}

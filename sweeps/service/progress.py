@@ -7,10 +7,12 @@ from typing import Any
 
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from specbias.masking import masked
 from sweeps.service.journal import Journal, list_folder
 from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
 from sweeps.service.plan import about
+from sweeps.service.sharing import next_share
 
 LATE = 10.0  # seconds that a file written on another node may take to be seen here
 
@@ -21,38 +23,39 @@ class Progress(TrialProgressCallback):
     It takes the place of Tune's own callback of that kind, which prints too.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, *, stopping: bool, deadline: float | None) -> None:
+    def __init__(self, ledger: Ledger, mirror: Mirror, *, deadline: float | None) -> None:
         super().__init__()
-        self.ledger, self.mirror = ledger, mirror
-        self.stopping = stopping or deadline is not None  # whether a trial may be ended from outside
-        self.deadline = deadline  # on time.monotonic's clock
-        self.plan, self.started = ledger.plan, time.monotonic()
-        self.width = max((len(self.plan.label(config)) for config in self.plan.trials), default=8)
-        self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in self.plan.trials))
+        self.ledger, self.mirror, self.deadline = ledger, mirror, deadline  # that on time.monotonic's clock
+        self.stopping = ledger.plan.scheduler != "none" or deadline is not None  # whether others may end a trial
+        self.started, self.done_before = time.monotonic(), len(ledger.ends)
+        labels = [len(ledger.plan.label(config)) for config in ledger.plan.trials]
+        self.width = max(labels, default=40)  # of a search's trials none is known yet
+        self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in ledger.plan.expected))
         self.header_printed = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune saves its callbacks; all that matters of ours is in the journals
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
-        config = self._config(trial)
+        config, columns = self._config(trial), self.ledger.plan.study.columns
         self.mirror.note(config, result["epoch"])
         if not self.header_printed:
-            titles = "  ".join(f"{title:>8}" for title in self.plan.study.columns.values())
+            titles = "  ".join(f"{title:>8}" for title in columns.values())
             print(f"{'trial':<{self.width}}  {'epoch':>{self.epoch_width}}  {titles}  time left")
             self.header_printed = True
-        numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in self.plan.study.columns)
-        epoch = f"{result['epoch']}/{config.epochs}"
-        print(
-            f"{self.plan.label(config):<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}",
-            flush=True,
-        )
+        numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in columns)
+        epoch, label = f"{result['epoch']}/{config.epochs}", self.ledger.plan.label(config)
+        print(f"{label:<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}", flush=True)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)
         ending = self._ending(config)
-        if ending is not None and ending["outcome"] != "complete":
-            self._end(config, ending["outcome"], failure=ending["failure"], traceback=ending["traceback"])
+        more = next_share(trial.config["gpus_per_trial"])
+        if ending is not None and ending["outcome"] == "out of memory" and more is not None:
+            self.ledger.again(config, gpus=more)
+            print(f"{self.ledger.plan.label(config)}: out of memory; it runs again with {more:g} of a GPU", flush=True)
+        elif ending is not None and ending["outcome"] != "complete":
+            self._end(config, "failed", failure=ending["failure"], traceback=ending["traceback"])
         elif ending is not None or trial.last_result.get("epoch") == config.epochs:
             self._end(config, "finished")
         elif self.deadline is not None and time.monotonic() >= self.deadline:
@@ -73,9 +76,9 @@ class Progress(TrialProgressCallback):
         there = list_folder(self.mirror.root)
         for config in [config for config in self.ledger.waiting if config.trial_id in there]:
             ending = Journal(self.mirror.root, config.trial_id).ending
-            if ending is not None and ending["outcome"] == "complete":
+            if ending is not None and ending["outcome"] in ("complete", "stopped early"):
                 self.ledger.waiting.remove(config)
-                self._end(config, "finished")
+                self._end(config, "finished" if ending["outcome"] == "complete" else "stopped early")
 
     def close(self, outcome: str) -> None:
         """Give the trials that are still running this final state: the sweep is over."""
@@ -83,7 +86,7 @@ class Progress(TrialProgressCallback):
             self._end(config, outcome)
 
     def _config(self, trial: Any) -> Any:
-        return self.plan.by_id[trial.config["trial_id"]]
+        return self.ledger.plan.by_id[trial.config["trial_id"]]
 
     def _ending(self, config: Any) -> dict[str, str] | None:
         """Return what the trial's journal says of its end; where nothing else may have ended it, wait for that."""
@@ -93,10 +96,16 @@ class Progress(TrialProgressCallback):
         return ending
 
     def _end(self, config: Any, outcome: str, *, failure: str = "", traceback: str = "") -> None:
+        journal = Journal(self.mirror.root, config.trial_id)
+        if outcome == "stopped early":
+            journal.end(outcome)  # a decision that another call is not to take again
+        if self.ledger.chooser is not None and outcome != "interrupted":
+            curve = [(record.epoch, record.metrics) for record in journal.records()]
+            self.ledger.chooser.tell(config.trial_id, outcome, curve)
         self.ledger.end(config, outcome, failure)
         self.mirror.end(config, outcome, failure=failure, traceback=traceback)
         done, total = len(self.ledger.ends), self.ledger.total
-        left = (time.monotonic() - self.started) / done * (total - done)
-        rest = f", {about(left)} left" if done < total else ""
-        ending = f"{outcome}: {failure}" if failure else outcome
-        print(f"{self.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)
+        each = (time.monotonic() - self.started) / max(done - self.done_before, 1)
+        rest = f", {about(each * (total - done))} left" if done < total else ""
+        ending = f"{outcome}: {masked(failure)}" if failure else outcome
+        print(f"{self.ledger.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)

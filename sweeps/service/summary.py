@@ -11,17 +11,22 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from specbias.masking import masked
 from sweeps.service.journal import delete_folder
 from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
+from sweeps.service.notify import notify
 from sweeps.service.plan import Plan
 from sweeps.service.tracking import Tracking
 
 ROOT = Path(__file__).parents[2]
+NOT_BEGUN = {"outcome": "not begun"}
 PATIENCE = 300.0  # seconds that a tracking server may be away at the end
 
 
-def conclude(ledger: Ledger, tracking: Tracking, mirror: Mirror, *, place: str, end: str) -> int:
+def conclude(
+    ledger: Ledger, tracking: Tracking, mirror: Mirror, *, place: str, end: str, on_finish: str | None = None
+) -> int:
     """Have MLflow hold all there is and the sweep's final state, print the summary, and return the exit status.
 
     `end` is over, interrupted (by Ctrl-C) or failed (the driver itself). 0: every trial is finished or was stopped
@@ -29,32 +34,56 @@ def conclude(ledger: Ledger, tracking: Tracking, mirror: Mirror, *, place: str, 
     `place` is deleted once all is done.
     """
     plan = ledger.plan
-    ends = {trial_id: {"outcome": "reused"} for trial_id in ledger.reused} | ledger.ends
-    counts = Counter(ends.get(config.trial_id, {"outcome": "not begun"})["outcome"] for config in plan.trials)
+    counts = Counter(ledger.ends.get(config.trial_id, NOT_BEGUN)["outcome"] for config in plan.trials)
+    counts[NOT_BEGUN["outcome"]] += ledger.total - len(plan.trials)  # of a search
     failed, undone = counts["failed"] + counts["not started"], counts["not begun"] + counts["interrupted"]
-    outcome = "interrupted" if end == "interrupted" else "failed" if failed or end == "failed" else ""
-    outcome = outcome or ("interrupted" if undone else "finished")
-    runs = ledger.reused | tracking.run_ids
-    listed = {trial_id: {**told, "run_id": runs.get(trial_id, "")} for trial_id, told in ends.items()}
-    left = mirror.close(PATIENCE) or _insist(lambda: tracking.end_sweep(plan, listed, outcome))
+    outcome = "failed" if failed or end == "failed" else "interrupted" if undone or end == "interrupted" else "finished"
+    trouble = mirror.error if mirror.close(PATIENCE) else ""
+    runs = {trial_id: {**told, "run_id": tracking.run_ids.get(trial_id, "")} for trial_id, told in ledger.ends.items()}
+    trouble = trouble or _insist(lambda: tracking.end_sweep(plan, runs, outcome))
+    status = 130 if end == "interrupted" else 1 if failed or trouble else 3 if undone else 0
 
-    print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    print(f"\n{said}")
     for config in plan.trials:
-        told = ends.get(config.trial_id, {})
+        told = ledger.ends.get(config.trial_id, {})
         if "failure" in told:
-            print(f"  {told['outcome']}: {plan.label(config)}: {told['failure']}")
-    if left:
-        print(f"MLflow could not be brought up to date ({left if isinstance(left, str) else mirror.error}).")
+            print(f"  {told['outcome']}: {plan.label(config)}: {masked(told['failure'])}")
+    if ledger.chooser is not None:
+        _say_best(ledger)
+    if trouble:
+        print(f"MLflow could not be brought up to date ({trouble}).")
         print(f"Nothing is lost: it is in {place}, and the same command brings it in.")
-    if outcome == "finished" and not left:
+    if status == 0:
         delete_folder(place)
-    elif outcome == "interrupted" or left:
-        again = [word for word in sys.argv if word != "--fresh"]  # what is there is kept
-        resume = [] if "--resume" in again else ["--resume", plan.sweep_id]
-        print(f"To go on where this ended:\n  {_command('python', *again, *resume)}")
-    if end != "interrupted":
+    elif undone or trouble:
+        _say_resume(plan)
+    if end == "over":
         _say_next(plan, tracking)
-    return 130 if end == "interrupted" else 1 if failed or left else 3 if undone else 0
+    if on_finish is not None:
+        notify(
+            on_finish,
+            status=status,
+            summary=f"{plan.study.name} {plan.preset}: {said}",
+            experiment=plan.experiment,
+            sweep_id=plan.sweep_id,
+            parent_run=tracking.parent_id,
+        )
+    return status
+
+
+def _say_best(ledger: Ledger) -> None:
+    """Say which finished trial, or trials where there are several objectives, none other beats."""
+    assert ledger.chooser is not None
+    numbers = {suggestion["number"]: trial_id for trial_id, suggestion in ledger.chooser.suggestions.items()}
+    for number in ledger.chooser.optimiser.best:
+        print(f"  best: {ledger.plan.label(ledger.plan.by_id[numbers[number]])}")
+
+
+def _say_resume(plan: Plan) -> None:
+    again = [masked(word) for word in sys.argv if word != "--fresh"]  # what is there is kept
+    resume = [] if "--resume" in again else ["--resume", plan.sweep_id]
+    print(f"To go on where this ended:\n  {_command('python', *again, *resume)}")
 
 
 def _insist(write: Callable[[], None]) -> str:
@@ -66,7 +95,7 @@ def _insist(write: Callable[[], None]) -> str:
             return ""
         except Exception as error:
             if time.monotonic() - started > PATIENCE:
-                return f"{type(error).__name__}: {error}".splitlines()[0]
+                return masked(f"{type(error).__name__}: {error}".splitlines()[0])
             time.sleep(5)
 
 
@@ -74,7 +103,9 @@ def _say_next(plan: Plan, tracking: Tracking) -> None:
     print(f"Next, {'the figure and ' if plan.study.analysis else ''}the trials:")
     if plan.study.analysis:
         analysis = os.path.relpath(ROOT / plan.study.analysis)
-        print("  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", tracking.uri))
+        print(
+            "  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", masked(tracking.uri))
+        )
     if tracking.uri.startswith("sqlite:"):
         print("  " + _command("mlflow", "ui", "--backend-store-uri", tracking.uri))
 

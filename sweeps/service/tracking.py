@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,6 +24,7 @@ from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
+from specbias.masking import masked  # noqa: E402
 from specbias.settings import SettingError  # noqa: E402
 from sweeps.service.driver import refuse_if_running, this_driver  # noqa: E402
 from sweeps.service.journal import Journal, Record  # noqa: E402
@@ -32,6 +33,7 @@ from sweeps.service.provenance import code, hardware  # noqa: E402
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
+ENTRIES = 1000  # that MLflow takes at once
 OUTCOMES = {"finished": "FINISHED", "stopped early": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
@@ -43,7 +45,9 @@ class Tracking:
     uri: str  # absolute
     experiment_id: str
     parent_id: str
+    afresh: bool  # what other sweeps of the experiment have finished is not reused
     run_ids: dict[str, str] = field(default_factory=dict)  # trial_id -> its run under the parent
+    left: dict[str, dict[str, str]] = field(default_factory=dict)  # trial_id -> tags of that run, left by earlier calls
 
     def open_trial(self, config: Any, label: str) -> str:
         """Return the run id of the trial's child run: the one there is, else a new one with its settings."""
@@ -58,24 +62,36 @@ class Tracking:
 
     def reopen(self, run_id: str) -> set[int]:
         """Let a run that an earlier call left go on, and return the epochs that it holds."""
-        run = self.client.get_run(run_id)
-        for key in {"specbias.outcome", "specbias.failure"} & set(run.data.tags):
+        tags = self.client.get_run(run_id).data.tags
+        for key in {"specbias.outcome", "specbias.failure"} & set(tags):
             self.client.delete_tag(run_id, key)
         self.client.update_run(run_id, status="RUNNING")
-        first = next(iter(sorted(run.data.metrics)), None)
-        return {metric.step for metric in self.client.get_metric_history(run_id, first)} if first else set()
+        return set(self.curve(run_id))
+
+    def curve(self, run_id: str, keys: Iterable[str] | None = None) -> dict[int, dict[str, float]]:
+        """Return the metrics that a run holds, or those of these keys, by epoch."""
+        found: dict[int, dict[str, float]] = {}
+        for key in sorted(self.client.get_run(run_id).data.metrics) if keys is None else keys:
+            for metric in self.client.get_metric_history(run_id, key):
+                found.setdefault(metric.step, {})[key] = metric.value
+        return dict(sorted(found.items()))
 
     def log(self, run_id: str, records: list[Record], journal: Journal, tags: Mapping[str, str]) -> None:
-        """Write the arrays of these records as measurements/epoch_NNNN.npz, then all metrics with step = epoch."""
-        metrics = [Metric(key, value, r.time, r.epoch) for r in records for key, value in r.metrics.items()]
+        """Write the arrays of these records as measurements/epoch_NNNN.npz, then all metrics with step = epoch.
+
+        An epoch's metrics are written at once: it is there whole or not at all.
+        """
         with tempfile.TemporaryDirectory() as folder:
             for record in records:
                 file = journal.fetch(record, "arrays.npz", folder)
                 named = Path(file).rename(Path(folder) / f"epoch_{record.epoch:04d}.npz")
                 self.client.log_artifact(run_id, str(named), "measurements")
-        for start in range(0, max(len(metrics), 1), 900):  # MLflow takes 1,000 entries at once
-            run_tags = [RunTag(key, str(value)) for key, value in tags.items()] if start == 0 else []
-            self.client.log_batch(run_id, metrics=metrics[start : start + 900], tags=run_tags)
+        self.client.log_batch(run_id, tags=_tags(tags))
+        together = ENTRIES // max([len(record.metrics) for record in records], default=1)
+        for start in range(0, len(records), max(together, 1)):
+            part = records[start : start + max(together, 1)]
+            metrics = [Metric(key, value, r.time, r.epoch) for r in part for key, value in r.metrics.items()]
+            self.client.log_batch(run_id, metrics=metrics)
 
     def log_state(self, run_id: str, journal: Journal) -> None:
         """Keep the files of a trial's last state, if it has any, under state/."""
@@ -90,9 +106,9 @@ class Tracking:
     def end(self, run_id: str, outcome: str, *, failure: str = "", traceback: str = "") -> None:
         """Give a run its final state: finished, stopped early, failed (with why) or interrupted."""
         if traceback:
-            self.client.log_text(run_id, traceback, "failure.txt")
-        tags = {"specbias.outcome": outcome} | ({"specbias.failure": failure} if failure else {})
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+            self.client.log_text(run_id, masked(traceback), "failure.txt")
+        tags = {"specbias.outcome": outcome} | ({"specbias.failure": masked(failure)} if failure else {})
+        self.client.log_batch(run_id, tags=_tags(tags))
         self.client.set_terminated(run_id, OUTCOMES[outcome])
 
     def beat(self) -> None:
@@ -113,16 +129,30 @@ class Tracking:
         self.log_sweep(plan, ends)
         self.end(self.parent_id, outcome)
 
+    def finished(self, plan: Plan) -> dict[str, str]:
+        """Return trial_id -> run id of the plan's trials that are finished, anywhere in the experiment unless `afresh`.
 
-def open_sweep(
-    plan: Plan, *, uri: str, search: str, fresh: bool = False, resume: str | None = None
-) -> tuple[Tracking, dict[str, str]]:
-    """Open the store (made if absent), the experiment and the parent run; return also the trials to reuse.
+        A trial that must teach one that is not, and has no state any more, counts for not finished.
+        """
+        query = "tags.specbias.outcome = 'finished'"
+        query += f" and tags.mlflow.parentRunId = '{self.parent_id}'" if self.afresh else ""
+        found: dict[str, str] = {}
+        for run in _search(self.client, self.experiment_id, query):
+            if (trial_id := run.data.tags.get("specbias.trial_id")) in plan.by_id:
+                found.setdefault(trial_id, run.info.run_id)
+        for config in reversed(plan.trials):  # a student before its teacher
+            teacher_id = plan.teacher_ids.get(config.trial_id, "")
+            needed = teacher_id in found and config.trial_id not in found
+            if needed and not self.client.list_artifacts(found[teacher_id], "state"):
+                del found[teacher_id]
+        return found
 
-    Those are trial_id -> run id of the plan's trials that are finished anywhere in the experiment; none if `fresh`,
-    and only its own where the sweep was begun so. The parent is the one an earlier call made for the same trials (the
-    sweep `resume`, if that is given), or a new one; its unfinished runs go on. Raises SettingError if the store cannot
-    be opened, `resume` is another sweep or none, or another process is running this very sweep.
+
+def open_sweep(plan: Plan, *, uri: str, fresh: bool = False, resume: str | None = None) -> Tracking:
+    """Open the store (made if absent), the experiment and the parent run.
+
+    The parent is the one an earlier call made for the same sweep, or a new one; its unfinished runs go on. Raises
+    SettingError if the store cannot be opened, `resume` is given and not this sweep, or another process is running it.
     """
     try:
         client = open_store(uri)
@@ -134,16 +164,15 @@ def open_sweep(
     parents = [] if fresh else _search(client, experiment_id, f"tags.specbias.sweep_id = '{plan.sweep_id}'")
     if parents:
         refuse_if_running(parents[0].data.tags, parents[0].info.status)
-    within = parents[0].info.run_id if parents and "specbias.fresh" in parents[0].data.tags else None
-    reused = {} if fresh else _finished(client, experiment_id, {config.trial_id for config in plan.trials}, within)
-    _drop_stateless_teachers(client, plan, reused)
-    parent_id = parents[0].info.run_id if parents else _new_parent(client, experiment_id, plan, search, fresh)
+    afresh = fresh or bool(parents and "specbias.fresh" in parents[0].data.tags)
+    parent_id = parents[0].info.run_id if parents else _new_parent(client, experiment_id, plan, fresh)
     client.update_run(parent_id, status="RUNNING")
     opened = {"specbias.opened": datetime.now(timezone.utc).isoformat(), "specbias.driver": this_driver()}
-    client.log_batch(parent_id, tags=[RunTag(key, value) for key, value in opened.items()])
+    client.log_batch(parent_id, tags=_tags(opened))
     children = _search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'")
     run_ids = {run.data.tags["specbias.trial_id"]: run.info.run_id for run in children}
-    return Tracking(client, uri, experiment_id, parent_id, run_ids), reused
+    left = {run.data.tags["specbias.trial_id"]: run.data.tags for run in children}
+    return Tracking(client, uri, experiment_id, parent_id, afresh, run_ids, left)
 
 
 def open_store(uri: str) -> MlflowClient:
@@ -156,8 +185,8 @@ def open_store(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def _new_parent(client: MlflowClient, experiment_id: str, plan: Plan, search: str, fresh: bool) -> str:
-    tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
+def _new_parent(client: MlflowClient, experiment_id: str, plan: Plan, fresh: bool) -> str:
+    tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": plan.chosen_by}
     tags |= {"specbias.fresh": "true"} if fresh else {}
     tags["mlflow.note.content"] = plan.study.question  # MLflow shows it as the run's description
     name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
@@ -192,24 +221,6 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     return client.create_experiment(name, artifact_location=location)
 
 
-def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str], within: str | None) -> dict[str, str]:
-    query = "tags.specbias.outcome = 'finished'" + (f" and tags.mlflow.parentRunId = '{within}'" if within else "")
-    found: dict[str, str] = {}
-    for run in _search(client, experiment_id, query):
-        if (trial_id := run.data.tags.get("specbias.trial_id")) in trial_ids:
-            found.setdefault(trial_id, run.info.run_id)
-    return found
-
-
-def _drop_stateless_teachers(client: MlflowClient, plan: Plan, reused: dict[str, str]) -> None:
-    """Take from the trials to reuse those that must teach a missing one and have no state."""
-    for config in reversed(plan.trials):  # a student before its teacher
-        teacher_id = plan.teacher_ids.get(config.trial_id, "")
-        needed = teacher_id in reused and config.trial_id not in reused
-        if needed and not client.list_artifacts(reused[teacher_id], "state"):
-            del reused[teacher_id]
-
-
 def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
     """Return every run that fits, newest first, however many pages they fill."""
     page = client.search_runs([experiment_id], query)
@@ -218,6 +229,10 @@ def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
         page = client.search_runs([experiment_id], query, page_token=page.token)
         runs += page
     return runs
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(key, value) for key, value in tags.items()]
 
 
 def _params(settings: dict[str, Any]) -> list[Param]:

@@ -18,6 +18,7 @@ from specbias.settings import SettingError
 from sweeps.service.journal import Journal, Superseded
 from sweeps.service.plan import about
 from sweeps.service.provenance import hardware
+from sweeps.service.sharing import cap_memory, is_out_of_memory
 from sweeps.service.study import Study
 
 
@@ -35,6 +36,7 @@ def run_in_tune(
     journal = Journal(root, trial_id)
     token = journal.start({"hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())), **hardware()})
     try:
+        cap_memory(settings["gpus_per_trial"])
         own = {name: value for name, value in settings.items() if name not in ("trial_id", "gpus_per_trial")}
         config = study.config_class.from_dict(own)
         if config.trial_id != trial_id:
@@ -48,7 +50,8 @@ def run_in_tune(
         raise
     except Exception as error:
         said = f"{type(error).__name__}: {error}".splitlines()[0][:5000]
-        journal.end("failed", failure=said, traceback="".join(traceback.format_exception(error)), token=token)
+        outcome = "out of memory" if is_out_of_memory(error) else "failed"
+        journal.end(outcome, failure=said, traceback="".join(traceback.format_exception(error)), token=token)
     finally:
         faulthandler.cancel_dump_traceback_later()
 

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
-import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-# Ray reads these when it starts: Ctrl-C is handled here, not in Tune; no banner, no table and no files of its own.
-os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")  # so many wait for resources: a cluster grows by them
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+import ray
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
-
-from specbias.settings import SettingError  # noqa: E402
-from sweeps.service import preflight  # noqa: E402
-from sweeps.service.journal import Journal  # noqa: E402
-from sweeps.service.ledger import Ledger  # noqa: E402
-from sweeps.service.mirror import Mirror  # noqa: E402
-from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
-from sweeps.service.progress import Progress  # noqa: E402
-from sweeps.service.provenance import code  # noqa: E402
-from sweeps.service.study import Study  # noqa: E402
-from sweeps.service.summary import conclude  # noqa: E402
-from sweeps.service.tracking import Tracking, open_sweep  # noqa: E402
-from sweeps.service.trainable import run_in_tune  # noqa: E402
+from specbias.settings import SettingError
+from sweeps.service import preflight, sharing
+from sweeps.service.feed import build_tuner
+from sweeps.service.ledger import Ledger
+from sweeps.service.mirror import Mirror
+from sweeps.service.plan import Plan, about, make_plan
+from sweeps.service.progress import Progress
+from sweeps.service.provenance import code
+from sweeps.service.resume import bring_teachers, open_ledger, replay
+from sweeps.service.schedulers import build_scheduler
+from sweeps.service.study import Study
+from sweeps.service.summary import conclude
+from sweeps.service.tracking import open_sweep
 
 if TYPE_CHECKING:
     from sweeps.service.command_line import Options
@@ -57,7 +46,7 @@ def run_sweep(study: Study, options: Options) -> int:
     if data_dir := options.data_dir or os.environ.get("SPECBIAS_DATA_DIR"):  # absolute: workers run elsewhere
         environment["SPECBIAS_DATA_DIR"] = str(Path(data_dir).expanduser().resolve())
         os.environ.update(environment)
-    for config in make_plan(study, options, gpus=preflight.local_gpus()).trials:
+    for config in make_plan(study, options, gpus=preflight.local_gpus()).expected:
         study.prepare(config)
 
     started_ray = not ray.is_initialized()
@@ -68,8 +57,13 @@ def run_sweep(study: Study, options: Options) -> int:
         machine = {"cpus": there.get("CPU", 0.0), "gpus": there.get("GPU", 0.0)}
         plan = make_plan(study, options, **machine)
         preflight.check_resources(plan, **machine)
-        if any(config.device == "cuda" for config in plan.trials):
+        if any(config.device == "cuda" for config in plan.expected):
             _with_trial_resources(plan, preflight.check_cuda)
+        if options.gpus_per_trial == "auto" and plan.gpus_per_trial:
+            found = _with_trial_resources(plan, sharing.measure_sharing, study, plan.expected)
+            print(found)
+            options = replace(options, gpus_per_trial=str(found.share))
+            plan = make_plan(study, options, **machine)
         if options.calibrate:
             found = _with_trial_resources(plan, study.calibrate, plan.base)
             print("calibrated: " + " ".join(f"{name}={value}" for name, value in found.items()))
@@ -92,99 +86,42 @@ def _with_trial_resources(plan: Plan, function: Callable, *arguments: Any) -> An
 
 def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment: dict[str, str]) -> int:
     """Run what is missing of the plan, until MLflow holds it all; return the exit status."""
-    tracking, reused = open_sweep(plan, uri=uri, search=options.search, fresh=options.fresh, resume=options.resume)
-    missing = [config for config in plan.trials if config.trial_id not in reused]
+    tracking = open_sweep(plan, uri=uri, fresh=options.fresh, resume=options.resume)
     place = f"{storage_path.rstrip('/')}/{plan.sweep_id}-{tracking.parent_id[:8]}"
-    ledger = Ledger(plan, missing, reused, at_once=options.max_concurrent, at_most=options.max_trials)
-    mirror = Mirror(tracking, plan, f"{place}/trials", code())
-    deadline = time.monotonic() + 3600 * options.time_budget if options.time_budget else None
-    progress = Progress(ledger, mirror, stopping=False, deadline=deadline)
-    print(f"{plan.study.name}, preset {plan.preset}: {len(plan.trials)} trials in experiment {plan.experiment}")
-    if reused:
-        print(f"{len(reused)} of them are finished already and reused; --fresh would run them again")
+    root = f"{place}/trials"
     polite_kill = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
-    end = "failed"
+    ledger = open_ledger(plan, tracking, options, root)
+    mirror = Mirror(tracking, ledger, root, tags=code(), records=options.records)
+    deadline = time.monotonic() + 3600 * options.time_budget if options.time_budget else None
+    progress, end = Progress(ledger, mirror, deadline=deadline), "failed"
     try:
-        tracking.log_sweep(plan, {})
+        tracking.log_sweep(ledger.plan, {})
         progress.take_over()
-        if ledger.waiting:
-            expected = about(plan.seconds(ledger.waiting))
-            print(f"{len(ledger.waiting)} to run, {plan.concurrent} at a time: {expected} (a rough guess)")
-            _bring_teachers(tracking, ledger, mirror.root)
-            _tuner(ledger, progress, options, environment, place).fit()
+        _say_beginning(ledger)
+        if not ledger.over:
+            bring_teachers(tracking, ledger, root)
+            goals = {"objectives": plan.objectives, "max_epochs": plan.base.epochs, "grace_epochs": plan.grace_epochs}
+            scheduler = build_scheduler(plan.scheduler, **goals)
+            replay(scheduler, ledger, tracking, root)
+            build_tuner(ledger, progress, scheduler, options, environment=environment, place=place).fit()
         end = "over"
     except KeyboardInterrupt:
         end = "interrupted"
     finally:
         progress.close("failed" if end == "failed" else "interrupted")
-        status = conclude(ledger, tracking, mirror, place=place, end=end)
+        status = conclude(ledger, tracking, mirror, place=place, end=end, on_finish=options.on_finish)
         signal.signal(signal.SIGTERM, polite_kill)
     return status
 
 
-def _bring_teachers(tracking: Tracking, ledger: Ledger, root: str) -> None:
-    """Put the states of reused teachers where their students look for them."""
-    needed = {ledger.plan.teacher_ids.get(config.trial_id, "") for config in ledger.waiting}
-    for trial_id in needed & set(ledger.reused):
-        with tempfile.TemporaryDirectory() as folder:
-            state = tracking.fetch_state(ledger.reused[trial_id], folder)
-            journal, nothing = Journal(root, trial_id), SimpleNamespace(epoch=0, metrics={}, arrays={})
-            journal.write(journal.start({}), nothing, partial(shutil.copytree, state, dirs_exist_ok=True))
-
-
-class Feed(Searcher):
-    """Hands Tune the ledger's next trial, under its settings' own names, whenever there is room for one."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__()
-        self.ledger = ledger
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune saves it; who goes on with a sweep asks MLflow and the journals
-
-    def set_search_properties(self, metric: Any, mode: Any, config: Any, **spec: Any) -> bool:
-        return True
-
-    def suggest(self, trial_id: str) -> Any:
-        config = self.ledger.begin_next()
-        if config is None:
-            return Searcher.FINISHED if self.ledger.over else None
-        gpus = self.ledger.gpus.get(config.trial_id, self.ledger.plan.gpus_per_trial)
-        return {"trial_id": config.trial_id, "gpus_per_trial": gpus, **config.to_dict()}
-
-    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        pass  # Progress hears of it too, and notes it
-
-
-def _tuner(ledger: Ledger, progress: Progress, options: Options, environment: dict[str, str], place: str) -> tune.Tuner:
-    """Return a Tuner that runs the ledger's trials. Its own files serve nothing once it has ended."""
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by Progress, in a line
-    plan = ledger.plan
-    run = tune.with_parameters(
-        run_in_tune,
-        study=plan.study,
-        root=progress.mirror.root,
-        environment=environment,
-        silence=3600 * options.trial_timeout,
-    )
-
-    def resources(settings: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([{"CPU": plan.cpus_per_trial, "GPU": settings["gpus_per_trial"]}])
-
-    return tune.Tuner(
-        tune.with_resources(run, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=Feed(ledger),
-            num_samples=-1,  # until the feed says that there are no more
-            time_budget_s=3600 * options.time_budget if options.time_budget else None,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"{trial.config['trial_id']}-{trial.trial_id}",
-        ),
-        run_config=tune.RunConfig(
-            name=f"tune-{time.strftime('%Y%m%d-%H%M%S')}",
-            storage_path=place,
-            callbacks=[progress],
-            failure_config=tune.FailureConfig(max_failures=options.max_failures),
-            verbose=0,
-        ),
-    )
+def _say_beginning(ledger: Ledger) -> None:
+    plan, done = ledger.plan, Counter(end["outcome"] for end in ledger.ends.values())
+    print(f"{plan.study.name}, preset {plan.preset}: {ledger.total} trials in experiment {plan.experiment}")
+    if done["reused"]:
+        print(f"{done['reused']} of them are finished already and reused; --fresh would run them again")
+    if done["on file"]:
+        print(f"{done['on file']} of them are in the file of records and not run")
+    if not ledger.over:
+        missing = ledger.total - len(ledger.ends)
+        expected = about(plan.seconds([*ledger.waiting, *[plan.base] * (missing - len(ledger.waiting))]))
+        print(f"{missing} to run, {plan.concurrent} at a time: {expected} (a rough guess)")

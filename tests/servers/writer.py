@@ -14,6 +14,7 @@ from specbias.measure import Measurement
 from sweeps.cifar import STUDY
 from sweeps.service.command_line import Options
 from sweeps.service.journal import Journal
+from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
 from sweeps.service.plan import make_plan
 from sweeps.service.tracking import Tracking
@@ -27,8 +28,8 @@ def main() -> None:
     which, writers, trials, epochs = map(int, sys.argv[5:])
     seeds = Options(quick=True, interventions="none", seeds=trials, epochs=epochs)
     plan = make_plan(STUDY, seeds, gpus=0)
-    tracking = Tracking(MlflowClient(tracking_uri=uri), uri, experiment_id, parent_id)
-    mirror = Mirror(tracking, plan, folder, {"writer": str(which)})
+    tracking = Tracking(MlflowClient(tracking_uri=uri), uri, experiment_id, parent_id, afresh=False)
+    mirror = Mirror(tracking, Ledger(plan, {}), folder, tags={"writer": str(which)})
     for config in plan.trials[which::writers]:
         journal = Journal(folder, config.trial_id)
         token = journal.start({})

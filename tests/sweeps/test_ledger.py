@@ -23,7 +23,7 @@ def begun(ledger):
 
 
 def test_a_student_begins_when_its_own_teacher_has_finished_and_not_before(plan):
-    ledger = Ledger(plan, plan.trials, {})
+    ledger = Ledger(plan, {})
     assert begun(ledger) == [(0, 0), (4, 0)] and not ledger.over
     ledger.end(next(c for c in plan.trials if (c.cutout, c.generation) == (4, 0)), "finished")
     assert begun(ledger) == [(4, 1)]
@@ -34,8 +34,8 @@ def test_a_student_begins_when_its_own_teacher_has_finished_and_not_before(plan)
 def test_a_student_of_a_trial_that_did_not_finish_is_not_started_and_one_of_a_reused_trial_is(plan):
     teachers = {config.cutout: config for config in plan.trials if config.generation == 0}
     students = [config for config in plan.trials if config.generation]
-    ledger = Ledger(plan, [teachers[4], *students], {teachers[0].trial_id: "run"})
-    assert begun(ledger) == [(4, 0), (0, 1)]
+    ledger = Ledger(plan, {teachers[0].trial_id: "reused"})
+    assert sorted(begun(ledger)) == [(0, 1), (4, 0)]
     ledger.end(teachers[4], "failed", "Diverged")
     assert begun(ledger) == [] and ledger.over
     student = next(config for config in students if config.cutout == 4)
@@ -44,7 +44,7 @@ def test_a_student_of_a_trial_that_did_not_finish_is_not_started_and_one_of_a_re
 
 
 def test_no_more_run_at_once_and_no_more_are_begun_than_asked(plan):
-    ledger = Ledger(plan, plan.trials, {}, at_once=1, at_most=2)
+    ledger = Ledger(plan, {}, at_once=1, at_most=2)
     first, *_ = plan.trials
     assert len(begun(ledger)) == 1 and not ledger.over
     ledger.end(first, "finished")
@@ -52,7 +52,7 @@ def test_no_more_run_at_once_and_no_more_are_begun_than_asked(plan):
 
 
 def test_a_trial_that_is_to_run_again_comes_first_with_what_it_is_to_get(plan):
-    ledger = Ledger(plan, plan.trials, {})
+    ledger = Ledger(plan, {})
     first, *_ = plan.trials
     begun(ledger)
     ledger.again(first, gpus=0.5)

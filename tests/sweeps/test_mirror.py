@@ -11,6 +11,7 @@ from sweeps.cifar import STUDY
 from sweeps.service import mirror as mirror_module
 from sweeps.service.command_line import Options
 from sweeps.service.journal import Journal
+from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
 from sweeps.service.plan import make_plan
 from sweeps.service.tracking import open_sweep
@@ -41,9 +42,9 @@ def sweep(tmp_path, monkeypatch, empty_store):
     """A sweep of two trials in a store of its own, and its journals' root."""
     monkeypatch.setattr(mirror_module, "BEAT", 0.1)  # the longest between two attempts
     plan = make_plan(STUDY, Options(quick=True, interventions="mixup"), gpus=0)
-    tracking, _ = open_sweep(plan, uri=empty_store(tmp_path), search="grid")
+    tracking = open_sweep(plan, uri=empty_store(tmp_path))
     tracking.client = Flaky(tracking.client)
-    return plan, tracking, str(tmp_path / "trials")
+    return Ledger(plan, {}), tracking, str(tmp_path / "trials")
 
 
 def write(root, config, epochs, then=lambda epoch: None):
@@ -71,16 +72,16 @@ def whole(epochs):
 
 @pytest.mark.parametrize("trouble", ["none", "away", "deaf"])
 def test_all_that_the_journals_hold_is_held_once_whatever_the_server_does(sweep, trouble):
-    plan, tracking, root = sweep
-    mirror = Mirror(tracking, plan, root, {"version.x": "1"})
+    ledger, tracking, root = sweep
+    mirror = Mirror(tracking, ledger, root, tags={"version.x": "1"})
     setattr(tracking.client, trouble, True)
-    for config in plan.trials:
+    for config in ledger.plan.trials:
         write(root, config, range(6), lambda epoch, config=config: mirror.note(config, epoch))
         mirror.end(config, "finished")
     if trouble == "away":
         threading.Timer(1, setattr, (tracking.client, trouble, False)).start()
     assert mirror.close(20) == []
-    for config in plan.trials:
+    for config in ledger.plan.trials:
         assert held(tracking, config) == whole(range(6))
         run = tracking.client.client.get_run(tracking.run_ids[config.trial_id])
         assert run.data.tags["hardware.host"] == "here" and run.data.tags["specbias.attempts"] == "1"
@@ -89,24 +90,24 @@ def test_all_that_the_journals_hold_is_held_once_whatever_the_server_does(sweep,
 
 
 def test_what_was_never_noted_is_copied_at_the_end(sweep):
-    plan, tracking, root = sweep
-    mirror = Mirror(tracking, plan, root, {})
-    write(root, plan.trials[0], range(4))
-    mirror.note(plan.trials[0], 1)
-    mirror.end(plan.trials[0], "finished")
+    ledger, tracking, root = sweep
+    mirror = Mirror(tracking, ledger, root, tags={})
+    write(root, ledger.plan.trials[0], range(4))
+    mirror.note(ledger.plan.trials[0], 1)
+    mirror.end(ledger.plan.trials[0], "finished")
     assert mirror.close(20) == []
-    assert held(tracking, plan.trials[0]) == whole(range(4))
+    assert held(tracking, ledger.plan.trials[0]) == whole(range(4))
 
 
 def test_a_trial_that_goes_on_keeps_its_run_and_no_epoch_is_held_twice(sweep):
-    plan, tracking, root = sweep
-    config = plan.trials[0]
-    mirror = Mirror(tracking, plan, root, {})
+    ledger, tracking, root = sweep
+    config = ledger.plan.trials[0]
+    mirror = Mirror(tracking, ledger, root, tags={})
     write(root, config, range(3))
     mirror.end(config, "failed", failure="its process died", traceback="Traceback")
     assert mirror.close(20) == []
     assert held(tracking, config)[2] == "FAILED"
-    again = Mirror(tracking, plan, root, {})
+    again = Mirror(tracking, ledger, root, tags={})
     write(root, config, range(5))  # those there are, made again, at another time
     again.note(config, 4)
     again.end(config, "finished")
@@ -117,11 +118,11 @@ def test_a_trial_that_goes_on_keeps_its_run_and_no_epoch_is_held_twice(sweep):
 
 
 def test_a_trial_that_cannot_be_copied_holds_up_no_other_and_is_named(sweep):
-    plan, tracking, root = sweep
-    first, second = plan.trials
+    ledger, tracking, root = sweep
+    first, second = ledger.plan.trials
     tracking.client.refused = tracking.open_trial(first, "first")
-    mirror = Mirror(tracking, plan, root, {})
-    for config in plan.trials:
+    mirror = Mirror(tracking, ledger, root, tags={})
+    for config in ledger.plan.trials:
         write(root, config, range(3))
         mirror.end(config, "finished")
     assert mirror.close(3) == [first.trial_id] and "nobody answers" in mirror.error
@@ -130,8 +131,8 @@ def test_a_trial_that_cannot_be_copied_holds_up_no_other_and_is_named(sweep):
 
 
 def test_the_driver_gives_signs_of_life(sweep):
-    plan, tracking, root = sweep
-    mirror = Mirror(tracking, plan, root, {})
+    ledger, tracking, root = sweep
+    mirror = Mirror(tracking, ledger, root, tags={})
     threading.Event().wait(1)
     assert mirror.close(20) == []
     assert "specbias.alive" in tracking.client.client.get_run(tracking.parent_id).data.tags
