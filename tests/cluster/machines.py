@@ -4,14 +4,16 @@ Run by the fixture `site`, as the first process of namespaces of its own (root o
 
     unshare --net --mount --pid --fork --kill-child --mount-proc python machines.py site FOLDER ADDRESS...
 
-This first process is the laptop, at 10.77.0.1. Every ADDRESS becomes a machine: its own network, processes, shared memory,
-/run, /tmp/ray and home (~ is FOLDER/ADDRESS/home), and this Python environment, with what is written to it kept apart; the
-rest of the disk is everybody's, so that a path under FOLDER serves as the network's shared folder. Nothing here has
-a name outside: once standard input ends, by the test or by its death, the kernel ends and frees all of it.
+This first process is the laptop, at 10.77.0.1. Every ADDRESS becomes a machine: its own network, processes, shared
+memory, /run, /tmp/ray, a home that begins as FOLDER/skeleton, and this Python environment, with what is written to it
+kept apart; the rest of the disk is everybody's, so that a folder in FOLDER serves as the network's shared one. Nothing
+here has a name outside: once standard input ends, by the test or by its death, the kernel ends and frees all of it.
 """
 
+import contextlib
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +23,6 @@ from pathlib import Path
 LAPTOP = "10.77.0.1"
 SSHD = """
 HostKey {key}
-AuthorizedKeysFile {authorized}
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 UsePAM no
@@ -39,12 +40,12 @@ def run(command: str, **inputs: Path) -> None:
 
 def make_site(folder: Path, addresses: list[str]) -> None:
     """Join the machines by a bridge, say "ready" when each answers, and wait for the end of standard input."""
-    dress(folder / "laptop", "laptop")
+    dress(folder, "laptop")
     for line in ("link add bridge0 type bridge", f"address add {LAPTOP}/24 dev bridge0", "link set bridge0 up"):
         run(f"ip {line}")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")  # what leads out of the site is refused, not swallowed
     for number, address in enumerate(addresses):
-        own = "--net --mount --uts --ipc --pid --fork --kill-child --mount-proc".split()
+        own = ["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
         command = ["unshare", *own, sys.executable, __file__, "machine", str(folder), address]
         log = (folder / f"{address}.log").open("w")
         machine = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True)
@@ -63,41 +64,42 @@ def make_site(folder: Path, addresses: list[str]) -> None:
 def make_machine(folder: Path, address: str) -> None:
     """Give this process's namespaces a disk and an sshd of their own, say "ready", and adopt orphans for ever."""
     socket.sethostname(f"machine-{address.rpartition('.')[2]}")
-    own = folder / address
-    dress(own, socket.gethostname())
-    layers = own / "layers"
-    layers.mkdir()
+    dress(folder, socket.gethostname())
+    layers = folder / "layers"
     run("mount -t tmpfs tmpfs {layers}", layers=layers)
     for name in ("upper", "work"):
         (layers / name).mkdir()
     here = {"lower": Path(sys.prefix), "layers": layers}
     run("mount -t overlay overlay -o lowerdir={lower},upperdir={layers}/upper,workdir={layers}/work {lower}", **here)
-    authorized = own / "home" / ".ssh" / "authorized_keys"
+    authorized = Path("~/.ssh/authorized_keys").expanduser()
     authorized.parent.mkdir(mode=0o700)
     authorized.write_text((folder / "key.pub").read_text())
-    (own / "sshd_config").write_text(SSHD.format(key=folder / "host_key", authorized=authorized))
+    settings = layers / "sshd_config"
+    settings.write_text(SSHD.format(key=folder / "host_key"))
     Path("/run/sshd").mkdir()
-    subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(own / "sshd_config")])
+    subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(settings)])
     print("ready", flush=True)
     while True:
         reap()
         time.sleep(0.2)
 
 
-def dress(own: Path, name: str) -> None:
+def dress(folder: Path, name: str) -> None:
     """Give this mount namespace its own home, /run, /tmp/ray and /dev/shm, and files in /etc that know no outside."""
-    home = own / "home"
-    home.mkdir(parents=True)
-    users = Path("/etc/passwd").read_text().splitlines()
-    root = f"root:x:0:0:root:{home}:/bin/bash"
+    home = folder / "home"  # the same path everywhere, as for a user of many machines
+    run("mount -t tmpfs tmpfs {home}", home=home)
+    shutil.copytree(folder / "skeleton", home, dirs_exist_ok=True)
+    os.environ["HOME"] = str(home)
+    users = [line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("root:")]
     etc = {
-        "passwd": "\n".join([root, *(line for line in users if not line.startswith("root:"))]),
+        "passwd": "\n".join([f"root:x:0:0:root:{home}:/bin/bash", *users]),
         "hosts": f"127.0.0.1 localhost {name}",
         "resolv.conf": "",
     }
     for file, text in etc.items():
-        (own / file).write_text(text + "\n")
-        run("mount --bind {own}/" + file + " {there}", own=own, there=Path("/etc", file).resolve())
+        own = home / f".{file}"
+        own.write_text(text + "\n")
+        run("mount --bind {own} {there}", own=own, there=Path("/etc", file).resolve())
     Path("/tmp/ray").mkdir(exist_ok=True)
     for place in ("/run", "/tmp/ray", "/dev/shm"):
         run(f"mount -t tmpfs tmpfs {place}")
@@ -116,11 +118,9 @@ def wait_for(address: str) -> None:
 
 def reap() -> None:
     """Collect what has ended: the first process of a namespace inherits the others' orphans."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    except ChildProcessError:
-        pass
 
 
 if __name__ == "__main__":
