@@ -58,7 +58,7 @@ def drive_on_head(run_sweep: Callable, *arguments: Any) -> int:
     What it prints is shown here, what it refuses is refused here, and Ctrl-C interrupts it there.
     """
     there = on_node(next(node for node in alive() if "node:__internal_head__" in node["Resources"]))
-    said = ray.remote(**there)(Said).remote()
+    said: Any = ray.remote(**there)(Said).remote()  # type: ignore[union-attr]
     run = ray.remote(**there, max_calls=1, max_retries=0)(_drive).remote(said, sys.argv, run_sweep, *arguments)
     while True:
         try:

@@ -71,6 +71,16 @@ class Options:
     """MLflow experiment, by default named after study and preset; trials finished in it are reused."""
     fresh: Flag = False
     """Run every trial anew, under a new parent run."""
+    resume: Annotated[str | None, arg(metavar="SWEEP", help_behavior_hint="")] = None
+    """Go on with this sweep, and refuse to begin another; without it, the same command goes on where there is one."""
+    max_failures: Whole = 5
+    """How often a trial whose process died (a lost node, a kill, a crash) is taken up again where it was."""
+    trial_timeout: Annotated[float, arg(metavar="HOURS")] = 12.0
+    """A trial that reports nothing for so long counts as hung: its process is ended, and it is taken up again."""
+    time_budget: Annotated[float | None, arg(metavar="HOURS", help_behavior_hint="")] = None
+    """After so many hours trials are stopped where they are; --resume goes on. Ends with status 3 if some are left."""
+    max_trials: Count = None
+    """Begin at most so many trials in this call; ends with status 3 if some are left."""
     dry_run: Flag = False
     """Say how many trials there would be and about how long they take; start nothing."""
 

@@ -1,30 +1,42 @@
-"""What does a person want to see, and what must be closed, while trials run? One row per report; every final state."""
+"""What does a person want to see while trials run, and what is noted of each? A row per report, a line per end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 
-from sweeps.service.plan import Plan, about
-from sweeps.service.tracking import Tracking
+from sweeps.service.journal import Journal, list_folder
+from sweeps.service.ledger import Ledger
+from sweeps.service.mirror import Mirror
+from sweeps.service.plan import about
+
+LATE = 10.0  # seconds that a file written on another node may take to be seen here
 
 
-class Progress(tune.Callback):
-    """Prints a row for each measurement and gives each trial's MLflow run its final state, from the driver."""
+class Progress(TrialProgressCallback):
+    """Prints a row for each measurement, and has the ledger and the mirror note how each trial ended.
 
-    def __init__(self, plan: Plan, tracking: Tracking, missing: list[Any]) -> None:
-        self.plan, self.tracking, self.missing = plan, tracking, missing
-        self.ends: dict[str, dict[str, str]] = {}  # trial_id -> outcome, run_id, and failure where there was one
-        self.started = time.monotonic()
-        self.width = max(len(plan.label(config)) for config in plan.trials)
-        self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in plan.trials))
+    It takes the place of Tune's own callback of that kind, which prints too.
+    """
+
+    def __init__(self, ledger: Ledger, mirror: Mirror, *, stopping: bool, deadline: float | None) -> None:
+        super().__init__()
+        self.ledger, self.mirror = ledger, mirror
+        self.stopping = stopping or deadline is not None  # whether a trial may be ended from outside
+        self.deadline = deadline  # on time.monotonic's clock
+        self.plan, self.started = ledger.plan, time.monotonic()
+        self.width = max((len(self.plan.label(config)) for config in self.plan.trials), default=8)
+        self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in self.plan.trials))
         self.header_printed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune saves its callbacks; all that matters of ours is in the journals
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         config = self._config(trial)
+        self.mirror.note(config, result["epoch"])
         if not self.header_printed:
             titles = "  ".join(f"{title:>8}" for title in self.plan.study.columns.values())
             print(f"{'trial':<{self.width}}  {'epoch':>{self.epoch_width}}  {titles}  time left")
@@ -38,52 +50,53 @@ class Progress(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)
-        run_id = self.tracking.find_trial(config.trial_id)
-        complete = run_id is not None and self.tracking.is_complete(run_id)
-        self._tell(config, self._end(config, "finished" if complete else "stopped early"))
+        ending = self._ending(config)
+        if ending is not None and ending["outcome"] != "complete":
+            self._end(config, ending["outcome"], failure=ending["failure"], traceback=ending["traceback"])
+        elif ending is not None or trial.last_result.get("epoch") == config.epochs:
+            self._end(config, "finished")
+        elif self.deadline is not None and time.monotonic() >= self.deadline:
+            self._end(config, "interrupted")
+        elif self.stopping:
+            self._end(config, "stopped early")
+        else:
+            self._end(config, "failed", failure="it ended without a word")
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        config = self._config(trial)
-        self._tell(config, self._end(config, "failed"))
+        error = trial.get_error()
+        said = str(getattr(error, "cause", None) or error).strip().splitlines()
+        failure = f"its process died {trial.num_failures} times ({said[0] if said else 'no reason given'})"
+        self._end(self._config(trial), "failed", failure=failure, traceback=str(error))
 
-    @property
-    def finished(self) -> dict[str, str]:
-        """The trials that have finished by now: trial_id -> run id."""
-        return {trial_id: end["run_id"] for trial_id, end in self.ends.items() if end["outcome"] == "finished"}
-
-    def ready(self, wave: list[Any], finished: Mapping[str, str]) -> list[Any]:
-        """Return the trials whose teachers are finished; the others are not to be started, and that is their end."""
-        ready = []
-        for config in wave:
-            teacher_id = self.plan.teacher_ids.get(config.trial_id)
-            if teacher_id is None or teacher_id in finished:
-                ready.append(config)
-            else:
-                failure = f"its teacher ({self.plan.label(self.plan.by_id[teacher_id])}) did not finish"
-                self.ends[config.trial_id] = {"outcome": "not started", "failure": failure}
-                self._tell(config, f"not started: {failure}")
-        return ready
+    def take_over(self) -> None:
+        """Note the trials that an earlier call completed, and did not live to tell."""
+        there = list_folder(self.mirror.root)
+        for config in [config for config in self.ledger.waiting if config.trial_id in there]:
+            ending = Journal(self.mirror.root, config.trial_id).ending
+            if ending is not None and ending["outcome"] == "complete":
+                self.ledger.waiting.remove(config)
+                self._end(config, "finished")
 
     def close(self, outcome: str) -> None:
-        """Give the trials that are still open this final state: the sweep is over."""
-        for config in self.missing:
-            if config.trial_id not in self.ends and self.tracking.find_trial(config.trial_id):
-                self._end(config, outcome)
+        """Give the trials that are still running this final state: the sweep is over."""
+        for config in list(self.ledger.running.values()):
+            self._end(config, outcome)
 
     def _config(self, trial: Any) -> Any:
         return self.plan.by_id[trial.config["trial_id"]]
 
-    def _end(self, config: Any, outcome: str) -> str:
-        run_id = self.tracking.start_trial(config, label=self.plan.label(config), tags={})  # it may have none yet
-        self.tracking.end(run_id, outcome)
-        end = self.ends[config.trial_id] = {"outcome": outcome, "run_id": run_id}
-        if outcome != "failed":
-            return outcome
-        end["failure"] = self.tracking.failure(run_id)
-        return f"failed: {end['failure']}"
+    def _ending(self, config: Any) -> dict[str, str] | None:
+        """Return what the trial's journal says of its end; where nothing else may have ended it, wait for that."""
+        journal, asked = Journal(self.mirror.root, config.trial_id), time.monotonic()
+        while (ending := journal.ending) is None and not self.stopping and time.monotonic() - asked < LATE:
+            time.sleep(0.1)
+        return ending
 
-    def _tell(self, config: Any, ending: str) -> None:
-        done, total = len(self.ends), len(self.missing)
+    def _end(self, config: Any, outcome: str, *, failure: str = "", traceback: str = "") -> None:
+        self.ledger.end(config, outcome, failure)
+        self.mirror.end(config, outcome, failure=failure, traceback=traceback)
+        done, total = len(self.ledger.ends), self.ledger.total
         left = (time.monotonic() - self.started) / done * (total - done)
         rest = f", {about(left)} left" if done < total else ""
+        ending = f"{outcome}: {failure}" if failure else outcome
         print(f"{self.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)

@@ -1,31 +1,32 @@
 """Where do the results go? One parent run per sweep and one child run per trial in MLflow.
 
-The driver opens the store, the experiment and the parent before any trial, and gives every child its final state; a
-trial finds or makes its own child and writes to it. Tags that carry meaning here begin with `specbias.`.
+Only the driver writes: it opens the store, the experiment and the parent before any trial, and its mirror copies the
+trials' journals. Whatever is written twice is there once. Tags that carry meaning here begin with `specbias.`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import platform
 import tempfile
-import time
-import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # progress is a table
-import numpy as np  # noqa: E402
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the mirror itself tries again, and for longer
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")  # seconds
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from specbias.settings import SettingError  # noqa: E402
+from sweeps.service.driver import refuse_if_running, this_driver  # noqa: E402
+from sweeps.service.journal import Journal, Record  # noqa: E402
 from sweeps.service.plan import Plan  # noqa: E402
 from sweeps.service.provenance import code, hardware  # noqa: E402
 
@@ -34,118 +35,148 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 OUTCOMES = {"finished": "FINISHED", "stopped early": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tracking:
-    """One sweep's place in MLflow; small and picklable, it travels to the trials."""
+    """One sweep's place in MLflow."""
 
+    client: MlflowClient
     uri: str  # absolute
     experiment_id: str
     parent_id: str
+    run_ids: dict[str, str] = field(default_factory=dict)  # trial_id -> its run under the parent
 
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(tracking_uri=self.uri)
+    def open_trial(self, config: Any, label: str) -> str:
+        """Return the run id of the trial's child run: the one there is, else a new one with its settings."""
+        if config.trial_id not in self.run_ids:
+            query = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.specbias.trial_id = '{config.trial_id}'"
+            found = self.client.search_runs([self.experiment_id], query)  # it may be there, and the answer was lost
+            tags = {"mlflow.parentRunId": self.parent_id, "specbias.trial_id": config.trial_id}
+            run = found[0] if found else self.client.create_run(self.experiment_id, tags=tags, run_name=label)
+            self.client.log_batch(run.info.run_id, params=_params(config.to_dict()))
+            self.run_ids[config.trial_id] = run.info.run_id
+        return self.run_ids[config.trial_id]
 
-    def find_trial(self, trial_id: str) -> str | None:
-        """Return the run id of a trial of this sweep, or None."""
-        query = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.specbias.trial_id = '{trial_id}'"
-        found = self.client.search_runs([self.experiment_id], query, max_results=1)
-        return found[0].info.run_id if found else None
+    def reopen(self, run_id: str) -> set[int]:
+        """Let a run that an earlier call left go on, and return the epochs that it holds."""
+        run = self.client.get_run(run_id)
+        for key in {"specbias.outcome", "specbias.failure"} & set(run.data.tags):
+            self.client.delete_tag(run_id, key)
+        self.client.update_run(run_id, status="RUNNING")
+        first = next(iter(sorted(run.data.metrics)), None)
+        return {metric.step for metric in self.client.get_metric_history(run_id, first)} if first else set()
 
-    def start_trial(self, config: Any, *, label: str, tags: dict[str, str]) -> str:
-        """Return the run id of the trial's child run: the one there is, else a new one with params and tags."""
-        run_id = self.find_trial(config.trial_id)
-        if run_id is None:
-            run_tags = {"mlflow.parentRunId": self.parent_id, "specbias.trial_id": config.trial_id, **tags}
-            run_id = self.client.create_run(self.experiment_id, tags=run_tags, run_name=label).info.run_id
-            self.client.log_batch(run_id, params=_params(config.to_dict()))
-        return run_id
-
-    def log(self, run_id: str, measurement: Any) -> None:
-        """Write the arrays as measurements/epoch_NNNN.npz, then the metrics in one batch with step = epoch."""
+    def log(self, run_id: str, records: list[Record], journal: Journal, tags: Mapping[str, str]) -> None:
+        """Write the arrays of these records as measurements/epoch_NNNN.npz, then all metrics with step = epoch."""
+        metrics = [Metric(key, value, r.time, r.epoch) for r in records for key, value in r.metrics.items()]
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"epoch_{measurement.epoch:04d}.npz"
-            np.savez_compressed(file, **measurement.arrays)
-            self.client.log_artifact(run_id, str(file), "measurements")
-        now = int(time.time() * 1000)
-        metrics = [Metric(key, value, now, measurement.epoch) for key, value in measurement.metrics.items()]
-        self.client.log_batch(run_id, metrics=metrics)
+            for record in records:
+                file = journal.fetch(record, "arrays.npz", folder)
+                named = Path(file).rename(Path(folder) / f"epoch_{record.epoch:04d}.npz")
+                self.client.log_artifact(run_id, str(named), "measurements")
+        for start in range(0, max(len(metrics), 1), 900):  # MLflow takes 1,000 entries at once
+            run_tags = [RunTag(key, str(value)) for key, value in tags.items()] if start == 0 else []
+            self.client.log_batch(run_id, metrics=metrics[start : start + 900], tags=run_tags)
 
-    def log_state(self, run_id: str, folder: str) -> None:
+    def log_state(self, run_id: str, journal: Journal) -> None:
         """Keep the files of a trial's last state, if it has any, under state/."""
-        if os.listdir(folder):
-            self.client.log_artifacts(run_id, folder, "state")
+        with tempfile.TemporaryDirectory() as folder:
+            if state := journal.fetch_state(folder):
+                self.client.log_artifacts(run_id, state, "state")
 
     def fetch_state(self, run_id: str, folder: str) -> str:
         """Copy what `log_state` kept into a new folder inside `folder`, and return that."""
         return self.client.download_artifacts(run_id, "state", folder)
 
-    def log_failure(self, run_id: str, error: Exception) -> None:
-        """Write what ended a trial: its first line as the tag `specbias.failure`, its traceback as failure.txt."""
-        self.client.set_tag(run_id, "specbias.failure", f"{type(error).__name__}: {error}".splitlines()[0][:5000])
-        self.client.log_text(run_id, "".join(traceback.format_exception(error)), "failure.txt")
-
-    def mark_complete(self, run_id: str) -> None:
-        """Note that the trial came to its own end: whatever ends it earlier leaves no such note."""
-        self.client.set_tag(run_id, "specbias.complete", "true")
-
-    def is_complete(self, run_id: str) -> bool:
-        return "specbias.complete" in self.client.get_run(run_id).data.tags
-
-    def end(self, run_id: str, outcome: str) -> None:
-        """Give a run its final state: finished, stopped early, failed or interrupted."""
-        self.client.set_tag(run_id, "specbias.outcome", outcome)
+    def end(self, run_id: str, outcome: str, *, failure: str = "", traceback: str = "") -> None:
+        """Give a run its final state: finished, stopped early, failed (with why) or interrupted."""
+        if traceback:
+            self.client.log_text(run_id, traceback, "failure.txt")
+        tags = {"specbias.outcome": outcome} | ({"specbias.failure": failure} if failure else {})
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.set_terminated(run_id, OUTCOMES[outcome])
 
-    def failure(self, run_id: str) -> str:
-        """Return what the trial said when it failed; a trial whose process died could say nothing."""
-        return self.client.get_run(run_id).data.tags.get("specbias.failure", "its process died")
+    def beat(self) -> None:
+        """Say on the parent that this driver lives."""
+        self.client.set_tag(self.parent_id, "specbias.alive", datetime.now(timezone.utc).isoformat())
 
-    def log_sweep(self, plan: Plan, ends: dict[str, dict[str, Any]]) -> None:
+    def log_sweep(self, plan: Plan, ends: Mapping[str, Mapping[str, Any]]) -> None:
         """Write sweep.json onto the parent run: the sweep's trials, and of each what is known of its end."""
         trials = [
             {"trial_id": config.trial_id, "label": plan.label(config), "intervention": plan.intervention(config)}
-            | ends.get(config.trial_id, {})
+            | dict(ends.get(config.trial_id, {}))
             for config in plan.trials
         ]
         self.client.log_dict(self.parent_id, {"sweep_id": plan.sweep_id, "trials": trials}, "sweep.json")
 
+    def end_sweep(self, plan: Plan, ends: Mapping[str, Mapping[str, Any]], outcome: str) -> None:
+        """Write the sweep's list and its final state onto the parent run."""
+        self.log_sweep(plan, ends)
+        self.end(self.parent_id, outcome)
 
-def open_sweep(plan: Plan, *, uri: str, search: str, fresh: bool) -> tuple[Tracking, dict[str, str]]:
+
+def open_sweep(
+    plan: Plan, *, uri: str, search: str, fresh: bool = False, resume: str | None = None
+) -> tuple[Tracking, dict[str, str]]:
     """Open the store (made if absent), the experiment and the parent run; return also the trials to reuse.
 
     Those are trial_id -> run id of the plan's trials that are finished anywhere in the experiment; none if `fresh`,
-    and only its own where the sweep was begun so. The parent is the one an earlier call made for the same trials, or a
-    new one. What an earlier call left unfinished of this sweep is set aside (MLflow's trash: it can be restored), so
-    that a trial has one run. Raises SettingError if the store cannot be opened, or another process on this machine is
-    running this very sweep.
+    and only its own where the sweep was begun so. The parent is the one an earlier call made for the same trials (the
+    sweep `resume`, if that is given), or a new one; its unfinished runs go on. Raises SettingError if the store cannot
+    be opened, `resume` is another sweep or none, or another process is running this very sweep.
     """
     try:
-        client = MlflowClient(tracking_uri=uri)
+        client = _open_store(uri)
         experiment_id = _experiment(client, plan.experiment, uri)
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise SettingError(f"--tracking-uri {uri}: {str(error).splitlines()[0]}") from None
+    if resume is not None:
+        _refuse_other(client, experiment_id, plan, resume)
     parents = [] if fresh else _search(client, experiment_id, f"tags.specbias.sweep_id = '{plan.sweep_id}'")
+    if parents:
+        refuse_if_running(parents[0].data.tags, parents[0].info.status)
     within = parents[0].info.run_id if parents and "specbias.fresh" in parents[0].data.tags else None
     reused = {} if fresh else _finished(client, experiment_id, {config.trial_id for config in plan.trials}, within)
-    unfit = _drop_stateless_teachers(client, plan, reused)
-    if parents:
-        parent_id = parents[0].info.run_id
-        _refuse_if_running(parents[0])
-        for run in _search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'"):
-            if run.data.tags.get("specbias.outcome") != "finished" or run.info.run_id in unfit:
-                client.delete_run(run.info.run_id)
-    else:
-        tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
-        tags |= {"specbias.fresh": "true"} if fresh else {}
-        tags["mlflow.note.content"] = plan.study.question  # MLflow shows it as the run's description
-        name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
-        parent_id = client.create_run(experiment_id, tags=tags | code() | hardware(), run_name=name).info.run_id
-        client.log_batch(parent_id, params=_params(plan.base.to_dict()))
+    _drop_stateless_teachers(client, plan, reused)
+    parent_id = parents[0].info.run_id if parents else _new_parent(client, experiment_id, plan, search, fresh)
     client.update_run(parent_id, status="RUNNING")
-    opened = {"specbias.opened": datetime.now(timezone.utc).isoformat(), "specbias.driver": _driver()}
+    opened = {"specbias.opened": datetime.now(timezone.utc).isoformat(), "specbias.driver": this_driver()}
     client.log_batch(parent_id, tags=[RunTag(key, value) for key, value in opened.items()])
-    return Tracking(uri, experiment_id, parent_id), reused
+    children = _search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'")
+    run_ids = {run.data.tags["specbias.trial_id"]: run.info.run_id for run in children}
+    return Tracking(client, uri, experiment_id, parent_id, run_ids), reused
+
+
+def _open_store(uri: str) -> MlflowClient:
+    """Return a client; a new data base in a file is made beside its place, so that it is whole or not there."""
+    file = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not file.exists():
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+        MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+        os.replace(unfinished, file)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _new_parent(client: MlflowClient, experiment_id: str, plan: Plan, search: str, fresh: bool) -> str:
+    tags = {"specbias.sweep_id": plan.sweep_id, "specbias.study": plan.study.name, "specbias.search": search}
+    tags |= {"specbias.fresh": "true"} if fresh else {}
+    tags["mlflow.note.content"] = plan.study.question  # MLflow shows it as the run's description
+    name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
+    parent_id = client.create_run(experiment_id, tags=tags | code() | hardware(), run_name=name).info.run_id
+    client.log_batch(parent_id, params=_params(plan.base.to_dict()))
+    return parent_id
+
+
+def _refuse_other(client: MlflowClient, experiment_id: str, plan: Plan, resume: str) -> None:
+    """Refuse to resume a sweep that is not in the experiment, or that these settings are not those of."""
+    tags = [run.data.tags for run in _search(client, experiment_id, "tags.specbias.sweep_id LIKE '%'")]
+    known = {tag["specbias.sweep_id"]: tag.get("specbias.command_line", "") for tag in tags}
+    if resume not in known:
+        there = ", ".join(known) or "none"
+        raise SettingError(f"--resume {resume}: no such sweep in experiment {plan.experiment}; there are: {there}")
+    if resume != plan.sweep_id:
+        raise SettingError(
+            f"--resume {resume}: these settings make another sweep, {plan.sweep_id}; that one was {known[resume]}"
+        )
 
 
 def _experiment(client: MlflowClient, name: str, uri: str) -> str:
@@ -161,26 +192,6 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     return client.create_experiment(name, artifact_location=location)
 
 
-def _driver() -> str:
-    return f"{platform.node()}:{os.getpid()}:{_started(os.getpid())}"
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in the kernel's ticks: with it, a number used again is not taken for it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""  # it is gone, or this is no Linux
-
-
-def _refuse_if_running(parent: Run) -> None:
-    host, pid, started = (parent.data.tags.get("specbias.driver", "") + "::").split(":")[:3]
-    if parent.info.status != "RUNNING" or host != platform.node() or pid == str(os.getpid()):
-        return
-    if started and _started(int(pid)) == started:
-        raise SettingError(f"this very sweep is running, in process {pid}: wait for it, or choose another --experiment")
-
-
 def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str], within: str | None) -> dict[str, str]:
     query = "tags.specbias.outcome = 'finished'" + (f" and tags.mlflow.parentRunId = '{within}'" if within else "")
     found: dict[str, str] = {}
@@ -190,15 +201,13 @@ def _finished(client: MlflowClient, experiment_id: str, trial_ids: set[str], wit
     return found
 
 
-def _drop_stateless_teachers(client: MlflowClient, plan: Plan, reused: dict[str, str]) -> set[str]:
-    """Take from the trials to reuse those that must teach a missing one and have no state; return their runs."""
-    dropped = set()
+def _drop_stateless_teachers(client: MlflowClient, plan: Plan, reused: dict[str, str]) -> None:
+    """Take from the trials to reuse those that must teach a missing one and have no state."""
     for config in reversed(plan.trials):  # a student before its teacher
         teacher_id = plan.teacher_ids.get(config.trial_id, "")
         needed = teacher_id in reused and config.trial_id not in reused
         if needed and not client.list_artifacts(reused[teacher_id], "state"):
-            dropped.add(reused.pop(teacher_id))
-    return dropped
+            del reused[teacher_id]
 
 
 def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:

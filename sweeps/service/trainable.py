@@ -1,10 +1,12 @@
-"""How does a study's trial run inside Ray Tune? An adapter: settings in; each measurement to MLflow, then to Tune."""
+"""How does a study's trial run inside Ray Tune? settings in, each measurement to its journal, then to Tune."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,66 +14,55 @@ from typing import Any
 import ray
 from ray import tune
 
-from sweeps.service.plan import Plan, about
+from specbias.settings import SettingError
+from sweeps.service.journal import Journal, Superseded
+from sweeps.service.plan import about
 from sweeps.service.provenance import hardware
-from sweeps.service.tracking import Tracking
+from sweeps.service.study import Study
 
 
 def run_in_tune(
-    settings: dict[str, Any],
-    *,
-    plan: Plan,
-    tracking: Tracking,
-    teachers: Mapping[str, str],
-    tags: Mapping[str, str],
-    environment: Mapping[str, str],
+    settings: dict[str, Any], *, study: Study, root: str, environment: Mapping[str, str], silence: float
 ) -> None:
-    """Run the trial with these settings; it decides nothing but to report all it measures.
+    """Run the trial with these settings from its newest state on; it decides nothing but to report all it measures.
 
-    Arrays and metrics are in MLflow before Tune hears of an epoch. What ends the trial is written there and raised;
-    the final state of the run is for the driver to set. `tags` go onto the run: the driver's code and command.
+    Each measurement is in the journal under `root` before Tune hears of it, and so is what ended the trial: an error
+    of its own is no error to Tune, which tries again where the process died. A process that has been silent for
+    `silence` seconds ends itself, so that another takes its place.
     """
     os.environ.update(environment)
-    config = plan.by_id[settings["trial_id"]]
-    run_id = tracking.start_trial(config, label=plan.label(config), tags={**tags, **_tags(plan, config)})
+    trial_id = settings["trial_id"]
+    journal = Journal(root, trial_id)
+    token = journal.start({"hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())), **hardware()})
     try:
+        own = {name: value for name, value in settings.items() if name not in ("trial_id", "gpus_per_trial")}
+        config = study.config_class.from_dict(own)
+        if config.trial_id != trial_id:
+            raise SettingError(f"{hardware()['hardware.host']} runs other code: install the driver's specbias there")
         with tempfile.TemporaryDirectory() as folder:
-            if config.trial_id in plan.teacher_ids:
-                run = teachers[plan.teacher_ids[config.trial_id]]
-                config = replace(config, teacher=tracking.fetch_state(run, folder))
-            _report_all(config, run_id, plan, tracking)
-        tracking.mark_complete(run_id)
-    except Exception as error:
-        tracking.log_failure(run_id, error)
+            if (teacher := study.teacher(config)) is not None:
+                config = replace(config, teacher=Journal(root, teacher.trial_id).fetch_state(f"{folder}/teacher"))
+            _report_all(config, study, journal, token, journal.resume(folder), silence)
+        journal.end("complete", token=token)
+    except Superseded:
         raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:5000]
+        journal.end("failed", failure=said, traceback="".join(traceback.format_exception(error)), token=token)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
-def _report_all(config: Any, run_id: str, plan: Plan, tracking: Tracking) -> None:
-    """Run the trial, report each measurement, and put its last state into MLflow: others may be taught by it."""
-    started, first_epoch, state = time.monotonic(), None, None
-    checkpoint = tune.get_checkpoint()
-    for state, measurement in plan.study.run(config, checkpoint.path if checkpoint else None):
-        tracking.log(run_id, measurement)
+def _report_all(
+    config: Any, study: Study, journal: Journal, token: str, checkpoint: str | None, silence: float
+) -> None:
+    started, first_epoch = time.monotonic(), None
+    faulthandler.dump_traceback_later(silence, exit=True)
+    for state, measurement in study.run(config, checkpoint):
+        journal.write(token, measurement, state.save)
         if first_epoch is None:
             started, first_epoch = time.monotonic(), measurement.epoch
         done, left = measurement.epoch - first_epoch, config.epochs - measurement.epoch
         time_left = about((time.monotonic() - started) / done * left) if done and left else ""
-        with tempfile.TemporaryDirectory() as folder:
-            state.save(folder)
-            tune.report(
-                {"epoch": measurement.epoch, "time_left": time_left, **measurement.metrics},
-                checkpoint=tune.Checkpoint.from_directory(folder),
-            )
-    if state is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            state.save(folder)
-            tracking.log_state(run_id, folder)
-
-
-def _tags(plan: Plan, config: Any) -> dict[str, str]:
-    return {
-        "specbias.study": plan.study.name,
-        "specbias.intervention": plan.intervention(config),
-        "hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())),
-        **hardware(),
-    }
+        tune.report({"epoch": measurement.epoch, "time_left": time_left, **measurement.metrics})
+        faulthandler.dump_traceback_later(silence, exit=True)

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-# Ray reads these when it starts: Ctrl-C is handled here, not in Tune; no banner, no table of its own.
+# Ray reads these when it starts: Ctrl-C is handled here, not in Tune; no banner, no table and no files of its own.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")  # so many wait for resources: a cluster grows by them
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
-from ray.tune.search.basic_variant import BasicVariantGenerator  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
 
 from specbias.settings import SettingError  # noqa: E402
 from sweeps.service import cluster, nodes, preflight  # noqa: E402
+from sweeps.service.journal import Journal  # noqa: E402
+from sweeps.service.ledger import Ledger  # noqa: E402
+from sweeps.service.mirror import Mirror  # noqa: E402
 from sweeps.service.plan import Plan, about, make_plan  # noqa: E402
 from sweeps.service.progress import Progress  # noqa: E402
 from sweeps.service.provenance import code  # noqa: E402
 from sweeps.service.study import Study  # noqa: E402
-from sweeps.service.summary import summarise  # noqa: E402
-from sweeps.service.tracking import open_sweep  # noqa: E402
+from sweeps.service.summary import conclude  # noqa: E402
+from sweeps.service.tracking import Tracking, open_sweep  # noqa: E402
 from sweeps.service.trainable import run_in_tune  # noqa: E402
 
 if TYPE_CHECKING:
@@ -80,68 +89,100 @@ def _with_trial_resources(plan: Plan, function: Callable, *arguments: Any) -> An
 
 
 def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment: dict[str, str]) -> int:
-    tracking, reused = open_sweep(plan, uri=uri, search=options.search, fresh=options.fresh)
+    """Run what is missing of the plan, until MLflow holds it all; return the exit status."""
+    tracking, reused = open_sweep(plan, uri=uri, search=options.search, fresh=options.fresh, resume=options.resume)
     missing = [config for config in plan.trials if config.trial_id not in reused]
+    place = f"{storage_path.rstrip('/')}/{plan.sweep_id}-{tracking.parent_id[:8]}"
+    ledger = Ledger(plan, missing, reused, at_once=options.max_concurrent, at_most=options.max_trials)
+    mirror = Mirror(tracking, plan, f"{place}/trials", code())
+    deadline = time.monotonic() + 3600 * options.time_budget if options.time_budget else None
+    progress = Progress(ledger, mirror, stopping=False, deadline=deadline)
     print(f"{plan.study.name}, preset {plan.preset}: {len(plan.trials)} trials in experiment {plan.experiment}")
     if reused:
         print(f"{len(reused)} of them are finished already and reused; --fresh would run them again")
-    progress = Progress(plan, tracking, missing)
     polite_kill = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
-    interrupted = False
+    end = "failed"
     try:
         tracking.log_sweep(plan, {})
-        if missing:
-            print(f"{len(missing)} to run, {plan.concurrent} at a time: {about(plan.seconds(missing))} (a rough guess)")
-        known = {"plan": plan, "tracking": tracking, "tags": code(), "environment": environment}
-        for wave in plan.waves(missing):
-            teachers = reused | progress.finished
-            if ready := progress.ready(wave, teachers):
-                run = tune.with_parameters(run_in_tune, **known, teachers=teachers)
-                _tuner(run, plan, ready, progress, options.max_concurrent, storage_path).fit()
-        progress.close("failed")
+        progress.take_over()
+        if ledger.waiting:
+            expected = about(plan.seconds(ledger.waiting))
+            print(f"{len(ledger.waiting)} to run, {plan.concurrent} at a time: {expected} (a rough guess)")
+            _bring_teachers(tracking, ledger, mirror.root)
+            _tuner(ledger, progress, options, environment, place).fit()
+        end = "over"
     except KeyboardInterrupt:
-        interrupted = True
-        progress.close("interrupted")
-    except Exception:
-        progress.close("failed")
-        tracking.end(tracking.parent_id, "failed")
-        raise
+        end = "interrupted"
     finally:
+        progress.close("failed" if end == "failed" else "interrupted")
+        status = conclude(ledger, tracking, mirror, place=place, end=end)
         signal.signal(signal.SIGTERM, polite_kill)
-    return summarise(plan, tracking, progress, reused=reused, interrupted=interrupted)
+    return status
 
 
-def _tuner(
-    run: Callable, plan: Plan, trials: list[Any], progress: Progress, max_concurrent: int | None, storage_path: str
-) -> tune.Tuner:
-    """Return a Tuner whose trials are exactly `trials`, in this order, under the settings' own names.
+def _bring_teachers(tracking: Tracking, ledger: Ledger, root: str) -> None:
+    """Put the states of reused teachers where their students look for them."""
+    needed = {ledger.plan.teacher_ids.get(config.trial_id, "") for config in ledger.waiting}
+    for trial_id in needed & set(ledger.reused):
+        with tempfile.TemporaryDirectory() as folder:
+            state = tracking.fetch_state(ledger.reused[trial_id], folder)
+            journal, nothing = Journal(root, trial_id), SimpleNamespace(epoch=0, metrics={}, arrays={})
+            journal.write(journal.start({}), nothing, partial(shutil.copytree, state, dirs_exist_ok=True))
 
-    Lists that differ are left to the trial's identity: as a value of a search space Tune would take them apart.
-    """
+
+class Feed(Searcher):
+    """Hands Tune the ledger's next trial, under its settings' own names, whenever there is room for one."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune saves it; who goes on with a sweep asks MLflow and the journals
+
+    def set_search_properties(self, metric: Any, mode: Any, config: Any, **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        config = self.ledger.begin_next()
+        if config is None:
+            return Searcher.FINISHED if self.ledger.over else None
+        gpus = self.ledger.gpus.get(config.trial_id, self.ledger.plan.gpus_per_trial)
+        return {"trial_id": config.trial_id, "gpus_per_trial": gpus, **config.to_dict()}
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        pass  # Progress hears of it too, and notes it
+
+
+def _tuner(ledger: Ledger, progress: Progress, options: Options, environment: dict[str, str], place: str) -> tune.Tuner:
+    """Return a Tuner that runs the ledger's trials. Its own files serve nothing once it has ended."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by Progress, in a line
-    points = [{"trial_id": config.trial_id, **config.to_dict()} for config in trials]
-    varying = {name for name in points[0] if any(point[name] != points[0][name] for point in points)}
-    lists = {name for name in varying if any(isinstance(point[name], list) for point in points)}
-    points = [{name: value for name, value in point.items() if name not in lists} for point in points]
-    varying -= lists
-    values = {name: [point[name] for point in points] for name in varying}
+    plan = ledger.plan
+    run = tune.with_parameters(
+        run_in_tune,
+        study=plan.study,
+        root=progress.mirror.root,
+        environment=environment,
+        silence=3600 * options.trial_timeout,
+    )
+
+    def resources(settings: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([{"CPU": plan.cpus_per_trial, "GPU": settings["gpus_per_trial"]}])
+
     return tune.Tuner(
-        tune.with_resources(run, {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}),
-        param_space={name: tune.choice(values[name]) if name in varying else points[0][name] for name in points[0]},
+        tune.with_resources(run, resources),
         tune_config=tune.TuneConfig(
-            search_alg=BasicVariantGenerator(
-                points_to_evaluate=[{name: point[name] for name in varying} for point in points],
-                max_concurrent=max_concurrent or 0,  # 0: no limit; TuneConfig's own is ignored with this generator
-            ),
-            num_samples=len(points),
+            search_alg=Feed(ledger),
+            num_samples=-1,  # until the feed says that there are no more
+            time_budget_s=3600 * options.time_budget if options.time_budget else None,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: trial.config["trial_id"],
+            trial_dirname_creator=lambda trial: f"{trial.config['trial_id']}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
-            name=f"{plan.sweep_id}-{time.strftime('%Y%m%d-%H%M%S')}",
-            storage_path=storage_path,
+            name=f"tune-{time.strftime('%Y%m%d-%H%M%S')}",
+            storage_path=place,
             callbacks=[progress],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            failure_config=tune.FailureConfig(max_failures=options.max_failures),
             verbose=0,
         ),
     )

@@ -1,0 +1,43 @@
+"""Does another process drive this sweep? A driver says on the parent run who it is, and that it lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from specbias.settings import SettingError
+
+SILENT = 180.0  # seconds after which a driver on another machine is taken for dead
+
+
+def this_driver() -> str:
+    """Return who this process is: machine, number, and when it started."""
+    return f"{platform.node()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def refuse_if_running(tags: Mapping[str, str], status: str) -> None:
+    """Refuse a sweep whose driver lives: its process, on this machine, or its latest sign of life, on another."""
+    host, pid, started = (tags.get("specbias.driver", "") + "::").split(":")[:3]
+    if status != "RUNNING" or (host, pid) == (platform.node(), str(os.getpid())):
+        return
+    if host == platform.node():
+        lives, place = bool(started) and _started(int(pid)) == started, ""
+    else:
+        heard = max(tags.get("specbias.alive", ""), tags["specbias.opened"])
+        lives, place = time.time() - datetime.fromisoformat(heard).timestamp() < SILENT, f" on {host}"
+    if lives:
+        raise SettingError(
+            f"this very sweep is running, in process {pid}{place}: wait for it, or choose another --experiment"
+        )
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in the kernel's ticks: with it, a number used again is not taken for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""  # it is gone, or this is no Linux
