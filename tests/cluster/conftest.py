@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 ADDRESSES = ("10.77.0.10", "10.77.0.11", "10.77.0.12")
 # What every shell on a machine begins with: no package index, no waiting, and little threads on few cores.
 BASHRC = """
-export PIP_NO_INDEX=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_BUILD_ISOLATION=0 PYTHONDONTWRITEBYTECODE=1
+export PIP_NO_INDEX=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_BUILD_ISOLATION=0
 export AUTOSCALER_UPDATE_INTERVAL_S=1 OMP_NUM_THREADS=1
 """
 
@@ -21,7 +21,7 @@ class Site:
     """Three machines, and a laptop from which commands are given."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.shared = folder, folder / "shared"
+        self.folder, self.shared, self.addresses = folder, folder / "shared", ADDRESSES
         for name in ("home", "layers", "skeleton", "shared", "tmp"):
             (folder / name).mkdir()
         (folder / "skeleton" / ".bashrc").write_text(BASHRC)
