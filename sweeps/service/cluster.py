@@ -32,11 +32,14 @@ def join_ray() -> bool:
     try:
         ray.init(**options)
     except Exception as error:  # of many classes, most with a page of text
-        reason = (str(error).strip() or type(error).__name__).splitlines()
-        mismatch = " ".join(reason) if "mismatch" in reason[0] else reason[0]
-        mend = "see `ray status`, and that both have the same token (RAY_AUTH_MODE, ~/.ray/auth_token)"
-        said = f"RAY_ADDRESS={address}: Ray does not let us in" if address else "Ray does not start here"
-        raise SettingError(f"{said} ({mismatch}); {mend if address else 'see /tmp/ray/session_latest/logs'}") from None
+        lines = (str(error).strip() or type(error).__name__).splitlines()
+        reason = " ".join(" ".join(lines).split()) if "mismatch" in lines[0] else lines[0]
+        if isinstance(error, ConnectionError):  # without an address too: this machine may be the head of a cluster
+            raise SettingError(
+                f"{f'RAY_ADDRESS={address}' if address else 'the Ray of this machine'} does not let us in ({reason}); "
+                "see `ray status`, and that both have the same token (RAY_AUTH_MODE, ~/.ray/auth_token)"
+            ) from None
+        raise SettingError(f"Ray does not start here ({reason}); see /tmp/ray/session_latest/logs") from None
     return True
 
 

@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import re
-import signal
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlflow import MlflowClient
 pytestmark = pytest.mark.slow
 SHIPPED = Path(__file__).parents[2] / "cluster.onprem.yaml"
 SWEEP = "python sweeps/cifar.py --quick --set width=4 --set probe_pairs=1"
+TRIED = "mixup,cutout,label_smoothing"
 EPOCHS, MEASURED = 8, [0, 1, 2, 5, 8]
 
 
@@ -104,7 +104,7 @@ def test_storage_that_is_not_shared_is_refused_in_a_line(cluster, wait_for):
 def test_a_sweep_on_two_nodes_survives_the_loss_of_one(cluster, wait_for):
     victim = cluster.workers[1]
     host = f"machine-{victim.rpartition('.')[2]}"
-    process = cluster.exec(f"{SWEEP} --interventions mixup,cutout,label_smoothing --epochs {EPOCHS}")
+    process = cluster.exec(f"{SWEEP} --interventions {TRIED} --epochs {EPOCHS}")
 
     def on_victim():
         for record in cluster.site.shared.glob("ray/*/trials/*/epoch_0002/record.json"):
@@ -140,22 +140,34 @@ def owner(trial: Path) -> dict:
     return json.loads((trial / "owner.json").read_text())
 
 
-def test_a_sweep_is_driven_from_a_laptop(cluster):
-    key = [
-        "-i",
-        str(cluster.site.folder / "key"),
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-    ]
-    forward = cluster.site.start("ssh", "-N", *key, "-L", "10001:127.0.0.1:10001", f"root@{cluster.head}")
-    try:
-        time.sleep(2)
-        command = [*SWEEP.split(), "--interventions", "none", "--epochs", "1"]
-        status, said = cluster.site.call(*command, RAY_ADDRESS="ray://127.0.0.1:10001")
-        cluster.lap("a sweep from the laptop")
-        assert status == 0 and "1 finished" in said, said[-3000:]
-    finally:
-        forward.send_signal(signal.SIGTERM)
-        forward.wait(10)
+@pytest.fixture
+def client_port(cluster):
+    """The head's port for clients, on the laptop's own loopback as well."""
+    trust = ["-i", str(cluster.site.folder / "key"), "-o", "StrictHostKeyChecking=no"]
+    forward = cluster.site.start("ssh", "-N", *trust, "-L", "10001:127.0.0.1:10001", f"root@{cluster.head}")
+    time.sleep(2)
+    yield "ray://127.0.0.1:10001"
+    forward.terminate()
+    forward.wait(10)
+
+
+def test_a_laptop_drives_the_head_and_is_told_what_it_says_and_how_it_ended(cluster, client_port):
+    command = [*SWEEP.split(), "--interventions", TRIED, "--epochs", str(EPOCHS)]
+    status, said = cluster.site.call(*command, RAY_ADDRESS=client_port)
+    cluster.lap("the same sweep from the laptop")
+    assert status == 0, said[-3000:]
+    assert "4 of them are finished already and reused" in said  # by the head's MLflow
+
+
+def test_ctrl_c_on_the_laptop_interrupts_the_driver_on_the_head(cluster, client_port):
+    number = cluster.site.folder / "number"
+    command = f"echo $$ > {number}; exec env --default-signal=INT {SWEEP} --interventions none --epochs 60"
+    process = cluster.site.start("bash", "-c", command, RAY_ADDRESS=client_port)
+    said = ""
+    for line in process.stdout:
+        if re.match(r"baseline +1/60 ", line):
+            cluster.site.call("kill", "-INT", number.read_text().strip())
+        said += line
+    cluster.lap("interrupted from the laptop")
+    assert process.wait(10) == 130, said
+    assert "1 interrupted" in said and "To go on where this ended:" in said
