@@ -25,7 +25,6 @@ def join_ray() -> bool:
         return False
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address := os.environ.get("RAY_ADDRESS"):
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # what Ray says of it is said here, in a line
         _refuse_silence(address)
     else:
         options["include_dashboard"] = False

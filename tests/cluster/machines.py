@@ -11,6 +11,7 @@ here has a name outside: once standard input ends, by the test or by its death, 
 """
 
 import contextlib
+import hashlib
 import os
 import select
 import shutil
@@ -85,7 +86,7 @@ def make_machine(folder: Path, address: str) -> None:
 
 
 def dress(folder: Path, name: str) -> None:
-    """Give this mount namespace its own home, /run, /tmp/ray and /dev/shm, and files in /etc that know no outside."""
+    """Give this mount namespace its own home, /run, /dev/shm and Ray's places, and an /etc that knows no outside."""
     home = folder / "home"  # the same path everywhere, as for a user of many machines
     run("mount -t tmpfs tmpfs {home}", home=home)
     shutil.copytree(folder / "skeleton", home, dirs_exist_ok=True)
@@ -100,8 +101,9 @@ def dress(folder: Path, name: str) -> None:
         own = home / f".{file}"
         own.write_text(text + "\n")
         run("mount --bind {own} {there}", own=own, there=Path("/etc", file).resolve())
-    Path("/tmp/ray").mkdir(exist_ok=True)
-    for place in ("/run", "/tmp/ray", "/dev/shm"):
+    sockets = f"/tmp/ray_ssh_{hashlib.sha256(b'root').hexdigest()[:10]}"  # of `ray up`'s connections
+    for place in ("/run", "/tmp/ray", sockets, "/dev/shm"):
+        Path(place).mkdir(exist_ok=True)
         run(f"mount -t tmpfs tmpfs {place}")
     run("ip link set lo up")
 

@@ -50,7 +50,6 @@ def filled_in(text: str, site) -> str:
         "~/.ssh/id_ed25519": str(site.folder / "key"),
         "/shared/specbias": str(site.shared),
         "~/specbias-venv": sys.prefix,
-        "cluster_name: specbias": f"cluster_name: specbias-{site.process.pid}",  # it names sockets of the laptop
     }
     for pinned, name in re.findall(r"((\w+)(?:\[[\w,]+\])?==[\d.]+)", text):
         values[pinned] = f"{pinned.partition('==')[0]}=={importlib.metadata.version(name).partition('+')[0]}"
