@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from analysis.options import Options  # noqa: E402
 from analysis.table import RecordError, Records, normal, read_records, value_of  # noqa: E402
+from specbias.masking import masked  # noqa: E402
 
 TOGETHER = 100  # runs whose curves one request brings, the most that MLflow's server gives
 POINTS = 25_000  # and the most points
@@ -134,7 +135,7 @@ def attach(records: Records, files: list[Path]) -> bool:
         for file in files:
             client.log_artifact(records.parent_run_id, str(file), "analysis")
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        print(f"not attached to the parent run: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"not attached to the parent run: {masked(str(error)).splitlines()[0]}", file=sys.stderr)
         return False
     return True
 

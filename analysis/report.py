@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from analysis.options import Options
+from specbias.masking import masked
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
@@ -77,7 +78,7 @@ def _facts(records: Records) -> dict[str, Any]:
         "table": base64.b64encode(table).decode() if len(table) <= LARGEST else "",
         "table_rows": len(records.table),
         "varied": ", ".join(varied),
-        "about": sorted((name, text) for name, text in records.about.items() if name != "mlflow.note.content"),
+        "about": sorted((name, masked(text)) for name, text in records.about.items() if name != "mlflow.note.content"),
     }
 
 

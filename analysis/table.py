@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from specbias.masking import Refusal
+
 FIXED = ("sweep_id", "trial_id", "run_id", "label", "study", "intervention", "search", "epoch")
 LEFT_OUT = "left_out"  # column of a file: the trials of the sweep that have no row
 FOLLOWING = ("seed", "measurement_epochs", "teacher")  # what makes a repeat, or follows from other settings
@@ -18,7 +21,7 @@ UNSELECTED = ("grid", "random", "list")  # ways to choose trials that do not loo
 WITHOUT_SLASH = {"jacobian_norm"}  # the one metric whose name has none
 
 
-class RecordError(ValueError):
+class RecordError(Refusal):
     """The records asked for are not there, or cannot be analysed so: one line that says why, and what there is."""
 
 
@@ -83,6 +86,7 @@ class Records:
     def url(self, run_id: str) -> str:
         """Return where MLflow shows a run: on its server, or where `mlflow ui` serves a data base by default."""
         server = self.uri if self.uri and self.uri.startswith("http") else "http://127.0.0.1:5000"
+        server = re.sub("//.*@", "//", server)  # a link holds no password
         return f"{server.rstrip('/')}/#/experiments/{self.about.get('experiment_id', '0')}/runs/{run_id}"
 
     def said(self, setting: str) -> str:

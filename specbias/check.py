@@ -117,12 +117,13 @@ def check_config(config: TrialConfig) -> None:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
     if config.batch_size > size:
         raise SettingError(f"batch_size={config.batch_size}: more than the {size} training images")
-    supply = facts.probe_supply * (2 if config.pairing == "official" else 1)
-    if config.probe_split == "test" and 2 * config.probe_pairs > supply:
-        raise SettingError(
-            f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {supply} probe images "
-            f"of a class of {config.dataset}, so at most {supply // 2}"
-        )
+    for split in sorted({config.probe_split, "test"} & facts.probe_supply.keys()):
+        supply = facts.probe_supply[split] * (2 if config.pairing == "official" else 1)
+        if 2 * config.probe_pairs > supply:
+            raise SettingError(
+                f"probe_pairs={config.probe_pairs}: a within-class path takes two of the {supply} probe images "
+                f"of a class of {config.dataset}'s {split} images, so at most {supply // 2}"
+            )
     if config.stop_accuracy and config.legacy_split:
         raise SettingError("stop_accuracy: legacy_split leaves no validation images to tell by")
     if config.probe_split == "validation" and config.legacy_split:

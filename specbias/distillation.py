@@ -27,7 +27,12 @@ def build_distillation(config: TrialConfig) -> Distillation | None:
     """
     if not config.generation:
         return None
-    teacher = load_teacher(config).to(config.device).to(memory_format=getattr(torch, config.memory_format))
+    return distil_from(load_teacher(config), config)
+
+
+def distil_from(teacher: nn.Module, config: TrialConfig) -> Distillation:
+    """Return f(images, targets) -> targets for a student of this network, which is moved to the student's device."""
+    teacher = teacher.eval().to(config.device).to(memory_format=getattr(torch, config.memory_format))
 
     @torch.no_grad()
     def distil(images: Tensor, targets: Tensor) -> Tensor:

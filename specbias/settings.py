@@ -10,13 +10,15 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 
+from specbias.masking import Refusal
+
 
 def file_identity(file: Path) -> str:
     """Return the identity of a file: 12 hex digits of the SHA-256 of what is in it; OSError if it cannot be read."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
-class SettingError(ValueError):
+class SettingError(Refusal):
     """Something asked for that cannot be: one line that says what, why, and what is known or possible."""
 
 

@@ -26,7 +26,8 @@ from specbias.train import Diverged, new_state, train
 def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iterator[tuple[TrainState, Measurement]]:
     """Yield (state, measurement) at each epoch to measure; epoch 0, before any training, is one of them by default.
 
-    The last is where `stop_accuracy` or `stop_loss` is reached, or else the last epoch.
+    The last is where `stop_accuracy` or `stop_loss` is reached, or else the last epoch. Where the probes are of another
+    split than the test images, those of the test split are measured too, and only there.
 
     With `checkpoint`, a folder that a yielded state was saved to, it goes on after that epoch: what then comes is
     what an uninterrupted trial would have given, bit for bit on a CPU. Stopping, saving and reporting are up to the
@@ -39,6 +40,7 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
     data = load_data(config)
     probes = probes_of(config, data)
+    test_probes = None if config.probe_split == "test" else probes_of(config, data, split="test")
     noise = build_label_noise(config, data)
     distil = build_distillation(config)
     state = new_state(new_model(config, data), config)
@@ -46,8 +48,9 @@ def run_trial(config: TrialConfig, checkpoint: str | Path | None = None) -> Iter
         state.restore(checkpoint)
 
     def measured() -> tuple[TrainState, Measurement]:
+        last = {"test_probes": test_probes} if state.ended or state.epoch == config.epochs else {}
         try:
-            found = measure(state.model, data, probes, config=config, epoch=state.epoch, noise=noise)
+            found = measure(state.model, data, probes, config=config, epoch=state.epoch, noise=noise, **last)
         except FloatingPointError as error:
             raise Diverged(f"{error} after epoch {state.epoch}") from None
         if noise is not None:

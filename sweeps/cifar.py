@@ -11,7 +11,8 @@ finds that what generalises better has a higher frequency between classes and a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from specbias.check import check_config, complete_config, teacher_of, whole_size
@@ -19,7 +20,9 @@ from specbias.config import TrialConfig
 from specbias.data import DATASETS
 from specbias.models import look_up_model
 from specbias.recipes import RECIPES
-from sweeps.service.study import Preset, Study
+from specbias.registry import look_up
+from specbias.settings import SettingError
+from sweeps.service.study import Preset, Settings, Study
 
 
 def interventions(base: Any) -> dict[str, list]:
@@ -89,6 +92,51 @@ def quick_interventions(base: Any) -> dict[str, list]:
     }
 
 
+def search_space(trial: Any, base: Any) -> Settings:
+    """What an optimiser chooses: how strongly to regularise, and of two kinds of augmentation none or one each."""
+    found: Settings = {
+        "learning_rate": trial.suggest_float(
+            "learning_rate", base.learning_rate / 10, 3 * base.learning_rate, log=True
+        ),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True),
+        "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.2),
+        "cutout": trial.suggest_int("cutout", 0, 16, step=4),
+    }
+    kinds = {
+        "mixing": {"mixup": (0.1, 1.0), "cutmix": (0.1, 1.0)},
+        "policy": {"autoaugment": (0.2, 1.0), "randaugment": (1.0, 10.0), "augmix": (1.0, 10.0)},
+    }
+    for kind, strengths in kinds.items():
+        found |= {name: 0.0 for name in strengths if getattr(base, name)}
+        if (chosen := trial.suggest_categorical(kind, ["none", *strengths])) != "none":
+            found[chosen] = trial.suggest_float(chosen, *strengths[chosen])
+    if found.get("randaugment"):
+        found["randaugment_layers"] = trial.suggest_int("randaugment_layers", 1, 3)
+    return found
+
+
+def search_base(given: TrialConfig, said: Container[str]) -> TrialConfig:
+    """Return the baseline of a search: its paths join validation images, as many as there are for."""
+    if "probe_split" in said and given.probe_split != "validation":
+        found = f"--set probe_split={given.probe_split}: a search measures the validation images that it chooses by"
+        raise SettingError(f"{found}, and those of the test split at the end; leave it out")
+    if "probe_pairs" in said:
+        return replace(given, probe_split="validation")
+    most = look_up(DATASETS, given.dataset, "data set").probe_supply["validation"] // 2
+    return replace(given, probe_split="validation", probe_pairs=min(given.probe_pairs, most))
+
+
+# What a search may look at: measured on training or validation images alone.
+SEARCHABLE = (
+    *(f"generalization/{split}_{what}" for split in ("validation", "train") for what in ("accuracy", "loss")),
+    *(
+        f"frequency/{kind}_class{form}"
+        for kind in ("within", "between")
+        for form in ("", "/ends_correct", "/mirror", "/hann", "/detrend", "/mean_frequency", "/total_variation")
+    ),
+)
+
+
 def _widths(base: Any) -> list[int]:
     """Return half and double the width, where the model has a width that can be that."""
     step = look_up_model(base.model).width_step
@@ -129,6 +177,7 @@ def seconds(config: Any) -> float:
     pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
     trained = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
     measured = len(config.epochs_to_measure) * (config.train_size + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
+    measured += 0 if config.probe_split == "test" else pairs * PATH_SAMPLES  # those of the test split, at the end
     flop = 1e6 * model.megaflops * (config.width / model.width if model.width else 1) ** 2
     cores = config.threads if config.device == "cpu" else 1
     return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * cores)
@@ -165,6 +214,12 @@ def calibrate(config: TrialConfig) -> dict[str, Any]:
     return fastest_execution(config)
 
 
+def memory(configs: Sequence[TrialConfig]) -> int:
+    from specbias.memory import most_demanding, peak_memory
+
+    return max(peak_memory(config) for config in most_demanding(configs))
+
+
 STUDY = Study(
     name="cifar",
     question=__doc__,
@@ -183,8 +238,13 @@ STUDY = Study(
     },
     seconds=seconds,
     calibrate=calibrate,
+    memory=memory,
     recipes=RECIPES,
     teacher=teacher_of,
+    objective={"generalization/validation_accuracy": "max"},
+    searchable=SEARCHABLE,
+    search_space=search_space,
+    search_base=search_base,
 )
 
 if __name__ == "__main__":

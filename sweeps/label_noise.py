@@ -20,7 +20,7 @@ from typing import Any
 from specbias.check import check_config, complete_config, teacher_of
 from specbias.config import TrialConfig
 from specbias.recipes import RECIPES
-from sweeps.cifar import calibrate, prepare, run, seconds
+from sweeps.cifar import calibrate, memory, prepare, run, seconds
 from sweeps.service.study import Preset, Settings, Study
 
 FREQUENCIES = (0.005, 0.01, 0.02, 0.038, 0.05, 0.075, 0.1, 0.2)  # cycles per unit of normalised L2 distance
@@ -122,6 +122,7 @@ STUDY = Study(
     },
     seconds=seconds,
     calibrate=calibrate,
+    memory=memory,
     recipes=RECIPES,
     teacher=teacher_of,
 )

@@ -84,6 +84,30 @@ def test_measuring_more_often_does_not_change_training(small):
     same(often, once)
 
 
+@pytest.mark.parametrize("noise", [{}, {"label_noise": 0.2}], ids=["", "noise"])
+def test_probes_of_another_split_leave_those_of_the_test_split_to_the_last_epoch(small, noise):
+    """There they measure what the same trial with probes of the test split does; and training does not see them."""
+    settings = {"epochs": 3, "measurement_epochs": (1,), "jacobian_images": 2, **noise}
+    on_test = measured(small(**settings))
+    found = measured(small(**settings, probe_split="validation"))
+    keys = {f"frequency/{kind}/test_probes" for kind in ("within_class", "between_class")}
+    assert not any("test_probes" in key for m in (*on_test, found[0]) for key in (*m.metrics, *m.arrays))
+    assert keys <= found[-1].metrics.keys() and len(found[-1].metrics) <= 24
+    for key in keys:
+        assert found[-1].metrics[key] == on_test[-1].metrics[key.removesuffix("/test_probes")]
+    for key, array in on_test[-1].arrays.items():
+        if key.startswith("frequency/"):
+            assert np.array_equal(found[-1].arrays[f"test_probes/{key}"], array)
+    accuracy = "generalization/test_accuracy"
+    assert [m.metrics[accuracy] for m in found] == [m.metrics[accuracy] for m in on_test]
+
+
+def test_a_trial_that_ends_early_by_itself_measures_the_probes_of_the_test_split_there(small):
+    trial = small(epochs=3, stop_loss=99.0, probe_split="validation", measurement_epochs=(0, 1, 2))
+    found = [m for _, m in run_trial(trial)]
+    assert [("frequency/within_class/test_probes" in m.metrics) for m in found] == [False, True]
+
+
 def test_a_seed_draws_the_initial_weights_and_no_global_stream_is_moved(small):
     before = torch.get_rng_state()
     models = [next(run_trial(small(seed=seed)))[0].model for seed in (0, 1, 0)]

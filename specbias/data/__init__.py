@@ -24,7 +24,7 @@ class Dataset(NamedTuple):
 
     loader: str  # "module:function", called with the data directory -> Data
     sizes: tuple[int, int, int]
-    probe_supply: int  # test images of the smallest class that supply probes: half of them (specbias.measure.pairs)
+    probe_supply: dict[str, int]  # split -> images of its smallest class that supply probes: half (measure.pairs)
     num_classes: int
     image_size: int
     mean: Channels  # of the training images' channels in [0, 1]: what normalised space subtracts
@@ -39,7 +39,7 @@ DATASETS = {
     "cifar10": Dataset(
         "specbias.data.cifar10:load_cifar10",
         (45_000, 5_000, 10_000),
-        500,
+        {"validation": 250, "test": 500},
         10,
         32,
         CIFAR_MEAN,
@@ -49,7 +49,7 @@ DATASETS = {
     "cifar100": Dataset(
         "specbias.data.cifar100:load_cifar100",
         (45_000, 5_000, 10_000),
-        50,
+        {"validation": 25, "test": 50},
         100,
         32,
         CIFAR_MEAN,
@@ -58,7 +58,7 @@ DATASETS = {
     "digits": Dataset(
         "specbias.data.digits:load_digits",
         (992, 203, 602),
-        29,
+        {"validation": 10, "test": 29},
         10,
         32,
         mean=(0.30554,) * 3,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from specbias.config import TrialConfig
 from specbias.data import Data
 from specbias.label_noise import LabelNoise
-from specbias.measure.frequency import KINDS, frequency_arrays, frequency_metrics, measure_pairs
+from specbias.measure.frequency import KINDS, frequency_arrays, frequency_metrics, measure_probes
 from specbias.measure.generalization import evaluate, measure_generalization
 from specbias.measure.jacobian import jacobian_norm
 from specbias.measure.noise_fitting import measure_noise_fitting
@@ -39,13 +39,16 @@ def measure(
     config: TrialConfig,
     epoch: int,
     noise: LabelNoise | None = None,
+    test_probes: Probes | None = None,
 ) -> Measurement:
     """Measure generalization, function frequency and the fit of label noise of `model` in evaluation mode.
 
     Metrics and arrays: those of measure_generalization; with `noise`, of measure_noise_fitting; with `probes`, of
-    frequency_metrics and frequency_arrays; and `jacobian_norm` where images for it are asked for. Paths and Jacobian
-    are computed in `measure_precision`, the rest in the precision of training. The model's weights, buffers and modes
-    and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
+    frequency_metrics and frequency_arrays; with `test_probes`, probes of the test split beside those of another,
+    `frequency/{kind}/test_probes` and the arrays under `test_probes/`; and `jacobian_norm` where images for it are
+    asked for. Paths and Jacobian are computed in `measure_precision`, the rest in the precision of training. The
+    model's weights, buffers and modes and torch's random streams are as before. Raises FloatingPointError on an output
+    that is not finite.
     """
     batch, layout = config.measure_batch, config.memory_format
     with evaluating(model, config.device, config.precision, layout) as predict:
@@ -55,23 +58,32 @@ def measure(
     if noise is not None:
         parts.append(measure_noise_fitting(outcomes, data, noise))
     with evaluating(model, config.device, config.measure_precision or config.precision, layout) as predict:
+        settings: Any = {"signal": config.signal, "batch_size": batch}
         if probes is not None:
-            settings: Any = {"correct": outcomes[probes.split].correct, "signal": config.signal, "batch_size": batch}
-            paths = {kind: measure_pairs(predict, data, probes, getattr(probes, kind), **settings) for kind in KINDS}
-            parts.append((frequency_metrics(paths, few=noise is not None), frequency_arrays(paths)))
+            paths = measure_probes(predict, data, probes, correct=outcomes[probes.split].correct, **settings)
+            crowded = config.jacobian_images and "extra" in outcomes and probes.split != "test"
+            few = noise is not None or bool(crowded)
+            parts.append((frequency_metrics(paths, few=few), frequency_arrays(paths)))
+        if test_probes is not None:
+            paths = measure_probes(predict, data, test_probes, correct=outcomes["test"].correct, **settings)
+            found = {f"frequency/{kind}/test_probes": float(paths[kind].scalars["share"].mean()) for kind in KINDS}
+            parts.append((found, {f"test_probes/{key}": array for key, array in frequency_arrays(paths).items()}))
         if config.jacobian_images:
             images = data.normalise(data.test.images[: config.jacobian_images])
             parts.append(({"jacobian_norm": jacobian_norm(predict, images, batch_size=batch)}, {}))
     metrics: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
-    for found in parts:
-        metrics |= found[0]
-        arrays |= found[1]
+    for scalars, more in parts:
+        metrics |= scalars
+        arrays |= more
     return Measurement(epoch, metrics, arrays)
 
 
-def probes_of(config: TrialConfig, data: Data) -> Probes | None:
-    """Return the pairs of images that a trial with these settings is measured on; None if it asks for no paths."""
+def probes_of(config: TrialConfig, data: Data, *, split: str | None = None) -> Probes | None:
+    """Return the pairs of images that a trial with these settings is measured on; None if it asks for no paths.
+
+    They are of its `probe_split`, or of another `split`.
+    """
     if not config.probe_pairs:
         return None
     return choose_probes(
@@ -79,7 +91,7 @@ def probes_of(config: TrialConfig, data: Data) -> Probes | None:
         pairs=config.probe_pairs,
         seed=config.probe_seed,
         pairing=config.pairing,
-        split=config.probe_split,
+        split=split or config.probe_split,
         spacing=config.spacing,
         path_samples=config.path_samples,
     )

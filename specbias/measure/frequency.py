@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,6 +113,14 @@ def measure_pairs(
     return PathValues(pairs, _as_arrays(scalars), _as_arrays(spectra), axis.cpu().numpy(), signal)
 
 
+def measure_probes(
+    predict: Predict, data: Data, probes: Probes, *, correct: Tensor, signal: str, batch_size: int
+) -> dict[str, PathValues]:
+    """Return the values of both kinds of paths, kind -> `measure_pairs`."""
+    settings: Any = {"correct": correct, "signal": signal, "batch_size": batch_size}
+    return {kind: measure_pairs(predict, data, probes, getattr(probes, kind), **settings) for kind in KINDS}
+
+
 def _as_arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
     return {name: values.cpu().numpy() for name, values in tensors.items()}
 
@@ -154,8 +163,8 @@ def frequency_metrics(found: dict[str, PathValues], *, few: bool = False) -> dic
     """Return the scalars that are reported of kind -> values, under `frequency/{kind}...`; the rest is in the arrays.
 
     No suffix: the released high-frequency share over all paths; `ends_correct`: over paths between images that are
-    classified correctly, left out where there is none. With `few`, for a trial that reports noise fitting too, without
-    the shares under other boundaries: that leaves room for all within 24 metrics.
+    classified correctly, left out where there is none. With `few`, for a trial that reports noise fitting too, or most
+    of all else, without the shares under other boundaries: that leaves room for all within 24 metrics.
     """
     metrics: dict[str, float] = {}
     for kind, values in found.items():

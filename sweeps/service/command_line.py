@@ -10,19 +10,22 @@ from typing import Annotated
 import tyro
 
 from specbias.settings import SettingError
-from sweeps.service.plan import make_plan
-from sweeps.service.preflight import check_resources, local_gpus
+from sweeps.service import preflight
+from sweeps.service.plan import Plan, make_plan
+from sweeps.service.records import finished_trials
 from sweeps.service.study import Study
 
 arg = tyro.conf.arg
 Name = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
 Count = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]
 Whole = Annotated[int, arg(metavar="N")]
-Share = Annotated[float | None, arg(metavar="N", help_behavior_hint="")]
+Share = Annotated[str | None, arg(metavar="N|auto", help_behavior_hint="")]
 Place = Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 Values = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=VALUE")]
 Grids = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=V1,V2")]
+Ranges = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=LOW:HIGH[:log]")]
+Keys = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="METRIC")]
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,25 @@ class Options:
     """Give a setting of the baseline another value; wins over the preset and all other flags."""
     grid: Grids = ()
     """Try all combinations of these values instead of what the preset tries."""
-    search: Annotated[str, arg(metavar="grid|random")] = "grid"
-    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels."""
+    range: Ranges = ()
+    """Let --search optuna choose a number between these, the logarithm evenly with :log; beside --grid."""
+    search: Annotated[str, arg(metavar="grid|random|optuna")] = "grid"
+    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels. optuna: chosen
+    by what earlier trials reached, from --grid and --range, --interventions, or the study's own space."""
+    sampler: Annotated[str | None, arg(metavar="tpe|gp|nsga2|random", help_behavior_hint="")] = None
+    """How --search optuna chooses; default tpe."""
+    maximise: Keys = ()
+    """A metric that --search optuna is to raise, instead of the study's own objective; may be given again."""
+    minimise: Keys = ()
+    """A metric that --search optuna is to lower; with several it looks for their best compromises."""
     num_samples: Count = None
-    """How many distinct combinations --search random draws; default 12, or all there are. Teachers join them."""
+    """How many distinct trials --search random or optuna makes; default 12, or all there are. Teachers join them."""
     sweep_seed: Whole = 0
-    """Seed of what --search random draws."""
+    """Seed of what --search random or optuna draws."""
+    scheduler: Annotated[str, arg(metavar="none|asha|median")] = "none"
+    """Which rule stops poor trials early, by the first objective, those of --maximise before those of --minimise."""
+    grace_epochs: Count = None
+    """Epochs before which no trial is stopped early; default a tenth of all."""
     seeds: Whole = 1
     """Repeats of every trial, each with a seed of its own."""
     max_concurrent: Count = None
@@ -58,7 +74,7 @@ class Options:
     cpus_per_trial: Whole = 1
     """CPUs, and threads of torch, that a trial gets."""
     gpus_per_trial: Share = None
-    """GPUs a trial reserves, may be a fraction; default 1 where Ray sees GPUs, else 0."""
+    """GPUs a trial reserves, may be a fraction; auto: what its memory needs. Default 1 where it uses one, else 0."""
     calibrate: Flag = False
     """Time precisions and memory layouts once, before any trial, and use the fastest."""
     data_dir: Place = None
@@ -69,6 +85,10 @@ class Options:
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     experiment: Name = None
     """MLflow experiment, by default named after study and preset; trials finished in it are reused."""
+    records: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """File of records (.csv): a trial that is in it is not run, one that finishes is put into it."""
+    on_finish: Annotated[str | None, arg(metavar="CMD", help_behavior_hint="")] = None
+    """Shell command to run in the end, told by SPECBIAS_STATUS and SPECBIAS_SUMMARY how it ended."""
     fresh: Flag = False
     """Run every trial anew, under a new parent run."""
     resume: Annotated[str | None, arg(metavar="SWEEP", help_behavior_hint="")] = None
@@ -81,6 +101,8 @@ class Options:
     """After so many hours trials are stopped where they are; --resume goes on. Ends with status 3 if some are left."""
     max_trials: Count = None
     """Begin at most so many trials in this call; ends with status 3 if some are left."""
+    price: Annotated[float | None, arg(metavar="USD", help_behavior_hint="")] = None
+    """Of an hour of a GPU, or of a CPU core where trials use no GPU: the plan then says what the sweep may cost."""
     dry_run: Flag = False
     """Say how many trials there would be and about how long they take; start nothing."""
 
@@ -89,12 +111,10 @@ def main(study: Study, options_class: type[Options] = Options) -> None:
     """Run the study as the command line says and exit: 0 all well, 1 a trial failed, 2 bad input, 130 interrupted."""
     options = tyro.cli(options_class, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
-        gpus = local_gpus()
+        gpus = preflight.local_gpus()
         plan = make_plan(study, options, gpus=gpus)
         if options.dry_run:
-            if "RAY_ADDRESS" not in os.environ:  # a cluster would be asked itself
-                check_resources(plan, cpus=os.cpu_count() or 1, gpus=gpus)
-            print(plan.description)
+            _say_plan(plan, options, gpus)
             sys.exit(0)
         from sweeps.service.tuner import run_sweep  # ray, mlflow and torch: only now
 
@@ -105,6 +125,28 @@ def main(study: Study, options_class: type[Options] = Options) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
+    """Print what would be run, and what is known only when it is; refuse what needs nothing started to be refused."""
+    uri = preflight.absolute_tracking_uri(options.tracking_uri)
+    preflight.check_places(storage_path=preflight.absolute_storage_path(options.storage_path), tracking_uri=uri)
+    lines = [plan.description]
+    if options.records:
+        there = len(finished_trials(options.records) & {*plan.by_id})
+        lines.append(f"{there} of them are in {options.records} and would not be run")
+    if not options.fresh:
+        lines.append("not looked up: those that are finished in the experiment already, which would be reused")
+    if "RAY_ADDRESS" in os.environ:
+        lines.append("the time is this machine's: what the cluster at RAY_ADDRESS has, it is asked at the start")
+    else:
+        preflight.check_resources(plan, cpus=os.cpu_count() or 1, gpus=gpus)
+    if options.gpus_per_trial == "auto" and plan.gpus_per_trial:
+        lines.append("the time is that of one trial on a GPU: how many share it is measured at the start")
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:  # nobody reads on, as with `| head`: the rest goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _description(study: Study) -> str:

@@ -63,7 +63,7 @@ def check_resources(plan: Any, *, cpus: float, gpus: float) -> None:
         raise SettingError(f"--gpus-per-trial {asked:g}: there are {gpus:g} GPUs; ask for fewer")
     if plan.cpus_per_trial > cpus:
         raise SettingError(f"--cpus-per-trial {plan.cpus_per_trial}: there are {cpus:g} CPUs; ask for fewer")
-    if any(config.device == "cuda" for config in plan.trials) and not asked:
+    if any(config.device == "cuda" for config in plan.expected) and not asked:
         raise SettingError("device=cuda needs a GPU: give --gpus-per-trial, or --set device=cpu")
 
 

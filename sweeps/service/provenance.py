@@ -7,8 +7,11 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+
+from specbias.masking import masked
 
 
 def code() -> dict[str, str]:
@@ -18,12 +21,22 @@ def code() -> dict[str, str]:
         "version.python": platform.python_version(),
         "mlflow.source.name": sys.argv[0],
         "mlflow.source.type": "LOCAL",
-        "specbias.command_line": shlex.join(["python", *sys.argv])[:5000],
+        "specbias.command_line": command_line(sys.argv)[:5000],
     }
     commit = _git("rev-parse", "HEAD")
     if commit:
         tags |= {"mlflow.source.git.commit": commit, "specbias.git_dirty": str(bool(_git("status", "--porcelain")))}
     return tags
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return the command `python WORDS` as one types it, without passwords and without what --on-finish calls."""
+    shown = [masked(word) for word in words]
+    for i, word in enumerate(shown):
+        flag, equals, _ = word.partition("=")
+        if flag.replace("_", "-") == "--on-finish":  # the address of a messenger's hook is a secret too
+            shown[i : i + 1 + (not equals)] = [flag, "***"]
+    return shlex.join(["python", *shown])
 
 
 def hardware() -> dict[str, str]:

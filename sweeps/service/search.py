@@ -34,19 +34,13 @@ def changes_of(study: Study, options: Options, given: Any, preset: Preset) -> li
     A grid of the user's takes the place of conditions and interventions; what --set gives is left out of conditions.
     """
     base = study.complete(given)
-    if options.search not in ("grid", "random"):
-        raise SettingError(f"unknown search {options.search!r}; known: grid, random")
     if options.num_samples is not None and options.search != "random":
-        raise SettingError("--num-samples belongs to --search random; --seeds repeats the trials of a grid")
-    if options.grid and options.interventions:
-        raise SettingError("--grid takes the place of the preset's interventions: give one of --grid, --interventions")
-    levels = _grid(study, options) if options.grid else _levels(options, base, preset.interventions(base))
-    conditions = [{}] if options.grid else _conditions(options, preset.conditions(base, options))
+        raise SettingError("--num-samples belongs to --search random or optuna; --seeds repeats the trials of a grid")
     if options.search == "random":
-        axes = levels if options.grid else {k: [getattr(base, k), *v] for k, v in levels.items()}
+        axes, conditions = axes_of(study, options, base, preset)
 
         def change(point: Settings) -> Change:
-            changed = [_settings(name, level) for name, level in point.items() if name != CONDITION]
+            changed = [settings_of(name, level) for name, level in point.items() if name != CONDITION]
             return Change(conditions[point[CONDITION]], {k: v for settings in changed for k, v in settings.items()})
 
         def identity(point: Settings) -> str | None:
@@ -59,13 +53,31 @@ def changes_of(study: Study, options: Options, given: Any, preset: Preset) -> li
 
         axes = {CONDITION: [*range(len(conditions))], **axes}
         return [change(point) for point in _draw(axes, options.num_samples, options.sweep_seed, identity)]
+    levels, conditions = _tried(study, options, base, preset)
     if options.grid:
         return [Change({}, dict(zip(levels, v, strict=True))) for v in itertools.product(*levels.values())]
-    interventions = [("", {}), *((name, _settings(name, level)) for name in levels for level in levels[name])]
+    interventions = [("", {}), *((name, settings_of(name, level)) for name in levels for level in levels[name])]
     return [Change(condition, intervention, name) for name, intervention in interventions for condition in conditions]
 
 
-def _settings(name: str, level: Any) -> Settings:
+def axes_of(study: Study, options: Options, base: Any, preset: Preset) -> tuple[dict[str, list], list[Settings]]:
+    """Return what is drawn from: the levels of every axis, the baseline's among them, and the conditions."""
+    levels, conditions = _tried(study, options, base, preset)
+    axes = levels if options.grid else {name: [getattr(base, name), *axis] for name, axis in levels.items()}
+    return axes, conditions
+
+
+def _tried(study: Study, options: Options, base: Any, preset: Preset) -> tuple[dict[str, list], list[Settings]]:
+    if (options.grid or options.range) and options.interventions:
+        flag = "--grid" if options.grid else "--range"
+        raise SettingError(f"{flag} takes the place of the preset's interventions: give one of {flag}, --interventions")
+    if options.grid or options.range:
+        return _grid(study, options), [{}]
+    conditions = _conditions(options, preset.conditions(base, options))
+    return _levels(options, base, preset.interventions(base)), conditions
+
+
+def settings_of(name: str, level: Any) -> Settings:
     """Return the settings that a level of an intervention stands for."""
     return level if isinstance(level, dict) else {name: level}
 

@@ -1,6 +1,6 @@
 """What does a study hand to the service? Its config class, its trial as a generator, and its presets."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -45,5 +45,12 @@ class Study:
     seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
     calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings
     execution: Callable[..., Settings] = execution_settings  # device, threads=n -> how its trials compute
+    memory: Callable[[Sequence[Any]], int] | None = None  # trials -> bytes on a GPU of the most demanding of them
     recipes: Mapping[str, Settings] = field(default_factory=dict)  # what --recipe puts in the place of the preset's
     teacher: Callable[[Any], Any] = lambda config: None  # the trial, complete, that must be finished before this one
+    objective: Mapping[str, str] = field(default_factory=dict)  # metric key -> max or min: what a search is to reach
+    searchable: tuple[str, ...] = ()  # metric keys that a search may be told to reach: none that looks at test images
+    # A search's space, define by run: Optuna's trial and the complete baseline -> settings; none: the user's alone
+    search_space: Callable[[Any, Any], Settings] | None = None
+    # A search's baseline, from the user's and the names --set gives; SettingError where a search cannot be
+    search_base: Callable[[Any, Container[str]], Any] = lambda given, said: given

@@ -125,7 +125,7 @@ def open_sweep(
     be opened, `resume` is another sweep or none, or another process is running this very sweep.
     """
     try:
-        client = _open_store(uri)
+        client = open_store(uri)
         experiment_id = _experiment(client, plan.experiment, uri)
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise SettingError(f"--tracking-uri {uri}: {str(error).splitlines()[0]}") from None
@@ -146,7 +146,7 @@ def open_sweep(
     return Tracking(client, uri, experiment_id, parent_id, run_ids), reused
 
 
-def _open_store(uri: str) -> MlflowClient:
+def open_store(uri: str) -> MlflowClient:
     """Return a client; a new data base in a file is made beside its place, so that it is whole or not there."""
     file = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not file.exists():

@@ -97,6 +97,7 @@ def refused(*arguments, **options):
     [
         ({"search": "optuna"}, {}, "its trials were chosen by optuna"),
         ({"search": ["grid"] * 20 + ["asha"] * 20}, {}, "its trials were chosen by asha"),
+        ({"search": "grid with median"}, {}, "its trials were chosen by grid with median"),
         ({}, {"stopped early": 3}, "3 of its trials were stopped early"),
     ],
 )

@@ -209,6 +209,11 @@ def test_all_there_is_to_measure_stays_within_24_metrics_and_the_jacobian_is_of_
     assert 18 < len(found) + 1 <= 24  # and the minimum, which the trial adds
     without = measure(model, data, probes, config=small(jacobian_images=3), epoch=0).metrics
     assert 18 < len(without) <= 24
+    both = {"probes": probes_of(small(probe_split="validation"), data), "test_probes": probes}
+    for extra in ({"noise": noise}, {}):
+        on_both = measure(model, data, config=config, epoch=0, **both, **extra).metrics
+        unseen = {f"frequency/{kind}/ends_correct" for kind in ("within_class", "between_class")} - on_both.keys()
+        assert 18 < len(on_both) + len(unseen) + len(extra) <= 24
     images = data.normalise(data.test.images[:3])
     assert found["jacobian_norm"] == pytest.approx(jacobian_norm(model.eval(), images, batch_size=3), rel=1e-5)
 

@@ -31,7 +31,7 @@ def listed(tmp_path):
 def options(file, folder, **more):
     defaults = {"models": str(file), "set": ("dataset=digits", "pairs=1", "device=cpu"), "experiment": "nets"}
     defaults |= {"storage_path": str(folder / "ray"), "tracking_uri": f"sqlite:///{folder}/mlflow.db"}
-    return ListOptions(**defaults | {"gpus_per_trial": 0.0} | more)
+    return ListOptions(**defaults | {"gpus_per_trial": "0"} | more)
 
 
 def plan(file, folder, **more):

@@ -34,14 +34,14 @@ def test_an_interrupted_sweep_says_so_and_the_same_command_completes_it(tmp_path
     # a group of its own, as a terminal gives: workers must not mistake the signal for theirs; and a process that was
     # itself started in the background ignores SIGINT, which its children would inherit
     own = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    sweep = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, text=True, **own)
+    sweep = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **own)
     said = []
     for line in sweep.stdout:
         said.append(line)
         if "finished (1 of 4" in line:
             sweep.send_signal(getattr(signal, name))
-    assert sweep.wait(60) == 130
-    assert "the same command again" in "".join(said)
+    assert sweep.wait(60) == 130, "".join(said)
+    assert "To go on where this ended" in "".join(said)
     found = states(tmp_path)
     assert not [status for status, _ in found if status == "RUNNING"]
     assert found["FINISHED", True] >= 1 and found["KILLED", False] == 1

@@ -6,6 +6,7 @@ import pytest
 
 from specbias.recipes import RECIPES
 from specbias.settings import SettingError
+from sweeps import sinusoids
 from sweeps.cifar import STUDY
 from sweeps.service.command_line import Options
 from sweeps.service.plan import about, make_plan
@@ -170,7 +171,38 @@ def test_a_sweeps_identity_is_that_of_its_trials_in_any_order():
 def test_execution_settings_are_the_drivers_and_the_users_word_wins():
     found = plan(gpus=2.0, cpus_per_trial=2, set=("device=cpu", "precision=float32"))
     assert {(c.device, c.precision, c.threads) for c in found.trials} == {("cpu", "float32", 2)}
-    assert found.gpus_per_trial == 1.0
+    found = plan(gpus=2.0, set=("precision=float32",))
+    assert {(c.device, c.precision, c.measure_batch) for c in found.trials} == {("cuda", "float32", 2048)}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "settings", "reserved"),
+    [
+        (0.0, None, (), 0.0),
+        (2.0, None, (), 1.0),
+        (2.0, None, ("device=cpu",), 0.0),  # a GPU that no trial uses is not reserved
+        (2.0, None, ("device=cpu", "device=cuda"), 1.0),
+        (2.0, "auto", (), 1.0),  # until it is measured
+        (0.0, "auto", (), 0.0),
+        (2.0, "auto", ("device=cpu",), 0.0),
+        (2.0, "0.1666", (), 0.1666),
+        (2.0, "2", ("device=cpu",), 2.0),
+        (2.0, "0", (), 0.0),
+    ],
+)
+def test_a_trial_reserves_what_is_asked_for_or_a_gpu_where_it_uses_one(gpus, asked, settings, reserved):
+    found = plan(gpus=gpus, gpus_per_trial=asked, set=settings)
+    assert found.gpus_per_trial == reserved
+    fit = min(2, gpus / reserved) if reserved else 2
+    assert found.concurrent == fit
+    assert found.base.device == ("cuda" if reserved and "device=cpu" not in settings[-1:] else "cpu")
+
+
+def test_shares_are_measured_only_where_a_study_can():
+    found = make_plan(sinusoids.STUDY, Options(quick=True, gpus_per_trial="0.5"), gpus=1.0)
+    assert found.gpus_per_trial == 0.5
+    with pytest.raises(SettingError, match="auto: what a trial of sinusoids takes is not measured; give a number"):
+        make_plan(sinusoids.STUDY, Options(quick=True, gpus_per_trial="auto"), gpus=1.0)
 
 
 @pytest.mark.parametrize(
@@ -218,15 +250,16 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"grid": ("seed=1,2",)}, "ask for them with --seeds N"),
         ({"grid": ("epochs=1,0",)}, "epochs=0: must be at least 1"),
         ({"epochs": 0}, "epochs=0: must be at least 1"),
-        ({"search": "bayes"}, "unknown search 'bayes'; known: grid, random"),
+        ({"search": "bayes"}, "unknown search 'bayes'; known: grid, random, optuna"),
         ({"num_samples": 3}, "--num-samples belongs to --search random"),
         ({"search": "random", "num_samples": 0}, "--num-samples 0: must be from 1"),
         ({"seeds": 0}, "--seeds 0: must be at least 1"),
         ({"max_concurrent": 0}, "--max-concurrent 0: must be at least 1"),
         ({"cpus_per_trial": 0}, "--cpus-per-trial 0: must be at least 1"),
         ({"gpus_per_trial": 1.5}, "--gpus-per-trial 1.5: must be a whole number, or a fraction between 0 and 1"),
-        ({"gpus_per_trial": -1.0}, "--gpus-per-trial -1: must be a whole number"),
-        ({"gpus_per_trial": float("nan")}, "--gpus-per-trial nan: must be a whole number"),
+        ({"gpus_per_trial": "-1"}, "--gpus-per-trial -1: must be a whole number"),
+        ({"gpus_per_trial": "nan"}, "--gpus-per-trial nan: must be a whole number"),
+        ({"gpus_per_trial": "all"}, "--gpus-per-trial all: must be a whole number, or a fraction .*, or auto"),
         ({"grid": ("measurement_epochs=0,1",)}, "measurement_epochs is a list itself"),
         ({"grid": ("threads=1,2",)}, "threads is one for the whole sweep"),
         ({"search": "random", "set": ("legacy_split=true",)}, "legacy_split has no validation images to search on"),

@@ -43,7 +43,7 @@ def runs(folder):
 def swept(tmp_path_factory, ray_with_two_gpus):
     """One sweep of two trials, for the tests that only look at it."""
     folder = tmp_path_factory.mktemp("swept")
-    assert sweep(folder) == 0
+    assert sweep(folder, gpus_per_trial="1") == 0
     return folder
 
 
@@ -119,7 +119,7 @@ def test_records_are_a_row_per_trial_and_epoch_with_typed_settings(swept):
 
 @pytest.mark.slow
 def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_anew(tmp_path, capsys):
-    one = {"gpus_per_trial": 0.0}
+    one = {"gpus_per_trial": "0"}
     store = f"sqlite:///{tmp_path}/mlflow.db"
     assert sweep(tmp_path, grid=("cutout=0",), **one) == 0
     capsys.readouterr()
@@ -143,19 +143,19 @@ def test_a_rerun_reuses_what_is_finished_adds_what_is_missing_and_fresh_starts_a
 
 @pytest.mark.slow
 def test_a_sweep_that_is_running_is_not_started_again(tmp_path):
-    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
+    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial="0") == 0
     client, (parent,), (child,) = runs(tmp_path)
     client.set_tag(child.info.run_id, "specbias.outcome", "running")  # as if it were still at it
     client.update_run(parent.info.run_id, status="RUNNING")
     started = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19]
     client.set_tag(parent.info.run_id, "specbias.driver", f"{platform.node()}:{os.getppid()}:{started}")
     with pytest.raises(SettingError, match="this very sweep is running, in process"):
-        sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0)
+        sweep(tmp_path, grid=("cutout=0",), gpus_per_trial="0")
     assert len(runs(tmp_path)[2]) == 1  # nothing set aside
     client.set_tag(
         parent.info.run_id, "specbias.driver", f"{platform.node()}:{os.getppid()}:1"
     )  # its number, used again
-    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
+    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial="0") == 0
 
 
 def test_whatever_breaks_a_sweep_leaves_no_run_running(tmp_path, monkeypatch):
@@ -164,13 +164,13 @@ def test_whatever_breaks_a_sweep_leaves_no_run_running(tmp_path, monkeypatch):
 
     monkeypatch.setattr("sweeps.service.progress.Progress.on_trial_result", broken)
     with pytest.raises(Exception, match="the driver's own mistake"):
-        sweep(tmp_path, gpus_per_trial=0.0)
+        sweep(tmp_path, gpus_per_trial="0")
     _, (parent,), children = runs(tmp_path)
     assert {run.info.status for run in (parent, *children)} == {"FAILED"}
 
 
 def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_on(tmp_path, capsys):
-    assert sweep(tmp_path, grid=("learning_rate=0.1,1e30",), gpus_per_trial=0.0) == 1
+    assert sweep(tmp_path, grid=("learning_rate=0.1,1e30",), gpus_per_trial="0") == 1
     out = capsys.readouterr().out
     assert "1 failed" in out and "Diverged: the loss is not finite from step" in out
     _, (parent,), children = runs(tmp_path)
@@ -185,7 +185,7 @@ def test_a_diverging_trial_is_failed_with_its_first_bad_step_and_the_sweep_goes_
 
 @pytest.mark.slow
 def test_two_generations_run_in_waves_under_one_parent_each_taught_by_the_network_before(tmp_path):
-    assert sweep(tmp_path, grid=("generation=2",), gpus_per_trial=0.0) == 0
+    assert sweep(tmp_path, grid=("generation=2",), gpus_per_trial="0") == 0
     client, (parent,), children = runs(tmp_path)
     children.sort(key=lambda run: run.info.start_time)
     assert [run.data.params["generation"] for run in children] == ["0", "1", "2"]
@@ -201,18 +201,18 @@ def test_two_generations_run_in_waves_under_one_parent_each_taught_by_the_networ
 
 @pytest.mark.slow
 def test_a_finished_teacher_is_reused_or_trained_again_where_its_network_is_gone(tmp_path):
-    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial=0.0) == 0
+    assert sweep(tmp_path, grid=("cutout=0",), gpus_per_trial="0") == 0
     _, _, (teacher,) = runs(tmp_path)
     for share, kept in ((1, 2), (0.5, 4), (0.25, 5)):
         if share == 0.5:
             shutil.rmtree(tmp_path / "mlruns" / "tiny" / teacher.info.run_id / "artifacts" / "state")
-        assert sweep(tmp_path, grid=("generation=1", f"distillation={share}"), gpus_per_trial=0.0) == 0
+        assert sweep(tmp_path, grid=("generation=1", f"distillation={share}"), gpus_per_trial="0") == 0
         assert len(runs(tmp_path)[2]) == kept
 
 
 @pytest.mark.slow
 def test_a_student_whose_teacher_fails_is_not_started(tmp_path, capsys):
-    assert sweep(tmp_path, grid=("learning_rate=1e30", "generation=1"), gpus_per_trial=0.0) == 1
+    assert sweep(tmp_path, grid=("learning_rate=1e30", "generation=1"), gpus_per_trial="0") == 1
     out = capsys.readouterr().out
     assert "1 failed, 1 not started" in out
     assert "not started: learning_rate=1e+30 generation=1: its teacher (learning_rate=1e+30) did not" in out
@@ -227,7 +227,7 @@ def test_a_reserved_gpu_that_torch_cannot_use_is_refused_before_a_trial(tmp_path
 
 @pytest.mark.slow
 def test_calibration_is_done_once_and_the_same_for_all_trials(tmp_path, capsys):
-    assert sweep(tmp_path, calibrate=True, gpus_per_trial=0.0) == 0
+    assert sweep(tmp_path, calibrate=True, gpus_per_trial="0") == 0
     said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("calibrated: "))
     _, _, children = runs(tmp_path)
     for setting in said.removeprefix("calibrated: ").split():

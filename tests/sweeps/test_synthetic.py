@@ -68,7 +68,7 @@ def test_a_sweep_keeps_the_curves_of_every_run_and_no_more_trials_run_at_once_th
         quick=True,
         set=TINY,
         max_concurrent=1,
-        gpus_per_trial=0,
+        gpus_per_trial="0",
         tracking_uri=uri,
         storage_path=str(tmp_path / "ray"),
         experiment="sines",

@@ -1,0 +1,174 @@
+"""Does a sweep lose or double anything when its processes are killed? Kills, seeded; then compares with a quiet one.
+
+  python tests/chaos/chaos.py --seeds 20       a line per seed; some minutes each on 2 cores
+  python tests/chaos/chaos.py --first 3        seed 3 alone
+
+A cluster of three nodes on this machine (a head without CPUs and two of one each) runs eight trials, four of them
+taught by the others. At random moments a trial's process, a whole node or the driver is killed with SIGKILL, or the
+driver is interrupted; nodes come back, the driver with --resume. In the end MLflow must hold one finished run per trial
+and the very table, bit for bit, of a sweep that nobody disturbed.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from ray.cluster_utils import Cluster
+
+from analysis.records import load_records
+
+ROOT = Path(__file__).parents[2]
+TRIALS = 8
+SWEEP = ["--quick", "--experiment", "chaos", "--max-failures", "50"]
+SWEEP += ["--grid", "generation=0,1", "--grid", "cutout=0,4", "--grid", "mixup=0,0.4"]
+for setting in ("epochs=8", "train_size=400", "width=8", "probe_pairs=2", "measurement_epochs=0,1,2,3,4,5,6,7"):
+    SWEEP += ["--set", setting]
+LIMIT = 600  # seconds for one seed
+
+
+class Nodes:
+    """A head without CPUs, and two nodes with one each, of which any may be killed."""
+
+    def __init__(self):
+        # no dashboard; a dead node is noticed within seconds
+        checks = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
+        checks |= {"health_check_timeout_ms": 1000, "health_check_failure_threshold": 3}
+        small = {"object_store_memory": 100_000_000}
+        self.cluster = Cluster(True, head_node_args={"num_cpus": 0, "_system_config": checks, **small})
+        self.workers = [self.cluster.add_node(num_cpus=1, **small) for _ in range(2)]
+        self.small = small
+
+    def kill(self, choose):
+        """Kill the raylet of a node as a lost machine would, and have another take its place."""
+        node = self.workers.pop(choose.randrange(len(self.workers)))
+        self.cluster.remove_node(node, allow_graceful=False)
+        self.workers.append(self.cluster.add_node(num_cpus=1, **self.small))
+
+    def trial_processes(self):
+        """The processes of trials that run now: children of our own raylets."""
+        raylets = {process.process.pid for node in self.workers for process in node.all_processes["raylet"]}
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent in raylets and "run_in_tune" in (entry / "cmdline").read_text():
+                    found.append(int(entry.name))
+            except (OSError, ValueError, IndexError):
+                continue
+        return sorted(found)
+
+
+def start(folder, address, *more):
+    """Start the sweep's driver, its words going to a file."""
+    command = [sys.executable, "-u", str(ROOT / "sweeps" / "cifar.py"), *SWEEP, *more]
+    command += ["--tracking-uri", f"sqlite:///{folder}/mlflow.db", "--storage-path", str(folder / "ray")]
+    log = (folder / "driver.log").open("a")
+    own = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "RAY_ADDRESS": address}, stdout=log, stderr=log, **own
+    )
+
+
+def disturb(folder, nodes, seed, sweep_id):
+    """Run the sweep and kill in its way until it has finished; return what was done and the last exit status."""
+    choose, done, started = random.Random(seed), Counter(), time.monotonic()
+    left = choose.randint(4, 7)
+    driver = start(folder, nodes.cluster.address)
+    while time.monotonic() - started < LIMIT:
+        try:
+            status = driver.wait(choose.uniform(3, 12) if left else LIMIT)
+        except subprocess.TimeoutExpired:
+            status = None
+        if status is None and left:
+            left -= 1
+            event = choose.choice(["trial", "trial", "node", "driver", "interrupt"])
+            victims = nodes.trial_processes()
+            if event == "trial" and victims:
+                os.kill(choose.choice(victims), signal.SIGKILL)
+            elif event == "node":
+                nodes.kill(choose)
+            elif event in ("driver", "interrupt"):
+                driver.send_signal(signal.SIGKILL if event == "driver" else signal.SIGINT)
+            done[event if event != "trial" or victims else "nothing"] += 1
+        elif status in (-signal.SIGKILL, -signal.SIGINT, 130):
+            driver = start(folder, nodes.cluster.address, "--resume", sweep_id)
+        elif status == 2 and "no such sweep" in (folder / "driver.log").read_text().splitlines()[-1]:
+            driver = start(folder, nodes.cluster.address)  # it was killed before it had begun
+        else:
+            return done, status
+    driver.kill()
+    return done, driver.wait()
+
+
+def check(folder, quiet, status):
+    """Return what is wrong with what MLflow holds: nothing, it is to be hoped."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("chaos").experiment_id])
+    trials = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    wrong = [f"status {status}"] if status else []
+    if len(runs) - len(trials) != 1 or {run.info.status for run in runs} != {"FINISHED"}:
+        wrong.append(f"runs {Counter(run.info.status for run in runs)}")
+    if Counter(run.data.tags["specbias.trial_id"] for run in trials) != Counter(set(quiet["trial_id"])):
+        wrong.append("not one run per trial")
+    for run in trials:
+        for key in run.data.metrics:
+            steps = [metric.step for metric in client.get_metric_history(run.info.run_id, key)]
+            if len(steps) != len(set(steps)):
+                wrong.append(f"{run.info.run_name} {key}: an epoch twice")
+    try:
+        pd.testing.assert_frame_equal(table(folder), quiet, check_exact=True)
+    except AssertionError as error:
+        wrong.append("another table: " + " ".join(str(error).split())[:300])
+    if (folder / "ray").exists() and any((folder / "ray").iterdir()):
+        wrong.append("journals are left")
+    return wrong
+
+
+def table(folder):
+    found = load_records("chaos", tracking_uri=f"sqlite:///{folder}/mlflow.db").table
+    return found.drop(columns="run_id").sort_values(["trial_id", "epoch"], ignore_index=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from the first on")
+    options = parser.parse_args()
+    wrong_seeds = 0
+    with tempfile.TemporaryDirectory() as name:
+        nodes, folder = Nodes(), Path(name)
+        (folder / "quiet").mkdir()
+        started = time.monotonic()
+        status = start(folder / "quiet", nodes.cluster.address).wait(LIMIT)
+        if status:
+            sys.exit((folder / "quiet" / "driver.log").read_text())
+        quiet, seconds = table(folder / "quiet"), time.monotonic() - started
+        assert quiet["trial_id"].nunique() == TRIALS
+        print(f"undisturbed: {len(quiet)} rows, {seconds:.0f} s", flush=True)
+        for seed in range(options.first, options.first + options.seeds):
+            (folder / str(seed)).mkdir()
+            started = time.monotonic()
+            done, status = disturb(folder / str(seed), nodes, seed, quiet["sweep_id"][0])
+            wrong = check(folder / str(seed), quiet, status)
+            said = ", ".join(f"{count} {event}" for event, count in sorted(done.items()))
+            print(
+                f"seed {seed}: {said}; {time.monotonic() - started:.0f} s; {'; '.join(wrong) or 'the same'}", flush=True
+            )
+            if wrong:
+                wrong_seeds += 1
+                print((folder / str(seed) / "driver.log").read_text(), file=sys.stderr, flush=True)
+        nodes.cluster.shutdown()
+    sys.exit(1 if wrong_seeds else 0)
+
+
+if __name__ == "__main__":
+    main()

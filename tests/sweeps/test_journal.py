@@ -1,0 +1,142 @@
+"""Laws of the journal: what is whole comes back as it was, what is torn is passed over, and one attempt writes."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sweeps.service.journal import Journal, Superseded, delete_folder, list_folder
+
+WRITER = """
+import sys, tempfile
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+from sweeps.service.journal import Journal
+journal = Journal(sys.argv[1], "trial")
+token = journal.start({})
+with tempfile.TemporaryDirectory() as folder:
+    state = journal.resume(folder)
+    epoch, total = map(int, (Path(state) / "sum").read_text().split()) if state else (0, 0)
+print("ready", flush=True)
+while True:
+    epoch, total = epoch + 1, total + epoch + 1
+    found = SimpleNamespace(epoch=epoch, metrics={"sum": total}, arrays={"big": np.full(200_000, total)})
+    journal.write(token, found, lambda folder: (Path(folder) / "sum").write_text(f"{epoch} {total}"))
+"""
+
+
+def measurement(epoch):
+    return SimpleNamespace(epoch=epoch, metrics={"a": epoch / 3, "b": math.nan}, arrays={"x": np.arange(epoch)})
+
+
+def saving(epoch):
+    return lambda folder: (Path(folder) / "weights").write_text(f"after {epoch}")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A journal with epochs 0, 1, 5 and 12000."""
+    journal = Journal(str(tmp_path / "root"), "trial")
+    token = journal.start({"host": "here"})
+    for epoch in (0, 1, 5, 12000):
+        journal.write(token, measurement(epoch), saving(epoch))
+    return journal
+
+
+def test_what_was_written_comes_back_and_all_but_the_newest_two_states_are_deleted(journal, tmp_path):
+    records = journal.records()
+    assert [record.epoch for record in records] == [0, 1, 5, 12000]
+    for record in records:
+        assert record.metrics["a"] == record.epoch / 3 and math.isnan(record.metrics["b"])
+        with np.load(journal.fetch(record, "arrays.npz", str(tmp_path / "copy"))) as arrays:
+            assert np.array_equal(arrays["x"], np.arange(record.epoch))
+    assert len(list((tmp_path / "root").glob("trial/*/state"))) == 2
+    assert (Path(journal.fetch_state(str(tmp_path / "copy"))) / "weights").read_text() == "after 12000"
+    assert (journal.owner["attempt"], journal.owner["facts"]) == (1, {"host": "here"})
+
+
+@pytest.mark.parametrize("file", ["record.json", "arrays.npz", "state/weights"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_trial_goes_on_from_the_newest_state_before_anything_torn(journal, tmp_path, file, damage):
+    torn = tmp_path / "root" / "trial" / "epoch_12000" / file
+    if damage == "cut":
+        torn.write_bytes(torn.read_bytes()[:-3])
+    else:
+        torn.unlink()
+    state = journal.resume(str(tmp_path / "copy"))
+    assert (Path(state) / "weights").read_text() == "after 5"
+    assert [record.epoch for record in journal.records()] == [0, 1, 5]
+
+
+def test_nothing_is_resumed_where_an_early_measurement_is_torn(journal, tmp_path):
+    (tmp_path / "root" / "trial" / "epoch_0001" / "arrays.npz").write_bytes(b"")
+    assert journal.resume(str(tmp_path / "copy")) is None and journal.records() == []
+
+
+def test_an_attempt_that_another_has_followed_writes_nothing(tmp_path):
+    journal = Journal(str(tmp_path), "trial")
+    first = journal.start({})
+    journal.write(first, measurement(1), saving(1))
+    second = journal.start({})
+    with pytest.raises(Superseded):
+        journal.write(first, measurement(2), saving(2))
+    with pytest.raises(Superseded):
+        journal.end("complete", token=first)
+    assert [record.epoch for record in journal.records()] == [1] and journal.ending is None
+    journal.write(second, measurement(2), saving(2))
+    journal.end("complete", token=second)
+    assert journal.ending["outcome"] == "complete" and journal.owner["attempt"] == 2
+    journal.start({})
+    assert journal.ending is None
+
+
+def test_a_write_that_fails_midway_leaves_what_was_there(journal, tmp_path):
+    def full(folder):
+        (Path(folder) / "weights").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        journal.write(journal.owner["token"], measurement(12001), full)
+    assert [record.epoch for record in journal.records()] == [0, 1, 5, 12000]
+    assert (Path(journal.resume(str(tmp_path / "copy"))) / "weights").read_text() == "after 12000"
+
+
+def test_a_writer_killed_at_any_moment_goes_on_where_it_was(tmp_path):
+    choose, epochs = random.Random(0), []
+    for _ in range(4):
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], env=environment, stdout=subprocess.PIPE)
+        writer.stdout.readline()
+        time.sleep(choose.uniform(0.05, 0.3))
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        epochs.append(len(Journal(str(tmp_path), "trial").records()))
+    assert epochs == sorted(epochs) and epochs[-1] > epochs[0] > 0
+    for number, record in enumerate(Journal(str(tmp_path), "trial").records(), start=1):
+        assert (record.epoch, record.metrics["sum"]) == (number, number * (number + 1) // 2)
+
+
+def test_a_folder_of_the_storage_is_listed_and_deleted_also_where_there_is_none(journal, tmp_path):
+    place = str(tmp_path / "root")
+    assert list_folder(place) == {"trial"} and list_folder(f"{place}/none") == set()
+    journal.delete()
+    journal.delete()
+    assert list_folder(place) == set()
+    delete_folder(place)
+    delete_folder(place)
+    assert not Path(place).exists()
+
+
+def test_a_record_is_readable_by_people(journal, tmp_path):
+    told = json.loads((tmp_path / "root" / "trial" / "epoch_0001" / "record.json").read_text())
+    assert set(told) == {"epoch", "time", "metrics", "files"} and set(told["files"]) == {"arrays.npz", "state/weights"}
