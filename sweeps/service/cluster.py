@@ -32,7 +32,7 @@ def join_ray() -> bool:
         ray.init(**options)
     except Exception as error:  # of many classes, most with a page of text
         lines = (str(error).strip() or type(error).__name__).splitlines()
-        reason = " ".join(" ".join(lines).split()) if "mismatch" in lines[0] else lines[0]
+        reason = " ".join(" ".join(lines if "mismatch" in lines[0] else dict.fromkeys((lines[0], lines[-1]))).split())
         if isinstance(error, ConnectionError):  # without an address too: this machine may be the head of a cluster
             raise SettingError(
                 f"{f'RAY_ADDRESS={address}' if address else 'the Ray of this machine'} does not let us in ({reason}); "
