@@ -80,7 +80,7 @@ class Options:
     data_dir: Place = None
     """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
     storage_path: Place = None
-    """Where Ray Tune keeps checkpoints; default ray_results here."""
+    """Where Ray Tune keeps checkpoints; default SPECBIAS_STORAGE_PATH or ray_results here."""
     tracking_uri: Annotated[str | None, arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     experiment: Name = None

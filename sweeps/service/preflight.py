@@ -108,7 +108,8 @@ def check_places(*, storage_path: str, tracking_uri: str) -> None:
 
 
 def absolute_storage_path(path: str | None) -> str:
-    """Return where Tune keeps checkpoints, as an absolute path or a URI; default ray_results, here."""
+    """Return where Tune keeps checkpoints, absolute or a URI; default SPECBIAS_STORAGE_PATH or ray_results, here."""
+    path = path or os.environ.get("SPECBIAS_STORAGE_PATH")
     return path if path and "://" in path else str(Path(path or "ray_results").expanduser().resolve())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from specbias.settings import SettingError
-from sweeps.service import preflight, sharing
+from sweeps.service import cluster, nodes, preflight, sharing
 from sweeps.service.feed import build_tuner
 from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
@@ -36,8 +35,11 @@ def run_sweep(study: Study, options: Options) -> int:
     """Run the trials that are missing, each measurement into MLflow; return the exit status (0, 1 or 130).
 
     Raises SettingError, with nothing written, if the sweep cannot run here. Ray is started unless it already runs in
-    this process (then it is left running); where RAY_ADDRESS names a cluster, that is joined.
+    this process (then it is left running); where RAY_ADDRESS names a cluster, that is joined. Where it says ray://...,
+    all of this happens on that cluster's head, with its places, and is shown here.
     """
+    if os.environ.get("RAY_ADDRESS", "").startswith("ray://") and cluster.join_ray():
+        return cluster.drive_on_head(run_sweep, study, options)
     uri = preflight.absolute_tracking_uri(options.tracking_uri)
     storage_path = preflight.absolute_storage_path(options.storage_path)
     preflight.check_tracking(uri)
@@ -46,17 +48,12 @@ def run_sweep(study: Study, options: Options) -> int:
     if data_dir := options.data_dir or os.environ.get("SPECBIAS_DATA_DIR"):  # absolute: workers run elsewhere
         environment["SPECBIAS_DATA_DIR"] = str(Path(data_dir).expanduser().resolve())
         os.environ.update(environment)
-    for config in make_plan(study, options, gpus=preflight.local_gpus()).expected:
-        study.prepare(config)
-
-    started_ray = not ray.is_initialized()
-    if started_ray:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+    joined_ray = cluster.join_ray()
     try:
-        there = ray.cluster_resources()
-        machine = {"cpus": there.get("CPU", 0.0), "gpus": there.get("GPU", 0.0)}
+        machine = nodes.capacity()
         plan = make_plan(study, options, **machine)
         preflight.check_resources(plan, **machine)
+        nodes.check_nodes(plan, storage_path=storage_path, prepare=study.prepare, environment=environment)
         if any(config.device == "cuda" for config in plan.expected):
             _with_trial_resources(plan, preflight.check_cuda)
         if options.gpus_per_trial == "auto" and plan.gpus_per_trial:
@@ -71,7 +68,7 @@ def run_sweep(study: Study, options: Options) -> int:
             plan = make_plan(study, replace(options, set=(*settings, *options.set)), **machine)
         return _run(plan, options, uri, storage_path, environment)
     finally:
-        if started_ray:
+        if joined_ray:
             ray.shutdown()
 
 
