@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from textwrap import shorten
 from typing import Any
 
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -14,6 +15,7 @@ from sweeps.service.mirror import Mirror
 from sweeps.service.plan import about
 from sweeps.service.sharing import next_share
 
+WIDEST = 48  # characters of a label in a row
 LATE = 10.0  # seconds that a file written on another node may take to be seen here
 
 
@@ -29,7 +31,7 @@ class Progress(TrialProgressCallback):
         self.stopping = ledger.plan.scheduler != "none" or deadline is not None  # whether others may end a trial
         self.started, self.done_before = time.monotonic(), len(ledger.ends)
         labels = [len(ledger.plan.label(config)) for config in ledger.plan.trials]
-        self.width = max(labels, default=40)  # of a search's trials none is known yet
+        self.width = min(max(labels, default=WIDEST), WIDEST)  # of a search's trials none is known yet
         self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in ledger.plan.expected))
         self.header_printed = False
 
@@ -44,7 +46,10 @@ class Progress(TrialProgressCallback):
             print(f"{'trial':<{self.width}}  {'epoch':>{self.epoch_width}}  {titles}  time left")
             self.header_printed = True
         numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in columns)
-        epoch, label = f"{result['epoch']}/{config.epochs}", self.ledger.plan.label(config)
+        epoch, label = (
+            f"{result['epoch']}/{config.epochs}",
+            shorten(self.ledger.plan.label(config), WIDEST, placeholder="..."),
+        )
         print(f"{label:<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}", flush=True)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:

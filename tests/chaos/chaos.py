@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 TRIALS = 8
 SWEEP = ["--quick", "--experiment", "chaos", "--max-failures", "50"]
 SWEEP += ["--grid", "generation=0,1", "--grid", "cutout=0,4", "--grid", "mixup=0,0.4"]
-for setting in ("epochs=8", "train_size=400", "width=8", "probe_pairs=2", "measurement_epochs=0,1,2,3,4,5,6,7"):
+for setting in ("epochs=6", "train_size=400", "width=8", "probe_pairs=2", "measurement_epochs=0,1,2,3,4,5"):
     SWEEP += ["--set", setting]
 LIMIT = 600  # seconds for one seed
 
@@ -81,11 +81,11 @@ def start(folder, address, *more):
 def disturb(folder, nodes, seed, sweep_id):
     """Run the sweep and kill in its way until it has finished; return what was done and the last exit status."""
     choose, done, started = random.Random(seed), Counter(), time.monotonic()
-    left = choose.randint(4, 7)
+    left = choose.randint(3, 5)
     driver = start(folder, nodes.cluster.address)
     while time.monotonic() - started < LIMIT:
         try:
-            status = driver.wait(choose.uniform(3, 12) if left else LIMIT)
+            status = driver.wait(choose.uniform(4, 14) if left else LIMIT)
         except subprocess.TimeoutExpired:
             status = None
         if status is None and left:

@@ -11,8 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+import torch
 from mlflow import MlflowClient
 
+from analysis.table import read_records
 from specbias.settings import SettingError, Settings
 from sweeps.service.command_line import Options
 from sweeps.service.study import Preset, Study
@@ -58,11 +60,16 @@ def fill_the_disk(config):
     raise OSError(28, "No space left on device")
 
 
+def need_more_memory(config):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
 TROUBLES = {
     "none": lambda config: None,
     "die": lambda config: os.kill(os.getpid(), signal.SIGKILL),
     "hang": lambda config: time.sleep(3600),
     "disk": fill_the_disk,
+    "memory": need_more_memory,
 }
 STUDY = Study(
     name="toy",
@@ -77,14 +84,16 @@ STUDY = Study(
     analysis=None,
     columns={"total": "total"},
     seconds=lambda config: 1.0,
+    objective={"total": "max"},
+    searchable=("total",),
     calibrate=lambda config: {},
-    execution=lambda device, threads: {"device": device},
+    execution=lambda device, threads: {"device": "cpu"},
 )
 
 
 def sweep(folder, store, *grid, **options):
     """Run a sweep of the toy on CPUs; return its status, and by trouble what MLflow holds: status, totals, failure."""
-    options |= {"grid": grid, "set": (f"folder={folder}",), "gpus_per_trial": "0"}
+    options = {"gpus_per_trial": "0"} | options | {"grid": grid, "set": (f"folder={folder}",)}
     status = run_sweep(STUDY, Options(tracking_uri=store, storage_path=str(folder / "ray"), **options))
     held = {}
     for run in runs(store):
@@ -157,3 +166,41 @@ def test_a_budget_of_time_stops_trials_where_they_are(tmp_path, empty_store):
     status, held = sweep(tmp_path, store, "trouble=none,hang")
     assert status == 0 and held["hang", 2] == WHOLE and sweep_status(store) == ["FINISHED"]
     assert epochs_run(tmp_path) == [["1", "2", "2", "3", "4"], ["1", "2", "3", "4"]]
+
+
+def test_a_trial_that_a_share_of_a_gpu_is_too_small_for_runs_again_with_fewer_neighbours(tmp_path, empty_store, capsys):
+    status, held = sweep(tmp_path, empty_store(tmp_path), "trouble=memory", gpus_per_trial="0.25")
+    assert status == 0 and held == {("memory", 2): WHOLE}
+    assert "trouble=memory: out of memory; it runs again with 0.5 of a GPU" in capsys.readouterr().out
+    (tmp_path / "whole").mkdir()
+    status, held = sweep(tmp_path / "whole", empty_store(tmp_path / "whole"), "trouble=memory", gpus_per_trial="1")
+    assert status == 1 and held["memory", 2][2] == "OutOfMemoryError: CUDA out of memory"
+
+
+def test_a_study_is_run_in_blocks_on_machines_that_share_only_a_file_of_records(tmp_path, empty_store, capsys):
+    grid, file = ("trouble=none", "at=1,2,3"), str(tmp_path / "records.csv")
+    for number, (most, status) in enumerate([(1, 3), (1, 3), (None, 0)]):
+        (tmp_path / str(number)).mkdir()
+        store = empty_store(tmp_path / str(number))
+        assert sweep(tmp_path, store, *grid, records=file, max_trials=most)[0] == status
+    table = read_records(Path(file)).table
+    assert sorted(zip(table["at"], table["epoch"], table["total"], strict=True)) == [
+        (at, epoch, total) for at in (1, 2, 3) for epoch, total in enumerate((1, 3, 6, 10), start=1)
+    ]
+    assert "2 of them are in the file of records and not run" in capsys.readouterr().out
+    assert epochs_run(tmp_path) == [["1", "2", "3", "4"]] * 3
+
+
+def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(tmp_path, empty_store):
+    chosen = []
+    for name, limits in (("whole", [None]), ("parts", [3, 2, None])):
+        (tmp_path / name).mkdir()
+        store = empty_store(tmp_path / name)
+        for most in limits:
+            options = {"search": "optuna", "num_samples": 9, "range": ("at=1:1000",), "max_trials": most}
+            status, _ = sweep(tmp_path / name, store, max_concurrent=1, **options)
+            assert status == (0 if most is None else 3)
+        found = [run for run in runs(store) if "mlflow.parentRunId" in run.data.tags]
+        chosen.append([run.data.params["at"] for run in sorted(found, key=lambda run: run.info.start_time)])
+        assert sweep_status(store) == ["FINISHED"]
+    assert chosen[0] == chosen[1] and len(set(chosen[0])) == 9
