@@ -45,7 +45,7 @@ def two_nodes():
     cluster.shutdown()
 
 
-PLAN = SimpleNamespace(trials=("one", "another"), cpus_per_trial=1, gpus_per_trial=0)
+PLAN = SimpleNamespace(expected=("one", "another"), cpus_per_trial=1, gpus_per_trial=0)
 
 
 def check(folder, prepare=lambda config: None, environment=None):
