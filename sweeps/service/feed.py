@@ -43,7 +43,8 @@ class Feed(Searcher):
     def suggest(self, trial_id: str) -> Any:
         config = self.ledger.begin_next()
         if config is None:
-            return Searcher.FINISHED if self.ledger.over else None
+            over = self.ledger.over and not self.ledger.running  # what runs may have to run again
+            return Searcher.FINISHED if over else None
         gpus = self.ledger.gpus.get(config.trial_id, self.ledger.plan.gpus_per_trial)
         return {"trial_id": config.trial_id, "gpus_per_trial": gpus, **config.to_dict()}
 

@@ -80,12 +80,12 @@ def on_node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _on(nodes: Iterable[dict], seconds: float | None, function: Callable, *arguments: Any) -> Iterator[tuple[str, Any]]:
-    """Call a function on each of the nodes at the same time and yield their names and its results."""
+    """Call a function on each of the nodes at the same time and yield the names of those that live, and its results."""
     calls = []
     for node in nodes:
         task = ray.remote(**on_node(node), max_calls=1, max_retries=0)(function)
-        calls.append((node["NodeManagerAddress"], task.remote(*arguments)))
-    for name, call in calls:
+        calls.append((node["NodeID"], node["NodeManagerAddress"], task.remote(*arguments)))
+    for node_id, name, call in calls:
         try:
             yield name, ray.get(call, timeout=seconds)
         except ray.exceptions.RayTaskError as error:
@@ -96,6 +96,8 @@ def _on(nodes: Iterable[dict], seconds: float | None, function: Callable, *argum
                 raise SettingError(f"node {name}: {missing} is not installed there; {SAME}") from None
             raise
         except ray.exceptions.RayError as error:
+            if node_id not in {node["NodeID"] for node in alive()}:
+                continue  # it was lost meanwhile, as nodes are
             reason = str(error).splitlines()[0]
             raise SettingError(f"node {name} does not answer ({reason}); see `ray status`, and try again") from None
 

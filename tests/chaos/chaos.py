@@ -112,9 +112,12 @@ def disturb(folder, nodes, seed, sweep_id):
 def check(folder, quiet, status):
     """Return what is wrong with what MLflow holds: nothing, it is to be hoped."""
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("chaos").experiment_id])
+    experiment = client.get_experiment_by_name("chaos")
+    if status or experiment is None:
+        return [f"status {status}"]
+    runs = client.search_runs([experiment.experiment_id])
     trials = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    wrong = [f"status {status}"] if status else []
+    wrong = []
     if len(runs) - len(trials) != 1 or {run.info.status for run in runs} != {"FINISHED"}:
         wrong.append(f"runs {Counter(run.info.status for run in runs)}")
     if Counter(run.data.tags["specbias.trial_id"] for run in trials) != Counter(set(quiet["trial_id"])):
