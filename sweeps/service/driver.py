@@ -1,17 +1,47 @@
-"""Does another process drive this sweep? A driver says on the parent run who it is, and that it lives."""
+"""Is the driver of a sweep to go on? It may be told to end; and it must not begin what another process drives."""
 
 from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from specbias.settings import SettingError
 
 SILENT = 180.0  # seconds after which a driver on another machine is taken for dead
+
+
+class Interrupts:
+    """While it is entered, Ctrl-C and a polite kill raise KeyboardInterrupt, and `asked` remembers.
+
+    Libraries swallow it where it is raised in a callback of theirs: whoever comes by asks `raise_again`.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        self._before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _raise(self, *received: Any) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+    def raise_again(self) -> None:
+        """Raise what was swallowed."""
+        if self.asked:
+            raise KeyboardInterrupt
 
 
 def this_driver() -> str:

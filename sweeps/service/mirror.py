@@ -110,6 +110,9 @@ class Mirror:
             records = [record for epoch in sorted(epochs - copied) if (record := journal.record(epoch))]
         else:
             records = [record for record in journal.records() if record.epoch not in copied]
+        late = epochs - copied - {record.epoch for record in records}
+        if late and (ending is None or ending["outcome"] == "finished"):
+            raise FileNotFoundError(f"epochs {sorted(late)} of trial {config.trial_id} are not to be seen here yet")
         if records or ending:
             self.tracking.log(run_id, records, journal, self._tags(config, journal))
             copied.update(record.epoch for record in records)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
@@ -21,6 +22,7 @@ import specbias
 from specbias.settings import SettingError
 
 SAME = "install the same on every node, and call `ray up` again where that copied the code"
+GIVEN_UP = 60  # seconds within which Ray says of a node that does not answer that it is lost
 ANSWER = 300  # seconds a node has to answer in: fetching data takes longer, and has no limit
 
 
@@ -96,10 +98,19 @@ def _on(nodes: Iterable[dict], seconds: float | None, function: Callable, *argum
                 raise SettingError(f"node {name}: {missing} is not installed there; {SAME}") from None
             raise
         except ray.exceptions.RayError as error:
-            if node_id not in {node["NodeID"] for node in alive()}:
-                continue  # it was lost meanwhile, as nodes are
+            if _is_lost(node_id):  # meanwhile, as nodes are
+                continue
             reason = str(error).splitlines()[0]
             raise SettingError(f"node {name} does not answer ({reason}); see `ray status`, and try again") from None
+
+
+def _is_lost(node_id: str) -> bool:
+    """Tell whether a node that does not answer is gone; Ray takes its time to say so."""
+    for _ in range(GIVEN_UP):
+        if node_id not in {node["NodeID"] for node in alive()}:
+            return True
+        time.sleep(1)
+    return False
 
 
 def _look(marker: str) -> tuple[dict[str, str], str]:

@@ -9,6 +9,7 @@ from typing import Any
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from specbias.masking import masked
+from sweeps.service.driver import Interrupts
 from sweeps.service.journal import Journal, list_folder
 from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
@@ -25,9 +26,10 @@ class Progress(TrialProgressCallback):
     It takes the place of Tune's own callback of that kind, which prints too.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, *, deadline: float | None) -> None:
+    def __init__(self, ledger: Ledger, mirror: Mirror, interrupts: Interrupts, *, deadline: float | None) -> None:
         super().__init__()
-        self.ledger, self.mirror, self.deadline = ledger, mirror, deadline  # that on time.monotonic's clock
+        self.ledger, self.mirror, self.interrupts = ledger, mirror, interrupts
+        self.deadline = deadline  # on time.monotonic's clock
         self.stopping = ledger.plan.scheduler != "none" or deadline is not None  # whether others may end a trial
         self.started, self.done_before = time.monotonic(), len(ledger.ends)
         labels = [len(ledger.plan.label(config)) for config in ledger.plan.trials]
@@ -37,6 +39,9 @@ class Progress(TrialProgressCallback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune saves its callbacks; all that matters of ours is in the journals
+
+    def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+        self.interrupts.raise_again()
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         config, columns = self._config(trial), self.ledger.plan.study.columns

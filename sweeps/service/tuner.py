@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,12 +14,14 @@ import ray
 
 from specbias.settings import SettingError
 from sweeps.service import cluster, nodes, preflight, sharing
+from sweeps.service.driver import Interrupts
 from sweeps.service.feed import build_tuner
 from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
 from sweeps.service.plan import Plan, about, make_plan
 from sweeps.service.progress import Progress
 from sweeps.service.provenance import code
+from sweeps.service.records import finished_trials
 from sweeps.service.resume import bring_teachers, open_ledger, replay
 from sweeps.service.schedulers import build_scheduler
 from sweeps.service.study import Study
@@ -44,6 +45,8 @@ def run_sweep(study: Study, options: Options) -> int:
     storage_path = preflight.absolute_storage_path(options.storage_path)
     preflight.check_tracking(uri)
     preflight.check_places(storage_path=storage_path, tracking_uri=uri)
+    if options.records is not None:
+        finished_trials(options.records)  # refused here if it is no such file
     environment = {}
     if data_dir := options.data_dir or os.environ.get("SPECBIAS_DATA_DIR"):  # absolute: workers run elsewhere
         environment["SPECBIAS_DATA_DIR"] = str(Path(data_dir).expanduser().resolve())
@@ -86,28 +89,28 @@ def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment:
     tracking = open_sweep(plan, uri=uri, fresh=options.fresh, resume=options.resume)
     place = f"{storage_path.rstrip('/')}/{plan.sweep_id}-{tracking.parent_id[:8]}"
     root = f"{place}/trials"
-    polite_kill = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
     ledger = open_ledger(plan, tracking, options, root)
     mirror = Mirror(tracking, ledger, root, tags=code(), records=options.records)
     deadline = time.monotonic() + 3600 * options.time_budget if options.time_budget else None
-    progress, end = Progress(ledger, mirror, deadline=deadline), "failed"
-    try:
-        tracking.log_sweep(ledger.plan, {})
-        progress.take_over()
-        _say_beginning(ledger)
-        if not ledger.over:
-            bring_teachers(tracking, ledger, root)
-            goals = {"objectives": plan.objectives, "max_epochs": plan.base.epochs, "grace_epochs": plan.grace_epochs}
-            scheduler = build_scheduler(plan.scheduler, **goals)
-            replay(scheduler, ledger, tracking, root)
-            build_tuner(ledger, progress, scheduler, options, environment=environment, place=place).fit()
-        end = "over"
-    except KeyboardInterrupt:
-        end = "interrupted"
-    finally:
-        progress.close("failed" if end == "failed" else "interrupted")
-        status = conclude(ledger, tracking, mirror, place=place, end=end, on_finish=options.on_finish)
-        signal.signal(signal.SIGTERM, polite_kill)
+    end = "failed"
+    with Interrupts() as interrupts:
+        progress = Progress(ledger, mirror, interrupts, deadline=deadline)
+        try:
+            tracking.log_sweep(ledger.plan, {})
+            progress.take_over()
+            _say_beginning(ledger)
+            if not ledger.over:
+                bring_teachers(tracking, ledger, root)
+                goals = {"objectives": plan.objectives, "max_epochs": plan.base.epochs}
+                scheduler = build_scheduler(plan.scheduler, **goals, grace_epochs=plan.grace_epochs)
+                replay(scheduler, ledger, tracking, root)
+                build_tuner(ledger, progress, scheduler, options, environment=environment, place=place).fit()
+            end = "over"
+        except KeyboardInterrupt:
+            end = "interrupted"
+        finally:
+            progress.close("failed" if end == "failed" else "interrupted")
+            status = conclude(ledger, tracking, mirror, place=place, end=end, on_finish=options.on_finish)
     return status
 
 
