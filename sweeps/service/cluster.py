@@ -19,15 +19,18 @@ from sweeps.service.nodes import alive, on_node
 def join_ray() -> bool:
     """Join the cluster of RAY_ADDRESS, or the one that runs on this machine, else start Ray; False if it was joined.
 
+    RAY_ADDRESS=local starts one whatever runs here.
+
     Raises SettingError if there is no such cluster, it does not let us in, or Ray does not start.
     """
     if ray.is_initialized():
         return False
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address := os.environ.get("RAY_ADDRESS"):
-        _refuse_silence(address)
-    else:
+    address = os.environ.get("RAY_ADDRESS")
+    if address in (None, "", "local"):
         options["include_dashboard"] = False
+    else:
+        _refuse_silence(address)
     try:
         ray.init(**options)
     except Exception as error:  # of many classes, most with a page of text

@@ -141,36 +141,40 @@ def table(folder):
     return found.drop(columns="run_id").sort_values(["trial_id", "epoch"], ignore_index=True)
 
 
+def run_seed(folder, nodes, seed, quiet):
+    """Disturb one sweep, compare, print a line; return whether all was well."""
+    folder.mkdir()
+    started = time.monotonic()
+    done, status = disturb(folder, nodes, seed, quiet["sweep_id"][0])
+    wrong = check(folder, quiet, status)
+    said = ", ".join(f"{count} {event}" for event, count in sorted(done.items()))
+    print(f"seed {seed}: {said}; {time.monotonic() - started:.0f} s; {'; '.join(wrong) or 'the same'}", flush=True)
+    if wrong:
+        print((folder / "driver.log").read_text(), file=sys.stderr, flush=True)
+    return not wrong
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from the first on")
     options = parser.parse_args()
-    wrong_seeds = 0
-    with tempfile.TemporaryDirectory() as name:
-        nodes, folder = Nodes(), Path(name)
-        (folder / "quiet").mkdir()
-        started = time.monotonic()
-        status = start(folder / "quiet", nodes.cluster.address).wait(LIMIT)
-        if status:
-            sys.exit((folder / "quiet" / "driver.log").read_text())
-        quiet, seconds = table(folder / "quiet"), time.monotonic() - started
-        assert quiet["trial_id"].nunique() == TRIALS
-        print(f"undisturbed: {len(quiet)} rows, {seconds:.0f} s", flush=True)
-        for seed in range(options.first, options.first + options.seeds):
-            (folder / str(seed)).mkdir()
+    nodes = Nodes()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "quiet").mkdir()
             started = time.monotonic()
-            done, status = disturb(folder / str(seed), nodes, seed, quiet["sweep_id"][0])
-            wrong = check(folder / str(seed), quiet, status)
-            said = ", ".join(f"{count} {event}" for event, count in sorted(done.items()))
-            print(
-                f"seed {seed}: {said}; {time.monotonic() - started:.0f} s; {'; '.join(wrong) or 'the same'}", flush=True
-            )
-            if wrong:
-                wrong_seeds += 1
-                print((folder / str(seed) / "driver.log").read_text(), file=sys.stderr, flush=True)
+            if start(folder / "quiet", nodes.cluster.address).wait(LIMIT):
+                sys.exit((folder / "quiet" / "driver.log").read_text())
+            quiet = table(folder / "quiet")
+            assert quiet["trial_id"].nunique() == TRIALS
+            print(f"undisturbed: {len(quiet)} rows, {time.monotonic() - started:.0f} s", flush=True)
+            seeds = range(options.first, options.first + options.seeds)
+            well = [run_seed(folder / str(seed), nodes, seed, quiet) for seed in seeds]
+    finally:
         nodes.cluster.shutdown()
-    sys.exit(1 if wrong_seeds else 0)
+    sys.exit(0 if all(well) else 1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Ctrl-C in the middle of a sweep: a status that says so, final states in MLflow, and a rerun that completes it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 SCRIPT = Path(__file__).parents[2] / "sweeps" / "cifar.py"
+ALONE = {**os.environ, "RAY_ADDRESS": "local"}  # whatever other Ray runs on this machine
 COMMAND = [
     sys.executable,
     "-u",
@@ -33,7 +35,7 @@ def states(folder):
 def test_an_interrupted_sweep_says_so_and_the_same_command_completes_it(tmp_path, name):
     # a group of its own, as a terminal gives: workers must not mistake the signal for theirs; and a process that was
     # itself started in the background ignores SIGINT, which its children would inherit
-    own = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    own = {"env": ALONE, "start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     sweep = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **own)
     said = []
     for line in sweep.stdout:
@@ -48,7 +50,7 @@ def test_an_interrupted_sweep_says_so_and_the_same_command_completes_it(tmp_path
 
     if name == "SIGTERM":  # it ends like Ctrl-C, and so goes on like it
         return
-    done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(COMMAND, env=ALONE, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "are finished already and reused" in done.stdout
     assert states(tmp_path) == {("FINISHED", True): 4, ("FINISHED", False): 1}
