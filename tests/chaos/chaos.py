@@ -38,12 +38,13 @@ LIMIT = 600  # seconds for one seed
 class Nodes:
     """A head without CPUs, and two nodes with one each, of which any may be killed."""
 
-    def __init__(self):
+    def __init__(self, folder):
         # no dashboard; a dead node is noticed within seconds
         checks = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
         checks |= {"health_check_timeout_ms": 1000, "health_check_failure_threshold": 3}
         small = {"object_store_memory": 100_000_000}
-        self.cluster = Cluster(True, head_node_args={"num_cpus": 0, "_system_config": checks, **small})
+        head = {"num_cpus": 0, "_system_config": checks, "temp_dir": folder, **small}  # found by its address alone
+        self.cluster = Cluster(True, head_node_args=head)
         self.workers = [self.cluster.add_node(num_cpus=1, **small) for _ in range(2)]
         self.small = small
 
@@ -60,7 +61,7 @@ class Nodes:
         for entry in Path("/proc").iterdir():
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent in raylets and "run_in_tune" in (entry / "cmdline").read_text():
+                if parent in raylets and "ray::ImplicitFunc" in (entry / "cmdline").read_text():
                     found.append(int(entry.name))
             except (OSError, ValueError, IndexError):
                 continue
@@ -159,10 +160,9 @@ def main():
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from the first on")
     options = parser.parse_args()
-    nodes = Nodes()
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        nodes, folder = Nodes(f"{name}/r"), Path(name)
+        try:
             (folder / "quiet").mkdir()
             started = time.monotonic()
             if start(folder / "quiet", nodes.cluster.address).wait(LIMIT):
@@ -172,8 +172,8 @@ def main():
             print(f"undisturbed: {len(quiet)} rows, {time.monotonic() - started:.0f} s", flush=True)
             seeds = range(options.first, options.first + options.seeds)
             well = [run_seed(folder / str(seed), nodes, seed, quiet) for seed in seeds]
-    finally:
-        nodes.cluster.shutdown()
+        finally:
+            nodes.cluster.shutdown()
     sys.exit(0 if all(well) else 1)
 
 
