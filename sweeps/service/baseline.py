@@ -39,9 +39,20 @@ def count_gpus(study: Study, options: Options, gpus: float) -> float:
     auto is a whole one too until its share is measured, and then asked for. Numbers that make no sense of these and of
     all their kind are refused.
     """
-    for flag, number in (("cpus-per-trial", options.cpus_per_trial), ("max-concurrent", options.max_concurrent)):
+    for flag, number in (
+        ("cpus-per-trial", options.cpus_per_trial),
+        ("max-concurrent", options.max_concurrent),
+        ("max-trials", options.max_trials),
+    ):
         if number is not None and number < 1:
             raise SettingError(f"--{flag} {number}: must be at least 1")
+    for flag, hours in (("trial-timeout", options.trial_timeout), ("time-budget", options.time_budget)):
+        if hours is not None and not 0 < hours < math.inf:
+            raise SettingError(f"--{flag} {hours:g}: must be more than 0 hours")
+    if options.max_failures < 0:
+        raise SettingError(f"--max-failures {options.max_failures}: must be at least 0")
+    if options.records is not None and options.search == "optuna":
+        raise SettingError("--records: a search chooses by its own trials alone; give it an --experiment to go on with")
     if options.price is not None and not 0 <= options.price < math.inf:
         raise SettingError(f"--price {options.price:g}: must be at least 0, in USD for an hour")
     asked = options.gpus_per_trial

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sweeps.service.journal import Journal, list_folder
-from sweeps.service.optimise import Curve, Optimiser, Suggestion
+from sweeps.service.optimise import Optimiser, Suggestion
 from sweeps.service.plan import Plan, ask_trial
+from sweeps.service.study import Curve
 
 
 class Chooser:
@@ -33,6 +34,7 @@ class Chooser:
             self.plan = self.plan.with_trial(suggestion["settings"])
             self.optimiser.recall(suggestion)
             self.suggestions[self.plan.trials[-1].trial_id] = suggestion
+        self.wanted = max(self.wanted, len(self.plan.trials))  # fewer are asked for than there are
 
     def choose(self) -> Any | None:
         """Return a new trial, its suggestion in its journal; None, and no more are wanted, where all are tried."""

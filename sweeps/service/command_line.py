@@ -80,7 +80,7 @@ class Options:
     data_dir: Place = None
     """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
     storage_path: Place = None
-    """Where Ray Tune keeps checkpoints; default SPECBIAS_STORAGE_PATH or ray_results here."""
+    """Where trials keep what they have so far; default SPECBIAS_STORAGE_PATH or ray_results here."""
     tracking_uri: Annotated[str | None, arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     experiment: Name = None
@@ -108,7 +108,10 @@ class Options:
 
 
 def main(study: Study, options_class: type[Options] = Options) -> None:
-    """Run the study as the command line says and exit: 0 all well, 1 a trial failed, 2 bad input, 130 interrupted."""
+    """Run the study as the command line says, and exit.
+
+    0: all well; 1: a trial failed; 2: bad input; 3: a budget is used up; 130: interrupted.
+    """
     options = tyro.cli(options_class, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
         gpus = preflight.local_gpus()

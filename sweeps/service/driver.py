@@ -57,8 +57,8 @@ def refuse_if_running(tags: Mapping[str, str], status: str) -> None:
     if host == platform.node():
         lives, place = bool(started) and _started(int(pid)) == started, ""
     else:
-        heard = max(tags.get("specbias.alive", ""), tags["specbias.opened"])
-        lives, place = time.time() - datetime.fromisoformat(heard).timestamp() < SILENT, f" on {host}"
+        heard = max(tags.get("specbias.alive", ""), tags.get("specbias.opened", ""))
+        lives, place = bool(heard) and time.time() - datetime.fromisoformat(heard).timestamp() < SILENT, f" on {host}"
     if lives:
         raise SettingError(
             f"this very sweep is running, in process {pid}{place}: wait for it, or choose another --experiment"

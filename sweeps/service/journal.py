@@ -57,12 +57,12 @@ def list_folder(place: str) -> set[str]:
 
 
 def delete_folder(place: str) -> None:
-    """Delete a folder of the storage, by its path or URI, if there is one."""
+    """Delete a folder of the storage, by its path or URI, if there is one; what cannot be deleted is left."""
     _delete_folder(*_file_system(place))
 
 
 def _delete_folder(files: FileSystem, path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         files.delete_dir(path)
 
 
@@ -116,7 +116,7 @@ class Journal:
         self._refuse_superseded(token)
         record = Record(measurement.epoch, int(time.time() * 1000), measurement.metrics, files)
         self._write_json(f"{place}/record.json", asdict(record))
-        for old in [epoch for epoch in self._epochs() if epoch < record.epoch][: 1 - STATES_KEPT]:
+        for old in [epoch for epoch in self._epochs() if epoch < record.epoch][-STATES_KEPT : 1 - STATES_KEPT]:
             self._delete(f"epoch_{old:04d}/state")
 
     def record(self, epoch: int) -> Record | None:
@@ -133,6 +133,8 @@ class Journal:
         copy = Path(folder) / name
         (copy if name == "state" else copy.parent).mkdir(parents=True, exist_ok=True)
         copy_files(f"{self.folder}/epoch_{record.epoch:04d}/{name}", str(copy), self.files, LocalFileSystem())
+        if name in record.files and _hash(copy.open("rb")) != record.files[name]:
+            raise OSError(f"{self.folder}/epoch_{record.epoch:04d}/{name} is not what was written")
         return str(copy)
 
     def fetch_state(self, folder: str) -> str | None:
@@ -173,8 +175,9 @@ class Journal:
         return sorted(int(info.base_name[6:]) for info in found if info.base_name.startswith("epoch_"))
 
     def _newest(self) -> Record | None:
-        whole = list(itertools.takewhile(lambda record: self._holds(record, state=False), self.records()))
-        return next((record for record in reversed(whole) if self._holds(record, state=True)), None)
+        there = [self.record(epoch) for epoch in self._epochs()]
+        whole = itertools.takewhile(lambda record: record and self._holds(record, state=False), there)
+        return next((record for record in reversed([*whole]) if record and self._holds(record, state=True)), None)
 
     def _holds(self, record: Record, *, state: bool) -> bool:
         """Tell whether the state of a record, or else its other files, are there as they were written."""

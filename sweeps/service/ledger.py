@@ -80,6 +80,7 @@ class Ledger:
         self.running.pop(config.trial_id, None)
         self.gpus[config.trial_id] = gpus
         self.waiting.insert(0, config)
+        self.to_begin = None if self.to_begin is None else self.to_begin + 1
 
     def has_finished(self, trial_id: str) -> bool:
         return self.ends.get(trial_id, {}).get("outcome") in ("finished", "reused")

@@ -48,17 +48,21 @@ class Mirror:
             self._endings[config.trial_id] = {"outcome": outcome, "failure": failure, "traceback": traceback}
             self._changed.notify()
 
-    def close(self, patience: float) -> list[str]:
-        """Copy what is left, as long as `patience` seconds never pass without success; return the trials left over."""
+    def close(self, patience: float) -> str:
+        """Copy what is left, as long as `patience` seconds never pass without success; return why some is left over."""
         with self._changed:
             self._closing = True
             self._changed.notify()
+        self._thread.join(min(5, patience))
+        if self._thread.is_alive():
+            print("bringing MLflow up to date; Ctrl-C ends the waiting, and nothing is lost by that", flush=True)
         left, since = len(self._noted) + 1, time.monotonic()
         while self._thread.is_alive() and time.monotonic() - since < patience:
             self._thread.join(0.2)
             if len(self._noted) < left:
                 left, since = len(self._noted), time.monotonic()
-        return list(self._noted)
+        left = len(self._noted)
+        return f"{left} trials are not copied yet: {self.error or 'it takes long'}" if left else ""
 
     def _run(self) -> None:
         beaten, wait = time.monotonic(), 0.5
@@ -68,10 +72,12 @@ class Mirror:
                     return
                 self._changed.wait_for(lambda: self._noted or self._closing, timeout=BEAT)
                 trials = list(self._noted)
-            copied = [self._attempt(trial_id) for trial_id in trials]
-            if time.monotonic() - beaten > BEAT:
-                beaten = time.monotonic()
-                copied.append(self._try(self.tracking.beat))
+            copied = []
+            for trial_id in trials or [""]:
+                copied += [self._attempt(trial_id)] if trial_id else []
+                if time.monotonic() - beaten > BEAT:
+                    beaten = time.monotonic()
+                    copied.append(self._try(self.tracking.beat))
             wait = 0.5 if all(copied) else min(2 * wait, BEAT)
             if not all(copied):
                 if wait == 8:  # the fourth time

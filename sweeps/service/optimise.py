@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -14,12 +14,11 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from specbias.seeds import derive_seed
-from sweeps.service.study import Settings
+from sweeps.service.study import Curve, Settings
 
 STARTUP = 6  # trials that are drawn at random before tpe and gp look at results; a sweep has 12 unless told otherwise
 POPULATION = 12  # trials to a generation of nsga2
 Suggestion = dict[str, Any]
-Curve = Sequence[tuple[int, Mapping[str, float]]]  # (epoch, metrics) in order
 
 
 class Optimiser:

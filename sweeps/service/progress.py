@@ -14,6 +14,7 @@ from sweeps.service.journal import Journal, list_folder
 from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
 from sweeps.service.plan import about
+from sweeps.service.schedulers import EarlyStopping
 from sweeps.service.sharing import next_share
 
 WIDEST = 48  # characters of a label in a row
@@ -26,11 +27,12 @@ class Progress(TrialProgressCallback):
     It takes the place of Tune's own callback of that kind, which prints too.
     """
 
-    def __init__(self, ledger: Ledger, mirror: Mirror, interrupts: Interrupts, *, deadline: float | None) -> None:
+    def __init__(
+        self, ledger: Ledger, mirror: Mirror, scheduler: EarlyStopping, interrupts: Interrupts, *, timed: bool
+    ) -> None:
         super().__init__()
-        self.ledger, self.mirror, self.interrupts = ledger, mirror, interrupts
-        self.deadline = deadline  # on time.monotonic's clock
-        self.stopping = ledger.plan.scheduler != "none" or deadline is not None  # whether others may end a trial
+        self.ledger, self.mirror, self.scheduler, self.interrupts = ledger, mirror, scheduler, interrupts
+        self.timed = timed  # whether Tune ends trials after a while
         self.started, self.done_before = time.monotonic(), len(ledger.ends)
         labels = [len(ledger.plan.label(config)) for config in ledger.plan.trials]
         self.width = min(max(labels, default=WIDEST), WIDEST)  # of a search's trials none is known yet
@@ -68,10 +70,10 @@ class Progress(TrialProgressCallback):
             self._end(config, "failed", failure=ending["failure"], traceback=ending["traceback"])
         elif ending is not None or trial.last_result.get("epoch") == config.epochs:
             self._end(config, "finished")
-        elif self.deadline is not None and time.monotonic() >= self.deadline:
-            self._end(config, "interrupted")
-        elif self.stopping:
+        elif config.trial_id in self.scheduler.stopped:
             self._end(config, "stopped early")
+        elif self.timed:
+            self._end(config, "interrupted")
         else:
             self._end(config, "failed", failure="it ended without a word")
 
@@ -101,21 +103,23 @@ class Progress(TrialProgressCallback):
     def _ending(self, config: Any) -> dict[str, str] | None:
         """Return what the trial's journal says of its end; where nothing else may have ended it, wait for that."""
         journal, asked = Journal(self.mirror.root, config.trial_id), time.monotonic()
-        while (ending := journal.ending) is None and not self.stopping and time.monotonic() - asked < LATE:
+        stopped = config.trial_id in self.scheduler.stopped
+        while (ending := journal.ending) is None and not stopped and time.monotonic() - asked < LATE:
             time.sleep(0.1)
         return ending
 
     def _end(self, config: Any, outcome: str, *, failure: str = "", traceback: str = "") -> None:
         journal = Journal(self.mirror.root, config.trial_id)
-        if outcome == "stopped early":
-            journal.end(outcome)  # a decision that another call is not to take again
+        failure = masked(failure)
         if self.ledger.chooser is not None and outcome != "interrupted":
             curve = [(record.epoch, record.metrics) for record in journal.records()]
             self.ledger.chooser.tell(config.trial_id, outcome, curve)
+        if outcome == "stopped early":
+            journal.end(outcome)  # a decision that another call is not to take again
         self.ledger.end(config, outcome, failure)
         self.mirror.end(config, outcome, failure=failure, traceback=traceback)
         done, total = len(self.ledger.ends), self.ledger.total
         each = (time.monotonic() - self.started) / max(done - self.done_before, 1)
         rest = f", {about(each * (total - done))} left" if done < total else ""
-        ending = f"{outcome}: {masked(failure)}" if failure else outcome
+        ending = f"{outcome}: {failure}" if failure else outcome
         print(f"{self.ledger.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)

@@ -30,13 +30,18 @@ def code() -> dict[str, str]:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """Return the command `python WORDS` as one types it, without passwords and without what --on-finish calls."""
-    shown = [masked(word) for word in words]
-    for i, word in enumerate(shown):
+    """Return the command `python WORDS` as one types it, without what is secret in it."""
+    return shlex.join(["python", *shown(words)])
+
+
+def shown(words: Sequence[str]) -> list[str]:
+    """Return a command's words without passwords and without what --on-finish calls."""
+    found = [masked(word) for word in words]
+    for i, word in enumerate(found):
         flag, equals, _ = word.partition("=")
         if flag.replace("_", "-") == "--on-finish":  # the address of a messenger's hook is a secret too
-            shown[i : i + 1 + (not equals)] = [flag, "***"]
-    return shlex.join(["python", *shown])
+            found[i : i + 1 + (not equals)] = [flag, "***"]
+    return found
 
 
 def hardware() -> dict[str, str]:

@@ -17,8 +17,8 @@ from sweeps.service.tracking import Tracking
 
 if TYPE_CHECKING:
     from sweeps.service.command_line import Options
-    from sweeps.service.optimise import Curve
     from sweeps.service.schedulers import EarlyStopping
+    from sweeps.service.study import Curve
 
 KEPT = "specbias.suggestion"  # the tag of a run that a search chose
 
@@ -50,11 +50,11 @@ def _on_file(plan: Plan, tracking: Tracking, file: str, done: dict[str, str]) ->
 
     A trial on the file alone cannot teach: where one must, it is run here too.
     """
-    there = finished_trials(file)
+    there, rows = finished_trials(file), []
     for trial_id in [trial_id for trial_id, outcome in done.items() if outcome == "reused" and trial_id not in there]:
         run_id, config = tracking.run_ids[trial_id], plan.by_id[trial_id]
-        metrics = tracking.curve(run_id)
-        append_records(file, rows_of(plan, config, run_id=run_id, search=plan.chosen_by, metrics=metrics))
+        rows += rows_of(plan, config, run_id=run_id, search=plan.chosen_by, metrics=tracking.curve(run_id))
+    append_records(file, rows)
     found = {trial_id: "on file" for trial_id in plan.by_id if trial_id in there and trial_id not in done}
     for config in reversed(plan.trials):  # a student before its teacher
         if config.trial_id not in found and config.trial_id not in done:
@@ -87,4 +87,5 @@ def bring_teachers(tracking: Tracking, ledger: Ledger, root: str) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 state = tracking.fetch_state(tracking.run_ids[trial_id], folder)
                 journal, nothing = Journal(root, trial_id), SimpleNamespace(epoch=0, metrics={}, arrays={})
+                journal.delete()  # what this sweep itself had of it, half trained
                 journal.write(journal.start({}), nothing, partial(shutil.copytree, state, dirs_exist_ok=True))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-Curve = Sequence[tuple[int, Mapping[str, float]]]  # (epoch, metrics) in order
+from sweeps.service.study import Curve
 
 
 class Known(NamedTuple):
@@ -29,6 +29,7 @@ class EarlyStopping(FIFOScheduler):
         super().__init__()
         self.rule, self.objective, self.last_epoch = rule, metric, last_epoch
         self.epochs: dict[Known, int] = {}  # the last heard of
+        self.stopped: set[str] = set()  # trial_ids
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         self.rule.on_trial_add(tune_controller, Known(trial.config["trial_id"]))
@@ -38,7 +39,10 @@ class EarlyStopping(FIFOScheduler):
         if not self._is_news(known, result):
             return TrialScheduler.CONTINUE
         decision = self.rule.on_trial_result(tune_controller, known, result)
-        return decision if result["epoch"] < self.last_epoch else TrialScheduler.CONTINUE
+        if decision != TrialScheduler.STOP or result["epoch"] >= self.last_epoch:
+            return TrialScheduler.CONTINUE
+        self.stopped.add(known.trial_id)
+        return decision
 
     def replay(self, curves: Mapping[str, Curve]) -> None:
         """Tell the rule what the trials of earlier calls reported, trial_id -> curve; it decides nothing about them.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sweeps.service.preflight import execution_settings
 
 Settings = dict[str, Any]
+Curve = Sequence[tuple[int, Mapping[str, float]]]  # what a trial measured: (epoch, metrics) in order
 
 
 class Preset(NamedTuple):

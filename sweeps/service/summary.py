@@ -17,10 +17,10 @@ from sweeps.service.ledger import Ledger
 from sweeps.service.mirror import Mirror
 from sweeps.service.notify import notify
 from sweeps.service.plan import Plan
+from sweeps.service.provenance import shown
 from sweeps.service.tracking import Tracking
 
 ROOT = Path(__file__).parents[2]
-NOT_BEGUN = {"outcome": "not begun"}
 PATIENCE = 300.0  # seconds that a tracking server may be away at the end
 
 
@@ -33,55 +33,54 @@ def conclude(
     early; 1: one failed, or MLflow could not be reached; 3: a budget left some undone; 130: interrupted. What lies at
     `place` is deleted once all is done.
     """
-    plan = ledger.plan
-    counts = Counter(ledger.ends.get(config.trial_id, NOT_BEGUN)["outcome"] for config in plan.trials)
-    counts[NOT_BEGUN["outcome"]] += ledger.total - len(plan.trials)  # of a search
+    counts = Counter(ledger.ends.get(c.trial_id, {"outcome": "not begun"})["outcome"] for c in ledger.plan.trials)
+    counts["not begun"] += ledger.total - len(ledger.plan.trials)  # of a search
     failed, undone = counts["failed"] + counts["not started"], counts["not begun"] + counts["interrupted"]
     outcome = "failed" if failed or end == "failed" else "interrupted" if undone or end == "interrupted" else "finished"
-    trouble = mirror.error if mirror.close(PATIENCE) else ""
-    runs = {trial_id: {**told, "run_id": tracking.run_ids.get(trial_id, "")} for trial_id, told in ledger.ends.items()}
-    trouble = trouble or _insist(lambda: tracking.end_sweep(plan, runs, outcome))
+    trouble = _settle(ledger, tracking, mirror, outcome)
     status = 130 if end == "interrupted" else 1 if failed or trouble else 3 if undone else 0
-
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     print(f"\n{said}")
-    for config in plan.trials:
-        told = ledger.ends.get(config.trial_id, {})
-        if "failure" in told:
-            print(f"  {told['outcome']}: {plan.label(config)}: {masked(told['failure'])}")
-    if ledger.chooser is not None:
-        _say_best(ledger)
+    _say_trials(ledger)
     if trouble:
-        print(f"MLflow could not be brought up to date ({trouble}).")
-        print(f"Nothing is lost: it is in {place}, and the same command brings it in.")
+        print(f"MLflow could not be brought up to date ({trouble}). Nothing is lost: it is in {masked(place)}")
     if status == 0:
         delete_folder(place)
-    elif undone or trouble:
-        _say_resume(plan)
+    else:
+        _say_resume(ledger.plan)
     if end == "over":
-        _say_next(plan, tracking)
+        _say_next(ledger.plan, tracking)
     if on_finish is not None:
-        notify(
-            on_finish,
-            status=status,
-            summary=f"{plan.study.name} {plan.preset}: {said}",
-            experiment=plan.experiment,
-            sweep_id=plan.sweep_id,
-            parent_run=tracking.parent_id,
-        )
+        where = {"experiment": ledger.plan.experiment, "sweep_id": ledger.plan.sweep_id}
+        summary = f"{ledger.plan.study.name} {ledger.plan.preset}: {said}"
+        notify(on_finish, status=status, summary=summary, parent_run=tracking.parent_id, **where)  # type: ignore[arg-type]
     return status
 
 
-def _say_best(ledger: Ledger) -> None:
-    """Say which finished trial, or trials where there are several objectives, none other beats."""
-    assert ledger.chooser is not None
-    numbers = {suggestion["number"]: trial_id for trial_id, suggestion in ledger.chooser.suggestions.items()}
-    for number in ledger.chooser.optimiser.best:
-        print(f"  best: {ledger.plan.label(ledger.plan.by_id[numbers[number]])}")
+def _settle(ledger: Ledger, tracking: Tracking, mirror: Mirror, outcome: str) -> str:
+    """Have MLflow hold the trials and the sweep's end; return why it does not. A further Ctrl-C ends the waiting."""
+    try:
+        trouble = mirror.close(PATIENCE)
+        runs = {i: {**told, "run_id": tracking.run_ids.get(i, "")} for i, told in ledger.ends.items()}
+        return trouble or _insist(lambda: tracking.end_sweep(ledger.plan, runs, outcome))
+    except KeyboardInterrupt:
+        return "interrupted"
+
+
+def _say_trials(ledger: Ledger) -> None:
+    """Say why trials failed, and of a search which finished ones none other beats: the best, or a front."""
+    for config in ledger.plan.trials:
+        told = ledger.ends.get(config.trial_id, {})
+        if "failure" in told:
+            print(f"  {told['outcome']}: {ledger.plan.label(config)}: {told['failure']}")
+    if ledger.chooser is not None:
+        numbers = {suggestion["number"]: trial_id for trial_id, suggestion in ledger.chooser.suggestions.items()}
+        for number in ledger.chooser.optimiser.best:
+            print(f"  best: {ledger.plan.label(ledger.plan.by_id[numbers[number]])}")
 
 
 def _say_resume(plan: Plan) -> None:
-    again = [masked(word) for word in sys.argv if word != "--fresh"]  # what is there is kept
+    again = shown([word for word in sys.argv if word != "--fresh"])  # what is there is kept
     resume = [] if "--resume" in again else ["--resume", plan.sweep_id]
     print(f"To go on where this ended:\n  {_command('python', *again, *resume)}")
 

@@ -108,8 +108,8 @@ class Tracking:
         if traceback:
             self.client.log_text(run_id, masked(traceback), "failure.txt")
         tags = {"specbias.outcome": outcome} | ({"specbias.failure": masked(failure)} if failure else {})
-        self.client.log_batch(run_id, tags=_tags(tags))
         self.client.set_terminated(run_id, OUTCOMES[outcome])
+        self.client.log_batch(run_id, tags=_tags(tags))  # last: by its outcome another call takes the run for done
 
     def beat(self) -> None:
         """Say on the parent that this driver lives."""
@@ -156,7 +156,7 @@ def open_sweep(plan: Plan, *, uri: str, fresh: bool = False, resume: str | None 
     """
     try:
         client = open_store(uri)
-        experiment_id = _experiment(client, plan.experiment, uri)
+        experiment_id = _experiment(client, plan.experiment, uri, make=resume is None)
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise SettingError(f"--tracking-uri {uri}: {str(error).splitlines()[0]}") from None
     if resume is not None:
@@ -170,6 +170,9 @@ def open_sweep(plan: Plan, *, uri: str, fresh: bool = False, resume: str | None 
     opened = {"specbias.opened": datetime.now(timezone.utc).isoformat(), "specbias.driver": this_driver()}
     client.log_batch(parent_id, tags=_tags(opened))
     children = _search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'")
+    for run in children:
+        if run.info.status == "RUNNING":  # its driver was killed; if it goes on, it is opened again
+            client.set_terminated(run.info.run_id, "KILLED")
     run_ids = {run.data.tags["specbias.trial_id"]: run.info.run_id for run in children}
     left = {run.data.tags["specbias.trial_id"]: run.data.tags for run in children}
     return Tracking(client, uri, experiment_id, parent_id, afresh, run_ids, left)
@@ -208,12 +211,14 @@ def _refuse_other(client: MlflowClient, experiment_id: str, plan: Plan, resume: 
         )
 
 
-def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+def _experiment(client: MlflowClient, name: str, uri: str, *, make: bool) -> str:
     found = client.get_experiment_by_name(name)
     if found and found.lifecycle_stage == "deleted":
         raise SettingError(f"--experiment {name} is in MLflow's trash: restore it, or name another")
     if found:
         return found.experiment_id
+    if not make:
+        raise SettingError(f"--resume: there is no experiment {name} to resume a sweep of")
     # MLflow would put artifacts into the working directory: beside the data base they stay with it
     location = None
     if uri.startswith("sqlite:///"):

@@ -31,6 +31,7 @@ def run_in_tune(
     of its own is no error to Tune, which tries again where the process died. A process that has been silent for
     `silence` seconds ends itself, so that another takes its place.
     """
+    faulthandler.dump_traceback_later(silence, exit=True)
     os.environ.update(environment)
     trial_id = settings["trial_id"]
     journal = Journal(root, trial_id)
@@ -60,7 +61,6 @@ def _report_all(
     config: Any, study: Study, journal: Journal, token: str, checkpoint: str | None, silence: float
 ) -> None:
     started, first_epoch = time.monotonic(), None
-    faulthandler.dump_traceback_later(silence, exit=True)
     for state, measurement in study.run(config, checkpoint):
         journal.write(token, measurement, state.save)
         if first_epoch is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def run_sweep(study: Study, options: Options) -> int:
-    """Run the trials that are missing, each measurement into MLflow; return the exit status (0, 1 or 130).
+    """Run the trials that are missing, each measurement into MLflow; return the exit status (0, 1, 3 or 130).
 
     Raises SettingError, with nothing written, if the sweep cannot run here. Ray is started unless it already runs in
     this process (then it is left running); where RAY_ADDRESS names a cluster, that is joined. Where it says ray://...,
@@ -86,24 +85,23 @@ def _with_trial_resources(plan: Plan, function: Callable, *arguments: Any) -> An
 
 def _run(plan: Plan, options: Options, uri: str, storage_path: str, environment: dict[str, str]) -> int:
     """Run what is missing of the plan, until MLflow holds it all; return the exit status."""
-    tracking = open_sweep(plan, uri=uri, fresh=options.fresh, resume=options.resume)
-    place = f"{storage_path.rstrip('/')}/{plan.sweep_id}-{tracking.parent_id[:8]}"
-    root = f"{place}/trials"
-    ledger = open_ledger(plan, tracking, options, root)
-    mirror = Mirror(tracking, ledger, root, tags=code(), records=options.records)
-    deadline = time.monotonic() + 3600 * options.time_budget if options.time_budget else None
-    end = "failed"
     with Interrupts() as interrupts:
-        progress = Progress(ledger, mirror, interrupts, deadline=deadline)
+        tracking = open_sweep(plan, uri=uri, fresh=options.fresh, resume=options.resume)
+        place = f"{storage_path.rstrip('/')}/{plan.sweep_id}-{tracking.parent_id[:8]}"
+        root = f"{place}/trials"
+        ledger = open_ledger(plan, tracking, options, root)
+        goals = {"objectives": plan.objectives, "max_epochs": plan.base.epochs, "grace_epochs": plan.grace_epochs}
+        scheduler = build_scheduler(plan.scheduler, **goals)  # type: ignore[arg-type]
+        replay(scheduler, ledger, tracking, root)
+        bring_teachers(tracking, ledger, root)
+        tracking.log_sweep(ledger.plan, {})
+        mirror = Mirror(tracking, ledger, root, tags=code(), records=options.records)
+        progress = Progress(ledger, mirror, scheduler, interrupts, timed=options.time_budget is not None)
+        end = "failed"
         try:
-            tracking.log_sweep(ledger.plan, {})
             progress.take_over()
             _say_beginning(ledger)
             if not ledger.over:
-                bring_teachers(tracking, ledger, root)
-                goals = {"objectives": plan.objectives, "max_epochs": plan.base.epochs}
-                scheduler = build_scheduler(plan.scheduler, **goals, grace_epochs=plan.grace_epochs)
-                replay(scheduler, ledger, tracking, root)
                 build_tuner(ledger, progress, scheduler, options, environment=environment, place=place).fit()
             end = "over"
         except KeyboardInterrupt:

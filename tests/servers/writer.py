@@ -40,7 +40,7 @@ def main() -> None:
         mirror.end(config, "finished")
     left = mirror.close(PATIENCE)
     if left:
-        sys.exit(f"left over: {left} ({mirror.error})")
+        sys.exit(left)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def test_so_many_trials_are_begun_as_asked_and_resume_begins_the_others(tmp_path
 
 def test_a_budget_of_time_stops_trials_where_they_are(tmp_path, empty_store):
     store = empty_store(tmp_path)
-    status, held = sweep(tmp_path, store, "trouble=none,hang", time_budget=8 / 3600)
+    status, held = sweep(tmp_path, store, "trouble=none,hang", time_budget=25 / 3600)
     assert status == 3 and held == {("none", 2): WHOLE, ("hang", 2): ("KILLED", [1.0], "")}
     status, held = sweep(tmp_path, store, "trouble=none,hang")
     assert status == 0 and held["hang", 2] == WHOLE and sweep_status(store) == ["FINISHED"]

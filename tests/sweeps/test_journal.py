@@ -78,8 +78,9 @@ def test_a_trial_goes_on_from_the_newest_state_before_anything_torn(journal, tmp
     assert [record.epoch for record in journal.records()] == [0, 1, 5]
 
 
-def test_nothing_is_resumed_where_an_early_measurement_is_torn(journal, tmp_path):
-    (tmp_path / "root" / "trial" / "epoch_0001" / "arrays.npz").write_bytes(b"")
+@pytest.mark.parametrize("file", ["arrays.npz", "record.json"])
+def test_nothing_is_resumed_where_an_early_measurement_is_torn(journal, tmp_path, file):
+    (tmp_path / "root" / "trial" / "epoch_0001" / file).write_bytes(b"")
     assert journal.resume(str(tmp_path / "copy")) is None and journal.records() == []
 
 
@@ -117,7 +118,9 @@ def test_a_writer_killed_at_any_moment_goes_on_where_it_was(tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         writer = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], env=environment, stdout=subprocess.PIPE)
         writer.stdout.readline()
-        time.sleep(choose.uniform(0.05, 0.3))
+        while len(Journal(str(tmp_path), "trial").records()) <= max(epochs, default=0):
+            time.sleep(0.01)
+        time.sleep(choose.uniform(0, 0.2))
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         epochs.append(len(Journal(str(tmp_path), "trial").records()))
