@@ -51,6 +51,8 @@ def count_gpus(study: Study, options: Options, gpus: float) -> float:
             raise SettingError(f"--{flag} {hours:g}: must be more than 0 hours")
     if options.max_failures < 0:
         raise SettingError(f"--max-failures {options.max_failures}: must be at least 0")
+    if options.fresh and options.resume is not None:
+        raise SettingError("--fresh begins anew and --resume goes on: choose one")
     if options.records is not None and options.search == "optuna":
         raise SettingError("--records: a search chooses by its own trials alone; give it an --experiment to go on with")
     if options.price is not None and not 0 <= options.price < math.inf:

@@ -32,7 +32,7 @@ def join_ray() -> bool:
     else:
         _refuse_silence(address)
     try:
-        ray.init(**options)
+        context: Any = ray.init(**options)
     except Exception as error:  # of many classes, most with a page of text
         lines = (str(error).strip() or type(error).__name__).splitlines()
         reason = " ".join(" ".join(lines if "mismatch" in lines[0] else dict.fromkeys((lines[0], lines[-1]))).split())
@@ -42,6 +42,10 @@ def join_ray() -> bool:
                 "see `ray status`, and that both have the same token (RAY_AUTH_MODE, ~/.ray/auth_token)"
             ) from None
         raise SettingError(f"Ray does not start here ({reason}); see /tmp/ray/session_latest/logs") from None
+    if not (address or context.address_info["session_dir"].endswith(f"_{os.getpid()}")):  # who began it
+        print(
+            f"on the Ray that runs already, {len(alive())} nodes; RAY_ADDRESS=local starts one of its own", flush=True
+        )
     return True
 
 

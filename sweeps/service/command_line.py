@@ -140,7 +140,9 @@ def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
         lines.append(f"{there} of them are in {options.records} and would not be run")
     if not options.fresh:
         lines.append("not looked up: those that are finished in the experiment already, which would be reused")
-    if "RAY_ADDRESS" in os.environ:
+    if options.resume is not None:
+        lines.append(f"not looked up: whether sweep {options.resume} is there to go on with")
+    if os.environ.get("RAY_ADDRESS", "local") != "local":
         lines.append("the time is this machine's: what the cluster at RAY_ADDRESS has, it is asked at the start")
     else:
         preflight.check_resources(plan, cpus=os.cpu_count() or 1, gpus=gpus)

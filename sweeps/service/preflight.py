@@ -67,14 +67,18 @@ def check_resources(plan: Any, *, cpus: float, gpus: float) -> None:
         raise SettingError("device=cuda needs a GPU: give --gpus-per-trial, or --set device=cpu")
 
 
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}  # unless another is named
+
+
 def check_tracking(uri: str) -> None:
     """Refuse a tracking server that does not answer a connection; a data base is opened, and so checked, later."""
     parts = urlparse(uri)
-    if parts.scheme not in ("http", "https"):
+    port = PORTS.get(parts.scheme.split("+")[0])
+    if port is None or not parts.hostname:  # a file, or a socket of this machine
         return
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), timeout=10).close()
+        port = parts.port or port
+        socket.create_connection((parts.hostname, port), timeout=10).close()
     except OSError as error:
         raise SettingError(f"--tracking-uri {uri}: no server answers ({error}); start one, or name another") from None
 

@@ -78,9 +78,10 @@ class Progress(TrialProgressCallback):
             self._end(config, "failed", failure="it ended without a word")
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        error = trial.get_error()
-        said = str(getattr(error, "cause", None) or error).strip().splitlines()
-        failure = f"its process died {trial.num_failures} times ({said[0] if said else 'no reason given'})"
+        error = trial.get_error() or ""
+        lines = str(getattr(error, "cause", None) or error).strip().splitlines()
+        why = next((line for line in lines if line and not line.startswith("Failure #")), "Ray gives no reason")
+        failure = f"it could not be run, or its process died, {trial.num_failures} times ({why})"
         self._end(self._config(trial), "failed", failure=failure, traceback=str(error))
 
     def take_over(self) -> None:
@@ -120,6 +121,6 @@ class Progress(TrialProgressCallback):
         self.mirror.end(config, outcome, failure=failure, traceback=traceback)
         done, total = len(self.ledger.ends), self.ledger.total
         each = (time.monotonic() - self.started) / max(done - self.done_before, 1)
-        rest = f", {about(each * (total - done))} left" if done < total else ""
+        rest = f", {about(each * (total - done))} left" if done < total and outcome != "interrupted" else ""
         ending = f"{outcome}: {failure}" if failure else outcome
         print(f"{self.ledger.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)

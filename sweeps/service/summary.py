@@ -49,7 +49,7 @@ def conclude(
     else:
         _say_resume(ledger.plan)
     if end == "over":
-        _say_next(ledger.plan, tracking)
+        _say_next(ledger, tracking, mirror.records)
     if on_finish is not None:
         where = {"experiment": ledger.plan.experiment, "sweep_id": ledger.plan.sweep_id}
         summary = f"{ledger.plan.study.name} {ledger.plan.preset}: {said}"
@@ -76,7 +76,8 @@ def _say_trials(ledger: Ledger) -> None:
     if ledger.chooser is not None:
         numbers = {suggestion["number"]: trial_id for trial_id, suggestion in ledger.chooser.suggestions.items()}
         for number in ledger.chooser.optimiser.best:
-            print(f"  best: {ledger.plan.label(ledger.plan.by_id[numbers[number]])}")
+            goals = ", ".join(f"{mode} {key}" for key, mode in ledger.plan.objectives.items())
+            print(f"  best ({goals}): {ledger.plan.label(ledger.plan.by_id[numbers[number]])}")
 
 
 def _say_resume(plan: Plan) -> None:
@@ -98,15 +99,16 @@ def _insist(write: Callable[[], None]) -> str:
             time.sleep(5)
 
 
-def _say_next(plan: Plan, tracking: Tracking) -> None:
-    print(f"Next, {'the figure and ' if plan.study.analysis else ''}the trials:")
-    if plan.study.analysis:
-        analysis = os.path.relpath(ROOT / plan.study.analysis)
-        print(
-            "  " + _command("python", analysis, "--experiment", plan.experiment, "--tracking-uri", masked(tracking.uri))
-        )
+def _say_next(ledger: Ledger, tracking: Tracking, records: str | None) -> None:
+    plan = ledger.plan
+    finished = any(end["outcome"] in ("finished", "reused", "on file") for end in ledger.ends.values())
+    if plan.study.analysis and finished:
+        words = ["--experiment", plan.experiment, "--tracking-uri", masked(tracking.uri)]
+        words = words if records is None else ["--records", records]
+        selected = [] if plan.chosen_by in ("grid", "random") else ["--selected"]  # said, since it is no fair sample
+        print("The figure:\n  " + _command("python", os.path.relpath(ROOT / plan.study.analysis), *words, *selected))
     if tracking.uri.startswith("sqlite:"):
-        print("  " + _command("mlflow", "ui", "--backend-store-uri", tracking.uri))
+        print("The trials:\n  " + _command("mlflow", "ui", "--backend-store-uri", tracking.uri))
 
 
 def _command(program: str, *arguments: str) -> str:

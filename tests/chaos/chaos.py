@@ -38,15 +38,16 @@ LIMIT = 600  # seconds for one seed
 class Nodes:
     """A head without CPUs, and two nodes with one each, of which any may be killed."""
 
-    def __init__(self, folder):
+    def __init__(self):
         # no dashboard; a dead node is noticed within seconds
         checks = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
         checks |= {"health_check_timeout_ms": 1000, "health_check_failure_threshold": 3}
         small = {"object_store_memory": 100_000_000}
-        head = {"num_cpus": 0, "_system_config": checks, "temp_dir": folder, **small}  # found by its address alone
+        head = {"num_cpus": 0, "_system_config": checks, **small}
         self.cluster = Cluster(True, head_node_args=head)
         self.workers = [self.cluster.add_node(num_cpus=1, **small) for _ in range(2)]
         self.small = small
+        Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)  # others on this machine are not to join it
 
     def kill(self, choose):
         """Kill the raylet of a node as a lost machine would, and have another take its place."""
@@ -161,7 +162,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from the first on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        nodes, folder = Nodes(f"{name}/r"), Path(name)
+        nodes, folder = Nodes(), Path(name)
         try:
             (folder / "quiet").mkdir()
             started = time.monotonic()

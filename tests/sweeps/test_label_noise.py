@@ -97,4 +97,4 @@ def test_a_sweep_of_a_wave_and_its_control_ends_well(tmp_path, capsys):
     )
     assert run_sweep(STUDY, options) == 0
     said = capsys.readouterr().out
-    assert "2 finished" in said and "Next, the figure and the trials:\n" in said and "analysis/noise_fitting.py" in said
+    assert "2 finished" in said and "The figure:\n" in said and "analysis/noise_fitting.py" in said
