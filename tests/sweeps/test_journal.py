@@ -13,7 +13,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pyarrow.fs import copy_files
 
+from sweeps.service import journal as journal_module
 from sweeps.service.journal import Journal, Superseded, delete_folder, list_folder
 
 WRITER = """
@@ -21,6 +23,7 @@ import sys, tempfile
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
+from sweeps.service import journal as journal_module
 from sweeps.service.journal import Journal
 journal = Journal(sys.argv[1], "trial")
 token = journal.start({})
@@ -99,6 +102,23 @@ def test_an_attempt_that_another_has_followed_writes_nothing(tmp_path):
     assert journal.ending["outcome"] == "complete" and journal.owner["attempt"] == 2
     journal.start({})
     assert journal.ending is None
+
+
+def test_an_attempt_that_is_followed_while_it_writes_leaves_no_record(tmp_path, monkeypatch):
+    journal = Journal(str(tmp_path), "trial")
+    token = journal.start({})
+    with pytest.raises(Superseded):
+        journal.write(token, measurement(1), lambda folder: journal.start({}) and None)
+    assert list_folder(str(tmp_path / "trial")) == {"owner.json"}  # nothing was copied over the other's
+
+    def overtaken(*arguments):
+        journal.start({})
+        copy_files(*arguments)
+
+    monkeypatch.setattr(journal_module, "copy_files", overtaken)
+    with pytest.raises(Superseded):
+        journal.write(journal.start({}), measurement(2), saving(2))
+    assert journal.records() == []
 
 
 def test_a_write_that_fails_midway_leaves_what_was_there(journal, tmp_path):

@@ -57,3 +57,10 @@ def test_a_trial_that_is_to_run_again_comes_first_with_what_it_is_to_get(plan):
     begun(ledger)
     ledger.again(first, gpus=0.5)
     assert ledger.begin_next() is first and ledger.gpus == {first.trial_id: 0.5}
+
+
+def test_a_trial_that_runs_again_is_not_counted_twice(plan):
+    ledger = Ledger(plan, {}, at_most=1)
+    config = ledger.begin_next()
+    ledger.again(config, gpus=1.0)
+    assert not ledger.over and ledger.begin_next() is config and ledger.over
