@@ -130,8 +130,8 @@ def test_a_trial_whose_process_dies_or_hangs_is_taken_up_where_it_was(tmp_path, 
 def test_a_trial_that_dies_each_time_is_failed_and_the_others_go_on(tmp_path, empty_store, capsys):
     status, held = sweep(tmp_path, empty_store(tmp_path), "trouble=none,die", max_failures=0)
     assert status == 1 and held["none", 2] == WHOLE
-    assert held["die", 2][:2] == ("FAILED", [1.0]) and held["die", 2][2].startswith("its process died 1 times")
-    assert "trouble=die: its process died" in capsys.readouterr().out
+    assert held["die", 2][:2] == ("FAILED", [1.0]) and "its process died, 1 times" in held["die", 2][2]
+    assert "trouble=die: failed: it could not be run, or its process died" in capsys.readouterr().out
 
 
 def test_a_full_disk_fails_the_trial_and_the_next_call_goes_on_where_it_was(tmp_path, empty_store, capsys):
