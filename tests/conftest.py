@@ -58,20 +58,13 @@ def threads():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_with_two_gpus():
-    """A Ray of two CPUs and two GPUs that it is told are there."""
+    """A Ray of two CPUs and two GPUs that it is told are there; started anew where another test has ended it."""
     import logging
 
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        num_gpus=2,
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
+    if not ray.is_initialized():
+        alone = {"address": "local", "include_dashboard": False, "logging_level": logging.ERROR, "log_to_driver": False}
+        ray.init(num_cpus=2, num_gpus=2, **alone)
