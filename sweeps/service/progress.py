@@ -53,10 +53,8 @@ class Progress(TrialProgressCallback):
             print(f"{'trial':<{self.width}}  {'epoch':>{self.epoch_width}}  {titles}  time left")
             self.header_printed = True
         numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in columns)
-        epoch, label = (
-            f"{result['epoch']}/{config.epochs}",
-            shorten(self.ledger.plan.label(config), WIDEST, placeholder="..."),
-        )
+        epoch = f"{result['epoch']}/{config.epochs}"
+        label = shorten(self.ledger.plan.label(config), WIDEST, placeholder="...")
         print(f"{label:<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}", flush=True)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:

@@ -1,4 +1,4 @@
-"""How does a study's trial run inside Ray Tune? settings in, each measurement to its journal, then to Tune."""
+"""How does a study's trial run inside Ray Tune? Settings in, each measurement to its journal, then to Tune."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def run_in_tune(
     of its own is no error to Tune, which tries again where the process died. A process that has been silent for
     `silence` seconds ends itself, so that another takes its place.
     """
-    faulthandler.dump_traceback_later(silence, exit=True)
     os.environ.update(environment)
     trial_id = settings["trial_id"]
     journal = Journal(root, trial_id)
+    faulthandler.dump_traceback_later(silence, exit=True)
     token = journal.start({"hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())), **hardware()})
     try:
         cap_memory(settings["gpus_per_trial"])
