@@ -122,3 +122,8 @@ def test_a_class_whose_images_are_all_one_has_no_paths_within_it(digits):
     same = digits.__class__(digits.names, digits.ids, digits.mean, digits.std, images)
     metrics, _ = measure_class(random_network, same, probes_of(same, 2, splits=("test",)), **SETTINGS)
     assert "frequency/within_class" not in metrics and "frequency/between_class" in metrics
+
+
+def test_fewer_paths_than_partners_lead_to_as_many(digits):
+    probes = probes_of(digits, 3, pairs=2, partners=8)
+    assert len(probes.labels[probes.between[1]].unique()) == 2
