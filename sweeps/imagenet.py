@@ -92,7 +92,7 @@ PRESETS = {
     ),
     "tiny": Preset(
         SMALL
-        | {"dataset": "tiny_imagenet", "image_size": 32, "classes": 50, "model": "airbench", "epochs": 40}
+        | {"dataset": "tiny_imagenet", "image_size": 32, "classes": 50, "model": "airbench", "epochs": 20}
         | {"batch_size": 64, "warmup": 0.2, "label_smoothing": 0.1, "cutout": 8}
         | {"feature_model": "airbench", "feature_width": 32},
         interventions,

@@ -53,7 +53,7 @@ def choose_class_probes(
     within = torch.from_numpy(_order(len(own), seed, "within", label))[: 2 * count].view(2, -1)
     starts = torch.from_numpy(_order(len(own), seed, "between", label))[:count]
     others = np.delete(np.arange(len(classes.names)), label)
-    chosen = others[_order(len(others), seed, "partners", label)[:partners]]
+    chosen = others[_order(len(others), seed, "partners", label)[: min(partners, count)]]
     images, labels, ends = [own], [torch.full((len(own),), outputs[label])], torch.zeros(count, dtype=torch.long)
     for place, other in enumerate(chosen.tolist()):
         mine = torch.arange(place, count, len(chosen))
