@@ -40,6 +40,8 @@ def test_without_train_the_classes_are_those_of_val(toy, ids, layout):
         shutil.rmtree(folder)
     if layout == "caffe":  # whose numbers then need names
         assert f"{root}/val.txt: its classes are numbers" in refusal(root)
+        (root / "words.txt").write_text("".join(f"{name} word\n" for name in ids(9)))  # all of WordNet, not the classes
+        assert f"{root}/val.txt: its classes are numbers" in refusal(root)
         (root / "synset_words.txt").write_text("".join(f"{name} word\n" for name in ids(3)))
     found = read_folders(root)
     assert list(found.ids) == ids(3) and not any(found.train)
