@@ -81,14 +81,11 @@ def read_image(file: str, geometry: Geometry) -> np.ndarray:
     except Exception as error:  # Pillow raises whatever it stumbles over where a file is damaged
         raise ValueError(f"{file}: {error}") from None
     width, height = pixels.size
-    short, size = min(width, height), geometry.size
-    if short != geometry.resize:
-        longer = int(geometry.resize * max(width, height) / short)
-        target = (geometry.resize, longer) if width <= height else (longer, geometry.resize)
-        pixels = pixels.resize(target, INTERPOLATIONS[geometry.interpolation])
-    if pixels.size != (size, size):
-        left, top = (round((side - size) / 2.0) for side in pixels.size)
-        pixels = pixels.crop((left, top, left + size, top + size))
+    longer = int(geometry.resize * max(width, height) / min(width, height))
+    target = (geometry.resize, longer) if width <= height else (longer, geometry.resize)
+    pixels = pixels.resize(target, INTERPOLATIONS[geometry.interpolation])
+    left, top = (round((side - geometry.size) / 2.0) for side in target)
+    pixels = pixels.crop((left, top, left + geometry.size, top + geometry.size))
     return np.asarray(pixels).transpose(2, 0, 1)
 
 

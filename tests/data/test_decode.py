@@ -120,12 +120,15 @@ def test_damaged_files_are_left_out_and_named_now_and_later(tmp_path):
 
 def test_what_is_decoded_is_not_read_again_until_a_file_changes(tmp_path, groups):
     file = Path(groups[0][0])
-    date, before = file.stat().st_mtime_ns, read_image(str(file), SMALL)
+    noise(30, 25).save(file, "BMP")  # whose size in bytes is that of any image of as many pixels
+    size, date, before = file.stat().st_size, file.stat().st_mtime_ns, read_image(str(file), SMALL)
     decode(groups, SMALL, folder=tmp_path / "kept")
-    file.write_bytes(b"x" * file.stat().st_size)  # who reads it now, notices
+    file.write_bytes(b"x" * size)  # who reads it now, notices
     os.utime(file, ns=(date, date))
     assert np.array_equal(decode(groups, SMALL, folder=tmp_path / "kept")[0].images[0], before)
-    noise(33, 44).save(file)
+    noise(30, 25).rotate(180).save(file, "BMP")
+    os.utime(file, ns=(date + 1, date + 1))
+    assert file.stat().st_size == size
     found = decode(groups, SMALL, folder=tmp_path / "kept")
     assert np.array_equal(found[0].images[0], read_image(str(file), SMALL))
     assert not np.array_equal(found[0].images[0], before)
