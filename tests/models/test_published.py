@@ -11,7 +11,7 @@ from specbias.classes import run_classes
 from specbias.models.published import load_published
 from specbias.settings import SettingError
 
-NAME, WEIGHTS = "mobilenet_v3_large", "IMAGENET1K_V2"  # which expects images of 232 pixels, cropped to 224
+NAME, WEIGHTS = "regnet_y_400mf", "IMAGENET1K_V2"  # which expects images of 232 pixels, cropped to 224
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def checkpoint(tmp_path_factory):
     """Weights made here, in the file and form in which the published ones come."""
     torch.manual_seed(0)
     network = torchvision.models.get_model(NAME, weights=None)
-    torch.nn.init.constant_(network.classifier[-1].bias[421:422], 9.0)  # it says 421 to all
+    torch.nn.init.constant_(network.fc.bias[421:422], 9.0)  # it says 421 to all
     file = tmp_path_factory.mktemp("weights") / f"{NAME}.pth"
     torch.save(network.state_dict(), file)
     return str(file)
@@ -76,14 +76,14 @@ def test_the_output_of_every_image_is_that_of_torchvisions_own_way(imagenet, che
     for record, own, label, outputs in zip(records, files, (7, 421), (seen[0], seen[len(seen) // 2]), strict=True):
         with torch.no_grad():
             expected = network(torch.stack([transforms(Image.open(file)) for file in own]))
-        assert outputs[:4] == pytest.approx(expected, abs=1e-4)
+        assert outputs[:4] == pytest.approx(expected, abs=0.02 * expected.std(0).mean().item())
         assert record.metrics["generalization/class_accuracy"] == (expected.argmax(1) == label).double().mean().item()
         assert 0 < record.metrics["frequency/within_class"] < 1
     assert [record.metrics["generalization/class_accuracy"] for record in records] == [0.0, 1.0]
 
 
 def test_a_network_that_expects_other_constants_and_sizes_gets_them(checkpoint):
-    for name, weights in (("regnet_y_400mf", "IMAGENET1K_V2"), ("swin_t", "IMAGENET1K_V1")):
+    for name, weights in (("mobilenet_v3_small", "IMAGENET1K_V1"), ("swin_t", "IMAGENET1K_V1")):
         preset = torchvision.models.get_model_weights(name)[weights].transforms()
         network = torchvision.models.get_model(name, weights=None)
         file = f"{checkpoint}.{name}"
