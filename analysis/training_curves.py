@@ -42,6 +42,7 @@ def training_curves(records: Records) -> Findings:
     from analysis.findings import Findings
     from analysis.inference.claim import RULE
 
+    records = records.of_part("training")
     records.refuse_selected()
     records.need(TEST, *KINDS)
     table, notes = curves_table(records)

@@ -6,6 +6,8 @@ are given, and PRIMARY is the one that claims are about, declared before looking
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +16,13 @@ from specbias.data import Data, Split
 from specbias.seeds import derive_seed
 
 PRIMARY = "total_variance"
+PRIMARY_OF_FEATURES = "feature_mean_distance"
 PAIRS = 2_000  # of a class, drawn by seed, over which a distance is averaged
+
+
+def primary(names: Collection[str]) -> str:
+    """Return which of these measures a claim is about: in an independent network's features where there are any."""
+    return PRIMARY_OF_FEATURES if PRIMARY_OF_FEATURES in names else PRIMARY
 
 
 def class_diversity(data: Data, split: Split, *, seed: int = 0) -> dict[str, np.ndarray]:
