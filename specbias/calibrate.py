@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from specbias.config import MEMORY_FORMATS, TrialConfig
-from specbias.data import DATASETS
+from specbias.data import facts_of
 from specbias.models import build_model
 from specbias.train import new_state
 
@@ -31,7 +31,7 @@ def fastest_execution(config: TrialConfig) -> dict[str, Any]:
 
 
 def _seconds_per_step(config: TrialConfig) -> float:
-    facts = DATASETS[config.dataset]
+    facts = facts_of(config.dataset, config.selection)
     size, classes = facts.image_size, facts.num_classes
     model = build_model(config.model, num_classes=classes, image_size=size, width=config.width, dropout=config.dropout)
     state = new_state(model, config)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from specbias.config import NOISE_TYPES, TrialConfig
-from specbias.data import DATASETS
+from specbias.data import facts_of
 from specbias.models import look_up_model
-from specbias.registry import look_up
 from specbias.settings import Clash, SettingError, file_identity
 
 # Which types of label noise use a setting of it.
@@ -35,7 +34,7 @@ EXCLUSIVE = (("mixup", "cutmix"), ("autoaugment", "randaugment"))
 
 def training_images(config: TrialConfig) -> int:
     """Return the number of training images the trial will see."""
-    train, validation, _ = look_up(DATASETS, config.dataset, "data set").sizes
+    train, validation, _ = facts_of(config.dataset, config.selection).sizes
     return config.train_size or train + (validation if config.legacy_split else 0)
 
 
@@ -51,14 +50,15 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     one identity, and tables have numbers. A student's teacher is given its identity. Raises SettingError on an unknown
     name and on a teacher that is not there.
     """
-    model = look_up_model(config.model)
+    model, facts = look_up_model(config.model), facts_of(config.dataset, config.selection)
     noise = config.noise_type if config.label_noise else None
     unused = [name for name, types in NOISE_SETTINGS.items() if noise not in types]
     unused += [name for strength, names in DETAILS.items() if not getattr(config, strength) for name in names]
     unused += ["zero_head"] if model.zero_head else []
     idle = {name: getattr(TrialConfig, name) for name in unused}
     width, size = config.width or model.width, training_images(config)
-    config = replace(config, width=width, train_size=size, **idle)
+    chosen: dict[str, Any] = {"image_size": facts.image_size, "classes": facts.num_classes} if facts.look else {}
+    config = replace(config, width=width, train_size=size, **chosen, **idle)
     if config.teacher is not None:
         place, identity = find_teacher(config.teacher)
         if config.generation > 1:
@@ -111,7 +111,7 @@ def saved_record(folder: Path) -> dict[str, Any]:
 def check_config(config: TrialConfig) -> None:
     """Raise SettingError, one line, if the settings name something unknown or do not fit the data set."""
     look_up_model(config.model, width=config.width, dropout=config.dropout)
-    facts = look_up(DATASETS, config.dataset, "data set")
+    facts = facts_of(config.dataset, config.selection)
     size, available = training_images(config), whole_size(config)
     if size > available:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")

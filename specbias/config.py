@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from specbias.selection import Selection
 from specbias.settings import Settings
 
 MEMORY_FORMATS = ("channels_last", "contiguous_format")
@@ -25,6 +27,11 @@ class TrialConfig(Settings):
     dataset: str = "cifar10"  # a name in specbias.data.DATASETS
     train_size: int | None = None  # training images, drawn by `seed`, smaller sets inside larger; None: all there are
     legacy_split: bool = False  # validation images join the training split, as in the paper's code
+    # Of a data set in folders: Tiny ImageNet, ImageNet
+    image_size: int | None = None  # pixels that images are brought to; None: as published, 64 and 224
+    classes: int | None = None  # of an order drawn by class_seed; None: all that follow
+    first_class: int = 0  # the place in that order from which on classes are taken: of two sets that do not overlap
+    class_seed: int = 0  # draws that order
 
     # Model
     model: str = "resnet18"  # a name in specbias.models.MODELS, or torchvision:NAME
@@ -106,11 +113,18 @@ class TrialConfig(Settings):
     measure_precision: str | None = None  # of function frequencies: float32 or bf16; None: as in training
     compile: bool = False  # training's forward pass goes through torch.compile: half a minute first, and no sure gain
 
-    not_in_identity = ("teacher",)
+    not_in_identity: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         return (
             ("train_size", self.train_size is None or self.train_size >= 1, "at least 1, or None for all"),
+            (
+                "image_size",
+                self.image_size is None or self.image_size >= 8,
+                "at least 8, or None as published",
+            ),
+            ("classes", self.classes is None or self.classes >= 2, "at least 2, or None for all"),
+            ("first_class", self.first_class >= 0, "at least 0"),
             ("width", self.width is None or self.width >= 1, "at least 1, or None for the published width"),
             ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
             ("epochs", self.epochs >= 1, "at least 1"),
@@ -163,6 +177,11 @@ class TrialConfig(Settings):
             ("threads", self.threads >= 1, "at least 1"),
             ("measure_batch", self.measure_batch >= 1, "at least 1"),
         )
+
+    @property
+    def selection(self) -> Selection:
+        """Which classes of a data set in folders, and how large its images."""
+        return Selection(self.image_size, self.classes, self.first_class, self.class_seed)
 
     @property
     def streams(self) -> tuple[object, ...]:

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from specbias.check import check_teacher, find_teacher
 from specbias.config import TrialConfig
-from specbias.data import DATASETS
+from specbias.data import facts_of
 from specbias.models import build_model
 from specbias.models.weights import load_weights
-from specbias.registry import look_up
 from specbias.settings import SettingError
 
 Distillation = Callable[[Tensor, Tensor], Tensor]
@@ -60,7 +59,7 @@ def load_teacher(config: TrialConfig) -> nn.Module:
         )
     if file.is_dir():
         taught, file = check_teacher(file, config), file / "weights.pt"
-    facts = look_up(DATASETS, config.dataset, "data set")
+    facts = facts_of(config.dataset, config.selection)
     sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
     with torch.random.fork_rng(devices=[]):
         model = build_model(taught.model, **sizes, width=taught.width, dropout=taught.dropout)

@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from specbias.config import TrialConfig
-from specbias.data import DATASETS, Dataset, normalise, to_pixels
+from specbias.data import Dataset, facts_of, normalise, to_pixels
 from specbias.label_noise import composite_image
 from specbias.policies import Policy, augment_and_mix, random_operations, sub_policies
-from specbias.registry import look_up
 
 Batch = tuple[Tensor, Tensor]
 Intervention = Callable[[Tensor, Tensor, torch.Generator], Batch]
@@ -152,7 +151,7 @@ def _mean_colour(config: TrialConfig) -> Tensor:
 
 
 def _facts(config: TrialConfig) -> Dataset:
-    return look_up(DATASETS, config.dataset, "data set")
+    return facts_of(config.dataset, config.selection)
 
 
 def gaussian_noise(config: TrialConfig) -> Intervention:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from specbias.config import PENALTIES, TrialConfig
-from specbias.data import DATASETS, Data, Split
+from specbias.data import Data, Split, facts_of
 from specbias.distillation import distil_from
 from specbias.label_noise import build_label_noise
 from specbias.measure import measure, probes_of
@@ -65,7 +65,7 @@ def most_demanding(configs: Iterable[TrialConfig], *, most: int = 4) -> list[Tri
 
 def rehearse(config: TrialConfig) -> None:
     """Train two steps and measure once, on random images in the shape of the data set: no data are read."""
-    facts = DATASETS[config.dataset]
+    facts = facts_of(config.dataset, config.selection)
     count = max(config.measure_batch, 8 * facts.num_classes)  # enough for a pair in and between classes
     held_out = _random_split(config, count)
     data = Data(
@@ -86,7 +86,7 @@ def rehearse(config: TrialConfig) -> None:
 
 
 def _random_split(config: TrialConfig, count: int) -> Split:
-    facts, generator = DATASETS[config.dataset], torch.Generator().manual_seed(0)
+    facts, generator = facts_of(config.dataset, config.selection), torch.Generator().manual_seed(0)
     shape = (count, 3, facts.image_size, facts.image_size)
     images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     return Split(images.to(config.device), (torch.arange(count) % facts.num_classes).to(config.device))
@@ -94,7 +94,7 @@ def _random_split(config: TrialConfig, count: int) -> Split:
 
 def _image_bytes(config: TrialConfig) -> int:
     """Return the bytes of all splits: a trial keeps its data set on its device."""
-    facts = DATASETS[config.dataset]
+    facts = facts_of(config.dataset, config.selection)
     return sum(facts.sizes) * (3 * facts.image_size**2 + torch.int64.itemsize)
 
 

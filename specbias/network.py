@@ -6,7 +6,7 @@ import functools
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,8 @@ def measure_network(
     data = load_images(config, device)
     model = load_network(config, num_classes=data.num_classes, image_size=data.test.images.shape[-1])
     model = model.to(device).to(memory_format=torch.channels_last)
-    as_expected = _expected_input(config, data, device)
+    mean, std = config.input_mean or data.mean, config.input_std or data.std
+    as_expected = expected_input(data.mean, data.std, mean, std, device)
     with evaluating(model, device, config.precision) as predict:
         return measure_function(lambda images: predict(as_expected(images)), data, config, on_images=on_images)
 
@@ -117,12 +118,13 @@ def _factory(path: str) -> Callable[..., Any]:
     return found
 
 
-def _expected_input(config: NetworkConfig, data: Data, device: str) -> Callable[[Tensor], Tensor]:
-    """Return the way from the data set's normalised space to what the network expects."""
-    if config.input_mean is None and config.input_std is None:
+def expected_input(
+    own_mean: Sequence[float], own_std: Sequence[float], mean: Sequence[float], std: Sequence[float], device: str
+) -> Callable[[Tensor], Tensor]:
+    """Return the way from the data set's normalised space to that of a network, each by its channel constants."""
+    if tuple(own_mean) == tuple(mean) and tuple(own_std) == tuple(std):
         return lambda images: images
-    own_mean, own_std = torch.tensor(data.mean), torch.tensor(data.std)
-    mean = own_mean if config.input_mean is None else torch.tensor(config.input_mean)
-    std = own_std if config.input_std is None else torch.tensor(config.input_std)
-    scale, shift = (constants.view(1, 3, 1, 1).to(device) for constants in (own_std / std, (own_mean - mean) / std))
+    constants = (torch.tensor(tuple(each)).view(1, 3, 1, 1).to(device) for each in (own_mean, own_std, mean, std))
+    from_mean, from_std, to_mean, to_std = constants
+    scale, shift = from_std / to_std, (from_mean - to_mean) / to_std
     return lambda images: images * scale + shift

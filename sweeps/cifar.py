@@ -17,10 +17,9 @@ from typing import Any
 
 from specbias.check import check_config, complete_config, teacher_of, whole_size
 from specbias.config import TrialConfig
-from specbias.data import DATASETS
+from specbias.data import facts_of
 from specbias.models import look_up_model
 from specbias.recipes import RECIPES
-from specbias.registry import look_up
 from specbias.settings import SettingError
 from sweeps.service.study import Preset, Settings, Study
 
@@ -122,7 +121,7 @@ def search_base(given: TrialConfig, said: Container[str]) -> TrialConfig:
         raise SettingError(f"{found}, and those of the test split at the end; leave it out")
     if "probe_pairs" in said:
         return replace(given, probe_split="validation")
-    most = look_up(DATASETS, given.dataset, "data set").probe_supply["validation"] // 2
+    most = facts_of(given.dataset, given.selection).probe_supply["validation"] // 2
     return replace(given, probe_split="validation", probe_pairs=min(given.probe_pairs, most))
 
 
@@ -173,12 +172,14 @@ PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
 
 def seconds(config: Any) -> float:
     """Guess a complete TrialConfig's time from the floating-point operations of its network."""
-    model, facts = look_up_model(config.model), DATASETS[config.dataset]
+    model, facts = look_up_model(config.model), facts_of(config.dataset, config.selection)
     pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
     trained = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
     measured = len(config.epochs_to_measure) * (config.train_size + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
     measured += 0 if config.probe_split == "test" else pairs * PATH_SAMPLES  # those of the test split, at the end
-    flop = 1e6 * model.megaflops * (config.width / model.width if model.width else 1) ** 2
+    flop = (
+        1e6 * model.megaflops * (config.width / model.width if model.width else 1) ** 2 * (facts.image_size / 32) ** 2
+    )
     cores = config.threads if config.device == "cpu" else 1
     return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * cores)
 
@@ -197,7 +198,7 @@ def prepare(config: TrialConfig) -> None:
     from specbias.models import build_model
     from specbias.models.layers import zero_last_layer
 
-    facts = DATASETS[config.dataset]
+    facts = facts_of(config.dataset, config.selection)
     sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
     with torch.device("meta"):  # a network that cannot be is said before any trial
         model = build_model(config.model, **sizes, width=config.width, dropout=config.dropout)
@@ -205,7 +206,7 @@ def prepare(config: TrialConfig) -> None:
             zero_last_layer(model)
     if config.teacher is not None:
         load_teacher(config)
-    prepare_data(config.dataset)
+    prepare_data(config.dataset, config.selection)
 
 
 def calibrate(config: TrialConfig) -> dict[str, Any]:

@@ -16,7 +16,7 @@ FORBIDDEN = {
 # Inside specbias: a part imports from the lines above its own, and from itself.
 LAYERS = (
     "masking",
-    "settings",
+    "settings selection",
     "config seeds registry recipes",
     "data",
     "label_noise operations",

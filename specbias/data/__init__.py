@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from specbias.registry import load, look_up
 from specbias.seeds import derive_seed
+from specbias.selection import Selection
+from specbias.settings import SettingError
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +33,18 @@ class Dataset(NamedTuple):
     mean: Channels  # of the training images' channels in [0, 1]: what normalised space subtracts
     std: Channels  # and divides by
     extra: str | None = None  # "module:function" of a second test set, called with the directory and its version
+    # A data set in folders: "module:function", called with the directory and a Selection -> the facts of what is there
+    # (those here are of the published whole), and another -> ByClass
+    look: str | None = None
+    by_class: str | None = None
 
 
 # "Spectral Bias in Practice", released code, to their last digit; there too for CIFAR-100.
 CIFAR_MEAN: Channels = (0.49139968, 0.48215841, 0.44653091)
 CIFAR_STD: Channels = (0.24703223, 0.24348513, 0.26158784)
+# As every published ImageNet network expects them.
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 DATASETS = {
     "cifar10": Dataset(
         "specbias.data.cifar10:load_cifar10",
@@ -64,6 +74,28 @@ DATASETS = {
         mean=(0.30554,) * 3,
         std=(0.32416,) * 3,
     ),
+    "tiny_imagenet": Dataset(
+        "specbias.data.imagenet:load_tiny_imagenet",
+        (80_000, 20_000, 10_000),
+        {"validation": 50, "test": 25},
+        200,
+        64,
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+        look="specbias.data.imagenet:look_at_tiny_imagenet",
+        by_class="specbias.data.imagenet:open_tiny_imagenet",
+    ),
+    "imagenet": Dataset(
+        "specbias.data.imagenet:load_imagenet",
+        (1_025_234, 255_933, 50_000),
+        {"validation": 73, "test": 25},
+        1000,
+        224,
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+        look="specbias.data.imagenet:look_at_imagenet",
+        by_class="specbias.data.imagenet:open_imagenet",
+    ),
 }
 
 
@@ -86,6 +118,7 @@ class Data:
     num_classes: int
     extra: Split | None = None  # a second test set: CIFAR-10.1
     class_names: tuple[str, ...] = ()  # where they have names
+    known: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of each class, beforehand: planted diversity
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -96,6 +129,48 @@ class Data:
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Return `normalise` of images (B, 3, H, W) with values from 0 to 255, by this data set's constants."""
         return normalise(images, self.mean, self.std)
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """A data set, one class's images at a time: what is measured class by class need not fit into memory."""
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...]  # WordNet's, or the names
+    mean: Channels
+    std: Channels
+    images: Callable[..., torch.Tensor]  # (split, label, most=None) -> (N, 3, H, W) in uint8, on the CPU
+    known: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of each class, beforehand: planted, hyponyms
+    outputs: tuple[int, ...] = ()  # the place of each class among the outputs of a network that knows all of ImageNet
+
+
+def facts_of(name: str, selection: Selection = Selection()) -> Dataset:  # noqa: B008
+    """Return what can be said of a data set, or of a selection of one in folders, from a listing of them.
+
+    SettingError for an unknown name, for folders that are not there, and for a selection from what is taken whole.
+    """
+    facts = look_up(DATASETS, name, "data set")
+    if facts.look is not None:
+        return load(facts.look)(data_directory(), selection)
+    for setting, value in selection._asdict().items():
+        if value != Selection._field_defaults[setting]:
+            raise SettingError(f"{setting}={value}: {name} is taken as it is; only from folders is chosen")
+    return facts
+
+
+def open_classes(name: str, selection: Selection = Selection()) -> ByClass:  # noqa: B008
+    """Return a data set, one class's images at a time; SettingError is facts_of's, or the loader's."""
+    facts = facts_of(name, selection)
+    if facts.by_class is not None:
+        return load(facts.by_class)(data_directory(), selection)
+    data = load(facts.loader)(data_directory())
+
+    def images(split: str, label: int, most: int | None = None) -> torch.Tensor:
+        chosen: Split = getattr(data, split)
+        return chosen.images[chosen.labels == label][:most]
+
+    names = data.class_names or tuple(str(label) for label in range(data.num_classes))
+    return ByClass(names, names, data.mean, data.std, images, known=data.known)
 
 
 def normalise(images: torch.Tensor, mean: Channels, std: Channels) -> torch.Tensor:
@@ -119,8 +194,8 @@ def load_data(config: TrialConfig) -> Data:
     """
     import torch
 
-    facts = look_up(DATASETS, config.dataset, "data set")
-    data = load(facts.loader)(data_directory())
+    facts = facts_of(config.dataset, config.selection)
+    data = _load(facts, config.selection)
     train, validation = data.train, data.validation
     if config.legacy_split:
         train = Split(*(torch.cat(parts) for parts in zip(train, validation, strict=True)))
@@ -132,12 +207,18 @@ def load_data(config: TrialConfig) -> Data:
     splits = {"train": train, "validation": validation, "test": data.test}
     if config.extra_test is not None and facts.extra is not None:
         splits["extra"] = load(facts.extra)(data_directory(), config.extra_test)
-    return replace(data, **{name: Split(*(p.to(config.device) for p in split)) for name, split in splits.items()})
+    moved = {name: Split(*(part.to(config.device) for part in split)) for name, split in splits.items()}
+    return replace(data, **moved)  # type: ignore[arg-type]
 
 
-def prepare_data(name: str) -> None:
+def prepare_data(name: str, selection: Selection = Selection()) -> None:  # noqa: B008
     """Make sure that a data set can be read here, fetching it if it must be; SettingError says how to get it."""
-    load(look_up(DATASETS, name, "data set").loader)(data_directory())
+    _load(facts_of(name, selection), selection)
+
+
+def _load(facts: Dataset, selection: Selection) -> Data:
+    chosen = () if facts.look is None else (selection,)
+    return load(facts.loader)(data_directory(), *chosen)
 
 
 def data_directory() -> Path:

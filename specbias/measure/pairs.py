@@ -91,9 +91,11 @@ def choose_probes(
         supply[rows] = True
     within, between = (_official if pairing == "official" else _random)(available, pairs, seed)
     within_class, between_class = (
-        _pairs(data, chosen, ends, torch.arange(ends.shape[1]) % pairs, spacing, path_samples)
+        join(data, chosen, ends, number=torch.arange(ends.shape[1]) % pairs, spacing=spacing, path_samples=path_samples)
         for ends in (within, between)
     )
+    for kind in (within_class, between_class):
+        _refuse_short(kind, spacing, path_samples)
     return Probes(split, within_class, between_class, supply)
 
 
@@ -116,7 +118,17 @@ def _random(rows: list[Tensor], pairs: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.cat(within, 1), torch.cat(between, 1)
 
 
-def _pairs(data: Data, split: Split, ends: Tensor, number: Tensor, spacing: float, path_samples: int | None) -> Pairs:
+def join(
+    data: Data,
+    split: Split,
+    ends: Tensor,
+    *,
+    number: Tensor | None = None,
+    spacing: float = 1.0,
+    path_samples: int | None = None,
+) -> Pairs:
+    """Return the paths between the images at `ends` (2, P), those left out that would be shorter than SHORTEST."""
+    number = torch.arange(ends.shape[1]) if number is None else number
     labels = split.labels.cpu()
     distance = torch.cat([_distances(data, split, part) for part in ends.split(256, dim=1)])
     if path_samples is None:
@@ -126,13 +138,17 @@ def _pairs(data: Data, split: Split, ends: Tensor, number: Tensor, spacing: floa
     first, second = ends
     every = Pairs(first, second, labels[first], labels[second], number, distance, step, samples, number[:0])
     long_enough = samples >= SHORTEST
-    if len(every) and not long_enough.any():
-        raise SettingError(
-            f"spacing {spacing:g}: no path has {SHORTEST} samples, the longest is {distance.max():.3g} from end to end"
-            if path_samples is None
-            else f"no two images of a pair differ, or path_samples {path_samples} is less than {SHORTEST}"
-        )
     return replace(every.take(long_enough), left_out=number[~long_enough])
+
+
+def _refuse_short(pairs: Pairs, spacing: float, path_samples: int | None) -> None:
+    if len(pairs) or not len(pairs.left_out):
+        return
+    raise SettingError(
+        f"spacing {spacing:g}: no path has {SHORTEST} samples, so near are the two images of every pair"
+        if path_samples is None
+        else f"no two images of a pair differ, or path_samples {path_samples} is less than {SHORTEST}"
+    )
 
 
 def _distances(data: Data, split: Split, ends: Tensor) -> Tensor:

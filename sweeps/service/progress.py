@@ -36,7 +36,7 @@ class Progress(TrialProgressCallback):
         self.started, self.done_before = time.monotonic(), len(ledger.ends)
         labels = [len(ledger.plan.label(config)) for config in ledger.plan.trials]
         self.width = min(max(labels, default=WIDEST), WIDEST)  # of a search's trials none is known yet
-        self.epoch_width = max(7, *(2 * len(str(config.epochs)) + 1 for config in ledger.plan.expected))
+        self.epoch_width = max(7, *(2 * len(str(self._last_epoch(c))) + 1 for c in ledger.plan.expected))
         self.header_printed = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Progress(TrialProgressCallback):
             print(f"{'trial':<{self.width}}  {'epoch':>{self.epoch_width}}  {titles}  time left")
             self.header_printed = True
         numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in columns)
-        epoch = f"{result['epoch']}/{config.epochs}"
+        epoch = f"{result['epoch']}/{self._last_epoch(config)}"
         label = shorten(self.ledger.plan.label(config), WIDEST, placeholder="...")
         print(f"{label:<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}", flush=True)
 
@@ -66,7 +66,7 @@ class Progress(TrialProgressCallback):
             print(f"{self.ledger.plan.label(config)}: out of memory; it runs again with {more:g} of a GPU", flush=True)
         elif ending is not None and ending["outcome"] != "complete":
             self._end(config, "failed", failure=ending["failure"], traceback=ending["traceback"])
-        elif ending is not None or trial.last_result.get("epoch") == config.epochs:
+        elif ending is not None or trial.last_result.get("epoch") == self._last_epoch(config):
             self._end(config, "finished")
         elif config.trial_id in self.scheduler.stopped:
             self._end(config, "stopped early")
@@ -95,6 +95,9 @@ class Progress(TrialProgressCallback):
         """Give the trials that are still running this final state: the sweep is over."""
         for config in list(self.ledger.running.values()):
             self._end(config, outcome)
+
+    def _last_epoch(self, config: Any) -> int:
+        return self.ledger.plan.study.last_epoch(config)
 
     def _config(self, trial: Any) -> Any:
         return self.ledger.plan.by_id[trial.config["trial_id"]]

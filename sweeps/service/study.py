@@ -45,6 +45,7 @@ class Study:
     columns: Mapping[str, str]  # metric key -> column title, for the progress table
     seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
     calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings
+    last_epoch: Callable[[Any], int] = lambda config: config.epochs  # of a complete config: its last measurement's
     execution: Callable[..., Settings] = execution_settings  # device, threads=n -> how its trials compute
     memory: Callable[[Sequence[Any]], int] | None = None  # trials -> bytes on a GPU of the most demanding of them
     recipes: Mapping[str, Settings] = field(default_factory=dict)  # what --recipe puts in the place of the preset's

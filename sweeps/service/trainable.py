@@ -65,7 +65,7 @@ def _report_all(
         journal.write(token, measurement, state.save)
         if first_epoch is None:
             started, first_epoch = time.monotonic(), measurement.epoch
-        done, left = measurement.epoch - first_epoch, config.epochs - measurement.epoch
+        done, left = measurement.epoch - first_epoch, study.last_epoch(config) - measurement.epoch
         time_left = about((time.monotonic() - started) / done * left) if done and left else ""
         tune.report({"epoch": measurement.epoch, "time_left": time_left, **measurement.metrics})
         faulthandler.dump_traceback_later(silence, exit=True)

@@ -1,0 +1,152 @@
+"""What decides the function frequency, or the diversity, of every class? The settings of a trial of many classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from specbias.check import check_config, complete_config, teacher_of
+from specbias.config import TrialConfig
+from specbias.data import facts_of
+from specbias.models import TORCHVISION
+from specbias.settings import SettingError, file_identity
+
+PARTS = ("training", "frequency", "diversity")
+OUTPUTS = 1000  # of torchvision's published networks: the classes of ImageNet in the order of their ids
+
+
+@dataclass(frozen=True)
+class ClassConfig(TrialConfig):
+    """The settings of a trial that trains a network, or measures what it, or its data, have in each of many classes.
+
+    `epoch` of a measurement is then the class's number; the epochs of training are the network's. A training has the
+    identity of a TrialConfig.
+    """
+
+    part: str = "training"  # or frequency: of the network's classes, or diversity: of the images of each class
+    shard: int = 1  # which part of the classes is measured
+    shards: int = 1  # parts of about equal size, measured side by side
+    class_splits: str | None = None  # whose images paths join: test, validation, both; None: all not trained on
+    class_pairs: int = 40  # paths within a class, at most: no image is in two; as many lead to other classes
+    class_partners: int = 8  # other classes that those lead to, drawn by probe_seed
+    class_samples: int = 100  # on a path, where their number is fixed and not their spacing
+    diversity_images: int = 200  # training images of a class that its diversity is seen in, at most
+    feature_model: str | None = None  # of the network, taught by other classes, in whose features too; None: pixels
+    feature_width: int | None = None  # its width, None: the published one
+    feature_epochs: int = 15  # its epochs
+    pretrained: str | None = None  # torchvision's published weights, DEFAULT or IMAGENET1K_V1; None: trained here
+    checkpoint: str | None = None  # the file of these weights; None: torchvision downloads them
+    checkpoint_id: str | None = None  # its hash, found by `complete` and never set by hand
+
+    not_in_identity: ClassVar[tuple[str, ...]] = (*TrialConfig.not_in_identity, "checkpoint")
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        splits = ("test", "validation", "both")
+        return (
+            *super().rules(),
+            ("part", self.part in PARTS, " or ".join(PARTS)),
+            ("shards", self.shards >= 1, "at least 1"),
+            ("shard", 1 <= self.shard <= self.shards, f"from 1 to shards={self.shards}"),
+            ("class_splits", self.class_splits in (None, *splits), " or ".join(splits) + ", or None"),
+            ("class_pairs", self.class_pairs >= 1, "at least 1"),
+            ("class_partners", self.class_partners >= 1, "at least 1"),
+            ("class_samples", self.class_samples >= 4, "at least 4"),
+            ("diversity_images", self.diversity_images >= 2, "at least 2"),
+            ("feature_epochs", self.feature_epochs >= 1, "at least 1"),
+        )
+
+    @property
+    def labels(self) -> range:
+        """The classes that a complete config measures, by number."""
+        total = self.classes or facts_of(self.dataset, self.selection).num_classes
+        ends = [total * part // self.shards for part in (self.shard - 1, self.shard)]
+        return range(*ends)
+
+    def said(self, names: Iterable[str]) -> str:
+        """Return what the trial does, and the settings of these names, as a person reads them."""
+        others = [name for name in names if name not in ("part", "shard")]
+        what = f"{self.part} {self.shard}/{self.shards}"
+        if self.part == "training":
+            what = "training for features" if self.first_class else "training"
+        return " ".join([what, super().said(others)]).strip()
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of the last measurement: of a class, or the last epoch of training."""
+        return self.epochs if self.part == "training" else self.labels[-1]
+
+
+# What is left of a trial's settings where no network is trained for it, and what then belongs to which part.
+DATA = ("dataset", "image_size", "classes", "first_class", "class_seed")
+PATHS = ("class_splits", "class_pairs", "class_partners", "class_samples", "probe_seed", "spacing", "signal")
+EXECUTION = ("device", "precision", "memory_format", "threads", "measure_batch", "measure_precision")
+SEEN = ("diversity_images", "feature_model", "feature_width", "feature_epochs")
+PUBLISHED = ("model", "pretrained", "checkpoint")
+TRAINING = tuple(field.name for field in fields(TrialConfig))
+FEATURES = {"batch_size": 128, "learning_rate": 0.1, "warmup": 0.2, "label_smoothing": 0.1, "measurement_epochs": (0,)}
+
+
+def complete(config: ClassConfig) -> ClassConfig:
+    """Return the same trial with all said that was left to be usual, and what it does not use at its default.
+
+    SettingError for what is not there.
+    """
+    if config.part == "training":
+        return complete_config(_only(config, *TRAINING))  # type: ignore[return-value]
+    shared = ("part", "shard", "shards", *DATA, *EXECUTION)
+    if config.part == "diversity":
+        config = _only(config, *shared, *SEEN)
+        return config if config.feature_model else replace(config, feature_width=None, feature_epochs=15)
+    unseen = "both" if config.pretrained is None else "test"
+    config = replace(config, class_splits=config.class_splits or unseen)
+    if config.pretrained is None:
+        return complete_config(_only(config, *TRAINING, *shared, *PATHS))  # type: ignore
+    config = _only(config, *shared, *PATHS, *PUBLISHED)
+    if config.checkpoint is None:
+        return config
+    try:
+        return replace(config, checkpoint_id=file_identity(Path(config.checkpoint).expanduser()))
+    except OSError as error:
+        raise SettingError(f"checkpoint={config.checkpoint}: {error.strerror or error}") from None
+
+
+def _only(config: ClassConfig, *names: str) -> ClassConfig:
+    """Return a config with these settings alone; the number of classes is said, where it is known."""
+    facts = facts_of(config.dataset, config.selection)
+    kept: dict[str, Any] = {name: getattr(config, name) for name in names}
+    return ClassConfig(**kept | ({"classes": facts.num_classes} if facts.look else {}))
+
+
+def check(config: ClassConfig) -> None:
+    """Raise SettingError, one line, if a complete config cannot be run."""
+    if config.part == "training":
+        check_config(config)
+        return
+    facts = facts_of(config.dataset, config.selection)
+    if config.shards > facts.num_classes:
+        raise SettingError(f"shards={config.shards}: more than the {facts.num_classes} classes")
+    if config.part == "diversity" and not facts.sizes[0]:
+        raise SettingError("part=diversity: it is seen in training images, which supply no path; there are none")
+    if config.pretrained is not None and not config.model.startswith(TORCHVISION):
+        raise SettingError(f"pretrained={config.pretrained}: weights of a {TORCHVISION}NAME, not of {config.model}")
+    if config.pretrained is not None and config.class_splits != "test":
+        raise SettingError(f"class_splits={config.class_splits}: a published network was trained on these; take test")
+
+
+def trained_before(config: ClassConfig) -> ClassConfig | None:
+    """Return the training, complete, that must be finished before this trial: whose network it measures or sees by.
+
+    Features are those of a network taught by the classes that follow the chosen ones, in the order they are drawn from.
+    """
+    if config.part == "training":
+        return teacher_of(config)  # type: ignore[return-value]
+    if config.part == "frequency":
+        return None if config.pretrained is not None else complete(replace(config, part="training"))
+    if config.feature_model is None:
+        return None
+    data: dict[str, Any] = {"first_class": config.first_class + (config.classes or 0), "classes": None}
+    network = {"model": config.feature_model, "width": config.feature_width, "epochs": config.feature_epochs}
+    settings = data | network | FEATURES | {"probe_pairs": 0}
+    return complete(replace(_only(config, *DATA, *EXECUTION), **settings))

@@ -1,0 +1,153 @@
+"""ImageNet (Russakovsky et al. 2015) and Tiny ImageNet from their folders, all classes or some, at one size.
+
+Test images are those of val/; for validation the last fifth of each class's training images, by name, is held out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from specbias.data import DATASETS, IMAGENET_MEAN, IMAGENET_STD, ByClass, Data, Dataset, Split
+from specbias.data.decode import Decoded, Geometry, decode
+from specbias.data.folders import Folders, read_folders
+from specbias.seeds import derive_seed
+from specbias.selection import Selection
+from specbias.settings import SettingError
+
+HELD_OUT = 5  # one in so many training images of a class
+PLACES = {"tiny_imagenet": "tiny-imagenet-200", "imagenet": "imagenet"}  # below the data directory
+PUBLISHED = {"tiny_imagenet": Geometry(64, 64), "imagenet": Geometry(224, 256)}
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The classes that were chosen, by their places among all of the folders', and how their images are made."""
+
+    name: str
+    folders: Folders
+    places: tuple[int, ...]
+    geometry: Geometry
+
+    def files(self, split: str, label: int) -> tuple[Path, ...]:
+        """Return the files of the class `label`, counted among the chosen."""
+        place = self.places[label]
+        if split == "test":
+            return self.folders.val[place]
+        files = self.folders.train[place]
+        kept = len(files) - len(files) // HELD_OUT
+        return files[:kept] if split == "train" else files[kept:]
+
+
+def choose(directory: Path, selection: Selection, *, name: str) -> Chosen:
+    """Return the classes that a selection takes, in the order of their ids; SettingError where there are too few."""
+    named = directory / PLACES[name]
+    folders = read_folders(named if named.is_dir() or not (directory / "val").is_dir() else directory)
+    total, first = len(folders.ids), selection.first_class
+    count = total - first if selection.classes is None else selection.classes
+    if count < 2 or first + count > total:
+        wanted = f"classes={selection.classes} from first_class={first} on"
+        raise SettingError(f"{wanted}: {folders.root} has {total} classes, and at least 2 are needed")
+    order = np.random.default_rng(derive_seed(selection.class_seed, "classes")).permutation(total)
+    places = sorted(order[first : first + count].tolist())
+    published = PUBLISHED[name]
+    size = selection.image_size or published.size
+    resize = selection.resize or round(size * published.resize / published.size)
+    return Chosen(name, folders, tuple(places), Geometry(size, resize, selection.interpolation))
+
+
+def look_at(directory: Path, selection: Selection, *, name: str) -> Dataset:
+    """Return the facts of what is there: numbers of images and classes by a listing, without opening one."""
+    chosen = choose(directory, selection, name=name)
+    train, validation, test = (
+        [len(chosen.files(split, label)) for label in range(len(chosen.places))] for split in SPLITS
+    )
+    return DATASETS[name]._replace(
+        sizes=(sum(train), sum(validation), sum(test)),
+        probe_supply={"validation": min(validation) // 2, "test": min(test) // 2},
+        num_classes=len(chosen.places),
+        image_size=chosen.geometry.size,
+    )
+
+
+def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClass:
+    """Return the chosen classes, whose images are decoded when they are first asked for."""
+    import torch
+
+    chosen = choose(directory, selection, name=name)
+    folders, places = chosen.folders, chosen.places
+
+    def images(split: str, label: int, most: int | None = None) -> torch.Tensor:
+        [found] = _decode(chosen, [chosen.files(split, label)[:most]], workers=1)
+        return torch.from_numpy(found.images)
+
+    return ByClass(
+        names=tuple(folders.names[place] for place in places),
+        ids=tuple(folders.ids[place] for place in places),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        images=images,
+        known={"hyponyms": tuple(folders.hyponyms[place] for place in places)} if folders.hyponyms else {},
+        outputs=_outputs(folders, places),
+    )
+
+
+def _outputs(folders: Folders, places: tuple[int, ...]) -> tuple[int, ...]:
+    """Return where the classes are among 1,000 outputs in the order of ids; none where nothing says what those are."""
+    known = next((ids for ids in (folders.ids, folders.outputs) if len(ids) == 1000), ())
+    place_of = {each: place for place, each in enumerate(known)}
+    return tuple(place_of[folders.ids[place]] for place in places) if known else ()
+
+
+@lru_cache(maxsize=1)
+def load(directory: Path, selection: Selection, *, name: str) -> Data:
+    """Return the chosen classes' images, all in memory, decoded by as many processes as there are cores if need be.
+
+    What cannot be read is left out, and said on stderr with its path. SettingError where there is no train/.
+    """
+
+    chosen = choose(directory, selection, name=name)
+    if not any(chosen.folders.train):
+        raise SettingError(f"{chosen.folders.root} has no folder train: nothing to train on")
+    labels = range(len(chosen.places))
+    groups = [chosen.files(split, label) for split in SPLITS for label in labels]
+    found = _decode(chosen, groups, workers=os.cpu_count() or 1)
+    train, validation, test = (_joined(found[i * len(labels) : (i + 1) * len(labels)]) for i in range(len(SPLITS)))
+    names = tuple(chosen.folders.names[place] for place in chosen.places)
+    return Data(train, validation, test, IMAGENET_MEAN, IMAGENET_STD, num_classes=len(labels), class_names=names)
+
+
+def _joined(classes: Sequence[Decoded]) -> Split:
+    import torch
+
+    images = [torch.from_numpy(each.images) for each in classes]
+    labels = torch.arange(len(images)).repeat_interleave(torch.tensor([len(each) for each in images]))
+    return Split(torch.cat(images), labels)
+
+
+def _decode(chosen: Chosen, groups: Sequence[Sequence[Path]], *, workers: int) -> list[Decoded]:
+    found = decode(groups, chosen.geometry, folder=cache_directory() / chosen.name, workers=workers)
+    lost = [each for decoded in found for each in decoded.unreadable]
+    if lost:
+        print(f"left out: {len(lost)} images that cannot be read, the first {lost[0]}", file=sys.stderr)
+    for files, decoded in zip(groups, found, strict=True):
+        if len(decoded.images) < min(2, len(files)):
+            raise SettingError(f"{files[0].parent}: fewer than 2 images can be read, a pair needs 2")
+    return found
+
+
+def cache_directory() -> Path:
+    """Return where decoded images are kept: SPECBIAS_CACHE_DIR, or ~/.cache/specbias/decoded."""
+    return Path(os.environ.get("SPECBIAS_CACHE_DIR") or "~/.cache/specbias/decoded").expanduser()
+
+
+look_at_imagenet, look_at_tiny_imagenet = (partial(look_at, name=n) for n in ("imagenet", "tiny_imagenet"))
+open_imagenet, open_tiny_imagenet = (partial(open_by_class, name=n) for n in ("imagenet", "tiny_imagenet"))
+load_imagenet, load_tiny_imagenet = (partial(load, name=n) for n in ("imagenet", "tiny_imagenet"))
