@@ -51,7 +51,7 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
     except ValueError as error:
         raise RecordError("; ".join([f"{records.source}: {error}", *classes.notes])) from None
     slope, notes = mixed(classes, found.primary)
-    networks = len(classes.labels)
+    networks, lost = len(classes.labels), found.first.left_out
     over = f"{networks} network{'s' * (networks > 1)}, {found.first.units} classes"
     figures, undrawn = _figures(classes, found)
     return Findings(
@@ -64,7 +64,7 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
             *notes,
             *agreement(found),
             *measurement(classes),
-            *([f"left out: {n} classes with a value missing in any network"] if (n := found.first.left_out) else []),
+            *([f"left out: {lost} of {len(classes.names)} classes, a value of which is missing"] if lost else []),
             *(f"no association with {name}: {why}" for name, why in found.not_done.items()),
             *classes.notes,
             *undrawn,

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,8 @@ def look_up_classes(networks: Records, diversities: Records, seen: int) -> tuple
 
     RecordError where trials have other classes, or images of another size: a class's number would not be one class.
     """
-    from specbias.data import Selection, open_classes
+    from specbias.data import open_classes
+    from specbias.selection import Selection
     from specbias.settings import SettingError
 
     table = pd.concat([networks.last, diversities.last])
@@ -106,15 +108,15 @@ def look_up_classes(networks: Records, diversities: Records, seen: int) -> tuple
     if mixed := [f"{name}={', '.join(texts[name].unique())}" for name in columns if texts[name].nunique() > 1]:
         raise RecordError(f"{networks.source}: classes are compared within one choice of them; here {'; '.join(mixed)}")
     dataset, *chosen = table[columns].astype(object).iloc[0]
-    selection = Selection(**{n: None if pd.isna(v) else v for n, v in zip(columns[1:], chosen, strict=True)})
+    known: dict[str, Any] = {n: None if pd.isna(v) else v for n, v in zip(columns[1:], chosen, strict=True)}
     try:
-        found = open_classes(str(dataset), selection)
+        found = open_classes(str(dataset), Selection(**known))
         if len(found.names) < seen:
             raise SettingError(f"it has {len(found.names)} classes, and the records {seen}")
     except (SettingError, OSError) as error:
         why = f"classes have their numbers for names, and no pictures, as {dataset} cannot be read here: {error}"
         return [f"class {number}" for number in range(seen)], None, [why]
-    return list(found.names), lambda label: found.images("train", label)[:PICTURES].numpy(), []
+    return list(found.names), lambda label: found.images("train", label, PICTURES).numpy(), []
 
 
 def arrays_by_class(records: Records) -> Classes:

@@ -38,7 +38,6 @@ def image_frequency(records: Records) -> Findings:
     from analysis.table import RecordError
     from analysis.waves import noise_groups
 
-    records = records.of_part("training")
     records.refuse_selected()
     groups, notes = noise_groups(records)
     cycles, note = cycles_of(records, groups)

@@ -7,10 +7,11 @@ import re
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import setting_names
+from analysis.conditions import BASELINE, setting_names
 from analysis.table import Records
 
-SHARDING = ("part", "shard", "shards")  # settings that say which classes a trial measured, and not of what network
+SHARDING = ["part", "shard", "shards"]  # settings that say which classes a trial measured, and not of what network
+PLACES = ["teacher", "checkpoint"]  # and where the network is: which one it is, their ids say
 LONGEST = 40  # characters of a label; of a longer one the middle is left out
 
 
@@ -20,25 +21,29 @@ def network_labels(records: Records) -> dict[str, str]:
     The label names no setting that is not needed to tell the networks apart, the model before others, and seeds where
     they differ; networks that are still called alike are numbered.
     """
-    last = records.last
-    texts = last[[name for name in records.settings if name not in SHARDING]].map(str)
-    codes, _ = pd.factorize(np.array(["\n".join(row) for row in texts.to_numpy()]), sort=True)
-    networks = pd.Series(codes, index=last["trial_id"])
-    varied = [name for name in records.varied if name not in SHARDING]
-    needed = varied
+    texts = records.last.set_index("trial_id")[records.settings].drop(columns=SHARDING, errors="ignore").map(str)
+    same = texts.drop(columns=[name for name in PLACES if name in texts and f"{name}_id" in texts]).to_numpy()
+    networks = pd.Series(np.unique(["\n".join(row) for row in same], return_inverse=True)[1], index=texts.index)
+    labels = _names(records, texts).groupby(networks).transform("first")
+    if "seed" in texts and texts["seed"].nunique() > 1:
+        labels += ", seed " + texts["seed"]
+    alike = networks.groupby(labels := labels.map(_short))
+    numbers = " (" + alike.rank(method="dense").astype(int).map(str) + ")"
+    return (labels + numbers.where(alike.transform("nunique") > 1, "")).to_dict()
+
+
+def _names(records: Records, texts: pd.DataFrame) -> pd.Series:
+    """Return what every trial changes, of what is needed to tell them apart; the baseline's model where models vary."""
+    needed = varied = [name for name in records.varied if name in texts]
     for name in sorted(varied, key=lambda name: name == "model"):
         fewer = [each for each in needed if each != name]
         if fewer and texts.groupby(fewer).ngroups == texts.groupby(varied).ngroups:
             needed = fewer
-    names = setting_names(records, without=(*SHARDING, *(name for name in varied if name not in needed)))
-    labels = pd.Series(names if varied else records.said("model"), index=networks.index)
-    labels = labels.map(lambda label: re.sub("(^|, )model=", r"\1", label))
-    if "seed" in texts and texts["seed"].nunique() > 1:
-        labels += ", seed " + texts["seed"].set_axis(labels.index)
-    labels = labels.map(_short)
-    alike = networks.groupby(labels)
-    numbers = " (" + alike.rank(method="dense").astype(int).map(str) + ")"
-    return (labels + numbers.where(alike.transform("nunique") > 1, "")).to_dict()
+    named = setting_names(records, without=tuple(name for name in records.varied if name not in needed))
+    names = pd.Series(named).reindex(texts.index)
+    if "model" in texts and (not needed or "model" in needed):
+        names = names.mask(names == BASELINE, texts["model"])
+    return names.map(lambda name: re.sub("(^|, )model=", r"\1", name))
 
 
 def _short(label: str) -> str:

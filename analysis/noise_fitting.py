@@ -32,7 +32,6 @@ def noise_fitting(records: Records) -> Findings:
     from analysis.noise_claims import VERDICTS, noise_claims
     from analysis.waves import UNIFORM, noise_groups
 
-    records = records.of_part("training")
     records.refuse_selected()
     groups, notes = noise_groups(records)
     claims, undecided = noise_claims(groups)

@@ -98,8 +98,7 @@ def at_equal_accuracy(table: pd.DataFrame, accuracy: str) -> list[dict]:
     from analysis.conditions import BASELINE
     from analysis.inference.resampling import runs_interval
 
-    known = table.dropna(subset=[accuracy]).sort_values("epoch")
-    curves = dict(iter(known.groupby(["setting", "seed"])))
+    curves = dict(iter(table.dropna(subset=[accuracy]).sort_values("epoch").groupby(["setting", "seed"])))
     rows = []
     for setting in table.loc[table["setting"] != BASELINE, "setting"].unique():
         both = [seed for name, seed in curves if name == setting and (BASELINE, seed) in curves]

@@ -49,7 +49,7 @@ def class_scatter(
         axes.set(xlabel=label(of), ylabel=label("frequency/within_class"))
         axes.margins(0.1)
         if pictures:
-            _pictures(parts[1], {side: {names[i]: pictures[i] for i in classes} for side, classes in ends.items()})
+            _pictures(parts[1], [(side, names[i], pictures[i]) for side, classes in ends.items() for i in classes])
             for side, classes in ends.items():
                 axes.plot(x[classes], y[classes], "o", color=COLOUR_OF[side], markersize=5, zorder=4)
         bars = np.zeros(len(x)) if spread is None else spread
@@ -77,9 +77,8 @@ def _named(x: np.ndarray, y: np.ndarray) -> list[int]:
     return list(dict.fromkeys([*(i for side in extremes(x).values() for i in side), *others]))
 
 
-def _pictures(figure: SubFigure, blocks: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Draw a row of images per class, its name at their left, the blocks one below the other."""
-    rows = [(title, name, images) for title, block in blocks.items() for name, images in block.items()]
+def _pictures(figure: SubFigure, rows: Sequence[tuple[str, str, np.ndarray]]) -> None:
+    """Draw a row of images per class, its name at their left, and its side above the first of these."""
     places = figure.subplots(len(rows), 2, width_ratios=(1, 3.2), squeeze=False)
     for number, ((title, name, images), (left, right)) in enumerate(zip(rows, places, strict=True)):
         said = textwrap.fill(name, 14, break_on_hyphens=False)
