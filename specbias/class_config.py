@@ -128,7 +128,9 @@ def check(config: ClassConfig) -> None:
     if config.shards > facts.num_classes:
         raise SettingError(f"shards={config.shards}: more than the {facts.num_classes} classes")
     if config.part == "diversity" and not facts.sizes[0]:
-        raise SettingError("part=diversity: it is seen in training images, which supply no path; there are none")
+        raise SettingError(
+            "part=diversity: it is seen in training images, which supply no path; put train/ beside val/"
+        )
     if config.pretrained is not None and not config.model.startswith(TORCHVISION):
         raise SettingError(f"pretrained={config.pretrained}: weights of a {TORCHVISION}NAME, not of {config.model}")
     if config.pretrained is not None and config.class_splits != "test":
@@ -149,4 +151,8 @@ def trained_before(config: ClassConfig) -> ClassConfig | None:
     data: dict[str, Any] = {"first_class": config.first_class + (config.classes or 0), "classes": None}
     network = {"model": config.feature_model, "width": config.feature_width, "epochs": config.feature_epochs}
     settings = data | network | FEATURES | {"probe_pairs": 0}
-    return complete(replace(_only(config, *DATA, *EXECUTION), **settings))
+    try:
+        return complete(replace(_only(config, *DATA, *EXECUTION), **settings))
+    except SettingError as error:
+        said = f"feature_model={config.feature_model}: what other classes teach it? {error}"
+        raise SettingError(f"{said}; feature_model=none looks at pixels alone") from None

@@ -20,6 +20,8 @@ from specbias.trial import new_model
 # What the size of a trial depends on, beside the network; the rest changes numbers, not their number.
 TRAINING = (
     "dataset",
+    "image_size",
+    "classes",
     "model",
     "width",
     "batch_size",

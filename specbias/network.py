@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from specbias.config import NetworkConfig
-from specbias.data import DATASETS, Data, Split, data_directory
+from specbias.data import DATASETS, Data, Split, data_directory, load_dataset
 from specbias.data.imagefolder import load_imagefolder
 from specbias.measure import evaluating
 from specbias.measure.report import measure_function
 from specbias.models import MODELS, build_model
 from specbias.models.weights import load_weights
 from specbias.registry import load, look_up
+from specbias.selection import Selection
 from specbias.settings import SettingError
 
 
@@ -59,7 +60,7 @@ def load_images(config: NetworkConfig, device: str) -> Data:
         facts = look_up(DATASETS | {"imagefolder:DIR": None}, config.dataset, "data set")
         if facts is None:
             raise SettingError("dataset=imagefolder:DIR: name the folder")
-        data = load(facts.loader)(data_directory())
+        data = load_dataset(config.dataset, Selection(image_size=config.image_size))
         if config.extra_test is not None:
             if facts.extra is None:
                 raise SettingError(f"extra_test={config.extra_test}: {config.dataset} has no second test set")

@@ -115,10 +115,11 @@ def complete(config: ListedNetwork) -> ListedNetwork:
 
 
 def prepare(config: ListedNetwork) -> None:
-    from specbias.data import prepare_data
+    from specbias.data import load_dataset
+    from specbias.selection import Selection
 
     if not config.dataset.startswith("imagefolder:"):
-        prepare_data(config.dataset)
+        load_dataset(config.dataset, Selection(image_size=config.image_size))
 
 
 class _Measured:

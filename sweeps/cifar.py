@@ -193,7 +193,7 @@ def run(config: TrialConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]
 def prepare(config: TrialConfig) -> None:
     import torch
 
-    from specbias.data import prepare_data
+    from specbias.data import load_dataset
     from specbias.distillation import load_teacher
     from specbias.models import build_model
     from specbias.models.layers import zero_last_layer
@@ -206,7 +206,7 @@ def prepare(config: TrialConfig) -> None:
             zero_last_layer(model)
     if config.teacher is not None:
         load_teacher(config)
-    prepare_data(config.dataset, config.selection)
+    load_dataset(config.dataset, config.selection)
 
 
 def calibrate(config: TrialConfig) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from specbias.data import DATASETS
+from specbias.data import DATASETS, facts_of
 from specbias.models import MODELS
 from specbias.settings import SettingError
 from specbias.synthetic.config import ClassPathsConfig
@@ -33,13 +33,13 @@ PATH_LENGTH = 75  # normalised, between two CIFAR-10 images on the mean
 
 def prepare(config: ClassPathsConfig) -> None:
     """Fetch the images; SettingError where the weights do not fit the network."""
-    from specbias.data import prepare_data
+    from specbias.data import load_dataset
     from specbias.network import load_network
     from specbias.synthetic.class_paths import network_of
 
     if config.dataset in DATASETS:
-        prepare_data(config.dataset)
-        facts = DATASETS[config.dataset]
+        load_dataset(config.dataset)
+        facts = facts_of(config.dataset)
         load_network(network_of(config), num_classes=facts.num_classes, image_size=facts.image_size)
 
 

@@ -40,6 +40,8 @@ def test_every_setting_is_part_of_the_identity_but_where_the_teacher_is():
         "pairing": "official",
         "signal": "margin",
         "path_samples": 9,
+        "image_size": 8,
+        "classes": 2,
         "extra_test": "v6",
         "measure_precision": "float32",
         "image_frequency_probability": 0.5,

@@ -23,10 +23,10 @@ LAYERS = (
     "policies",
     "models interventions penalties",
     "check checkpoint",
-    "distillation",
+    "distillation class_config",
     "train measure",
     "calibrate trial network",
-    "memory",
+    "memory classes",
     "synthetic",
     "__main__",
 )

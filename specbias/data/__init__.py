@@ -154,8 +154,15 @@ def facts_of(name: str, selection: Selection = Selection()) -> Dataset:  # noqa:
         return load(facts.look)(data_directory(), selection)
     for setting, value in selection._asdict().items():
         if value != Selection._field_defaults[setting]:
-            raise SettingError(f"{setting}={value}: {name} is taken as it is; only from folders is chosen")
+            raise SettingError(f"{setting}={value}: {name} is taken whole, as it is; only folders are chosen from")
     return facts
+
+
+def load_dataset(name: str, selection: Selection = Selection()) -> Data:  # noqa: B008
+    """Return a data set whole, or what is selected of it; SettingError is facts_of's, or says how to get it."""
+    facts = facts_of(name, selection)
+    chosen = () if facts.look is None else (selection,)
+    return load(facts.loader)(data_directory(), *chosen)
 
 
 def open_classes(name: str, selection: Selection = Selection()) -> ByClass:  # noqa: B008
@@ -163,7 +170,7 @@ def open_classes(name: str, selection: Selection = Selection()) -> ByClass:  # n
     facts = facts_of(name, selection)
     if facts.by_class is not None:
         return load(facts.by_class)(data_directory(), selection)
-    data = load(facts.loader)(data_directory())
+    data = load_dataset(name)
 
     def images(split: str, label: int, most: int | None = None) -> torch.Tensor:
         chosen: Split = getattr(data, split)
@@ -195,7 +202,7 @@ def load_data(config: TrialConfig) -> Data:
     import torch
 
     facts = facts_of(config.dataset, config.selection)
-    data = _load(facts, config.selection)
+    data = load_dataset(config.dataset, config.selection)
     train, validation = data.train, data.validation
     if config.legacy_split:
         train = Split(*(torch.cat(parts) for parts in zip(train, validation, strict=True)))
@@ -209,16 +216,6 @@ def load_data(config: TrialConfig) -> Data:
         splits["extra"] = load(facts.extra)(data_directory(), config.extra_test)
     moved = {name: Split(*(part.to(config.device) for part in split)) for name, split in splits.items()}
     return replace(data, **moved)  # type: ignore[arg-type]
-
-
-def prepare_data(name: str, selection: Selection = Selection()) -> None:  # noqa: B008
-    """Make sure that a data set can be read here, fetching it if it must be; SettingError says how to get it."""
-    _load(facts_of(name, selection), selection)
-
-
-def _load(facts: Dataset, selection: Selection) -> Data:
-    chosen = () if facts.look is None else (selection,)
-    return load(facts.loader)(data_directory(), *chosen)
 
 
 def data_directory() -> Path:
