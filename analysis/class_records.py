@@ -58,11 +58,15 @@ def rows_by_class(records: Records) -> Classes:
     """
     networks, diversities = records.of_part("frequency"), records.of_part("diversity")
     networks.need(KIND, ACCURACY, LENGTH)
+    if len(ways := sorted(set(network_labels(diversities).values()))) > 1:
+        raise RecordError(
+            f"{records.source}: diversity was measured in {len(ways)} ways, one is needed: {'; '.join(ways)}"
+        )
     named = [name for name in diversities.metrics if name.startswith(DIVERSITY)]
     if not named:
         raise RecordError(f"the trials of {records.source} with part=diversity have no {DIVERSITY}...")
     seen = 1 + int(max(networks.table["epoch"].max(), diversities.table["epoch"].max()))
-    names, pictures, notes = look_up_classes(networks, diversities, seen)
+    names, pictures, notes = look_up_classes(networks, pd.concat([networks.last, diversities.last]), seen)
     of = networks.table["trial_id"].map(network_labels(networks))
     labels = sorted(of.unique())
 
@@ -93,24 +97,30 @@ def rows_by_class(records: Records) -> Classes:
     )
 
 
-def look_up_classes(networks: Records, diversities: Records, seen: int) -> tuple[list[str], Pictures | None, list[str]]:
-    """Return the names of the classes, their pictures, and a note where the data set is not here to say them.
+def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
+    """Return which classes, and of what image size, these trials of the records chose from their data set.
 
-    RecordError where trials have other classes, or images of another size: a class's number would not be one class.
+    RecordError where they are not the same: a class's number would not be one class.
     """
+    from specbias.selection import Selection
+
+    chosen = table[[name for name in ("dataset", *Selection._fields) if name in table]]
+    texts = chosen.map(str)
+    if mixed := [f"{name}={', '.join(texts[name].unique())}" for name in texts if texts[name].nunique() > 1]:
+        raise RecordError(f"{records.source}: classes are compared within one choice of them; here {'; '.join(mixed)}")
+    values = chosen.drop(columns="dataset", errors="ignore").astype(object).iloc[0]
+    return {str(name): None if pd.isna(value) else value for name, value in values.items()}
+
+
+def look_up_classes(records: Records, table: pd.DataFrame, seen: int) -> tuple[list[str], Pictures | None, list[str]]:
+    """Return the names of the classes, their pictures, and a note where the data set is not here to say them."""
     from specbias.data import open_classes
     from specbias.selection import Selection
     from specbias.settings import SettingError
 
-    table = pd.concat([networks.last, diversities.last])
-    columns = ["dataset", *(name for name in Selection._fields if name in table)]
-    texts = table[columns].map(str)
-    if mixed := [f"{name}={', '.join(texts[name].unique())}" for name in columns if texts[name].nunique() > 1]:
-        raise RecordError(f"{networks.source}: classes are compared within one choice of them; here {'; '.join(mixed)}")
-    dataset, *chosen = table[columns].astype(object).iloc[0]
-    known: dict[str, Any] = {n: None if pd.isna(v) else v for n, v in zip(columns[1:], chosen, strict=True)}
+    selection, dataset = Selection(**selection_of(records, table)), records.said("dataset")
     try:
-        found = open_classes(str(dataset), Selection(**known))
+        found = open_classes(dataset, selection)
         if len(found.names) < seen:
             raise SettingError(f"it has {len(found.names)} classes, and the records {seen}")
     except (SettingError, OSError) as error:
@@ -141,7 +151,7 @@ def arrays_by_class(records: Records) -> Classes:
     if not rows:
         raise RecordError(f"the trials of {records.source} have no paths within classes")
     try:
-        data = load_data(TrialConfig(dataset=dataset))
+        data = load_data(TrialConfig(dataset=dataset, **selection_of(records, records.last)))
     except SettingError as error:
         raise RecordError(str(error)) from None
     names = [*data.class_names] or [str(label) for label in range(data.num_classes)]
@@ -153,7 +163,7 @@ def arrays_by_class(records: Records) -> Classes:
         frequency,
         accuracy,
         length,
-        diversity_of(data, data.train),
+        diversity_of(data, data.train) | {name: np.array(values) for name, values in data.known.items()},
         pictures=lambda label: data.train.images[data.train.labels == label][:PICTURES].numpy(),
         notes=[f"left out: {lost} trials without paths within classes"] if lost else [],
     )

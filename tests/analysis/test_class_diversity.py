@@ -139,7 +139,10 @@ def test_rows_of_a_file_are_classes_and_what_is_missing_is_said(tmp_path, rows, 
     found = found_in(tmp_path)
     claim = found["claims"][0]
     assert (claim["verdict"], claim["n"], claim["trials"]) == ("held", 29, "2 networks, 29 classes")
-    assert "left out: 1 of 30 classes, a value of which is missing" in said and "vgg: 1 of 30 classes without frequency" in said
+    assert (
+        "left out: 1 of 30 classes, a value of which is missing" in said
+        and "vgg: 1 of 30 classes without frequency" in said
+    )
     assert "6 trials of part=frequency (4), part=diversity (2)" in said and "mixed model, frequency per" in said
     by = lost.pivot(index="model", columns="epoch", values=WITHIN)
     share = np.median([0.01**2 / by.loc[name].var(ddof=0) for name in ("vit", "vgg")])

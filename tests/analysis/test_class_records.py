@@ -103,8 +103,12 @@ def test_a_data_set_of_fewer_classes_is_another(as_records, class_table, drawn):
             "part=diversity have no diversity/",
         ),
         (
-            lambda t: t.assign(class_seed=np.where(t["shard"] == 1, 0, 1)),
-            "classes are compared within one choice of them; here class_seed=0, 1",
+            lambda t: t.assign(feature_model=np.where(t["shard"] == 1, "vit", "vgg")),
+            "diversity was measured in 2 ways, one is needed: feature_model=vgg; feature_model=vit",
+        ),
+        (
+            lambda t: t.assign(class_seed=np.where(t["part"] == "diversity", 0, 1)),
+            "classes are compared within one choice of them; here class_seed=1, 0",
         ),
     ],
 )
