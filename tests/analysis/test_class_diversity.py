@@ -103,5 +103,6 @@ def test_another_data_set_is_said_in_one_line(tmp_path, call):
     status, _, error = call()
     assert status == 2 and error.count("\n") == 1
     assert (
-        "classes are compared within one data set of cifar10, cifar100, digits; here it is imagefolder:there" in error
+        "classes are compared within one data set of cifar10, cifar100, digits, leaves; here it is imagefolder:there"
+        in error
     )
