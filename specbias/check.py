@@ -57,6 +57,8 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     unused += ["zero_head"] if model.zero_head else []
     idle = {name: getattr(TrialConfig, name) for name in unused}
     width, size = config.width or model.width, training_images(config)
+    if not size:
+        raise SettingError(f"dataset={config.dataset}: there are no training images, its folder has no train/")
     chosen: dict[str, Any] = {"image_size": facts.image_size, "classes": facts.num_classes} if facts.look else {}
     config = replace(config, width=width, train_size=size, **chosen, **idle)
     if config.teacher is not None:

@@ -43,6 +43,12 @@ def cifar100_directory() -> Path:
     return data_folder("cifar-100-python")
 
 
+@pytest.fixture(scope="session")
+def tiny_imagenet_directory() -> Path:
+    """The folder that holds tiny-imagenet-200, or a part of its images, by SPECBIAS_DATA_DIR."""
+    return data_folder("tiny-imagenet-200")
+
+
 def data_folder(files: str) -> Path:
     folder = os.environ.get("SPECBIAS_DATA_DIR")
     if not folder or not (Path(folder) / files).is_dir():

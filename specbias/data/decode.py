@@ -9,17 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from specbias.settings import SettingError
 
 INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}  # Pillow's numbers
+STALE = 3600  # seconds: a part takes moments to write, an older one is of a process that was killed
 
 
 class Geometry(NamedTuple):
@@ -37,17 +41,19 @@ class Decoded(NamedTuple):
     unreadable: tuple[str, ...]
 
 
-def decode(groups: Sequence[Sequence[Path]], geometry: Geometry, *, folder: Path, workers: int = 1) -> list[Decoded]:
+def decode(groups: Sequence[Sequence[str]], geometry: Geometry, *, folder: Path, workers: int = 1) -> list[Decoded]:
     """Return the images of each group of files, decoded into `folder` by worker processes where they are not there yet.
 
     Grey, CMYK and palette images become RGB, as torchvision's loader makes them; a file that is no image or is cut off
     is left out and named in `unreadable`. Pixels are those of torchvision's Resize (antialiased) and CenterCrop on
-    PIL images. SettingError where `folder` cannot be written.
+    PIL images. SettingError for a file that the system does not give, and where `folder` cannot be written.
     """
-    places = [folder / f"{_identity(files, geometry)}.npy" for files in groups]
-    missing = [(files, place) for files, place in zip(groups, places, strict=True) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        places = [folder / f"{_identity(files, geometry)}.npy" for files in groups]
+        missing = [(files, place) for files, place in zip(groups, places, strict=True) if not place.exists()]
+        if missing:
+            _remove_stale(folder)
         if workers == 1 or len(missing) < 2:
             for files, place in missing:
                 _decode_group(files, geometry, place)
@@ -57,45 +63,68 @@ def decode(groups: Sequence[Sequence[Path]], geometry: Geometry, *, folder: Path
             work = Parallel(n_jobs=min(workers, len(missing)), batch_size=1)
             work(delayed(_decode_group)(files, geometry, place) for files, place in missing)
     except OSError as error:
-        said = f"{folder}: images cannot be decoded into it ({error})"
-        raise SettingError(f"{said}; name another folder with SPECBIAS_CACHE_DIR") from None
+        said = f"{error.filename or folder}: {error.strerror or error}"
+        kept = f"images are decoded into {folder}, or another folder that SPECBIAS_CACHE_DIR names"
+        raise SettingError(f"{said}; {kept}") from None
     return [_open(place) for place in places]
 
 
-def read_image(file: Path, geometry: Geometry) -> np.ndarray:
-    """Return one image (3, size, size) in uint8; OSError if it cannot be read whole."""
+def read_image(file: str, geometry: Geometry) -> np.ndarray:
+    """Return one image (3, size, size) in uint8; ValueError if it is none or not whole, OSError if it is not given."""
+    with open(file, "rb") as stream:
+        content = BytesIO(stream.read())
     try:
-        with Image.open(file) as image:
+        with Image.open(content) as image:
             pixels = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise OSError(f"{file}: {error}") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{file}: not an image") from None
+    except Exception as error:  # Pillow raises whatever it stumbles over where a file is damaged
+        raise ValueError(f"{file}: {error}") from None
     width, height = pixels.size
-    short, size = min(width, height), geometry.size
-    if short != geometry.resize:
-        longer = int(geometry.resize * max(width, height) / short)
-        target = (geometry.resize, longer) if width <= height else (longer, geometry.resize)
-        pixels = pixels.resize(target, INTERPOLATIONS[geometry.interpolation])
-    if pixels.size != (size, size):
-        left, top = (round((side - size) / 2.0) for side in pixels.size)
-        pixels = pixels.crop((left, top, left + size, top + size))
+    longer = int(geometry.resize * max(width, height) / min(width, height))
+    target = (geometry.resize, longer) if width <= height else (longer, geometry.resize)
+    pixels = pixels.resize(target, INTERPOLATIONS[geometry.interpolation])
+    left, top = (round((side - geometry.size) / 2.0) for side in target)
+    pixels = pixels.crop((left, top, left + geometry.size, top + geometry.size))
     return np.asarray(pixels).transpose(2, 0, 1)
 
 
-def _decode_group(files: Sequence[Path], geometry: Geometry, place: Path) -> None:
+def _decode_group(files: Sequence[str], geometry: Geometry, place: Path) -> None:
     images, unreadable = np.empty((len(files), 3, geometry.size, geometry.size), np.uint8), []
     count = 0
     for file in files:
         try:
             images[count] = read_image(file, geometry)
             count += 1
-        except OSError as error:
+        except ValueError as error:
             unreadable.append(str(error))
-    part = place.with_suffix(f".{uuid.uuid4().hex}.part")  # two processes may do the same: the later one replaces
-    with part.open("wb") as stream:
-        np.save(stream, images[:count])
     if unreadable:
-        place.with_suffix(".json").write_text(json.dumps(unreadable, indent=1))
-    part.replace(place)
+        _write(place.with_suffix(".json"), lambda stream: stream.write(json.dumps(unreadable, indent=1).encode()))
+    _write(place, lambda stream: _save(stream, images[:count]))
+
+
+def _save(stream: BinaryIO, array: np.ndarray) -> None:
+    """Write an .npy file; numpy.save does not notice that the disk is full if little is left to write."""
+    np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+    stream.write(array.data)
+
+
+def _write(place: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that is there whole or not at all; of two processes that do the same the later one replaces."""
+    part = place.with_suffix(f"{place.suffix}.{uuid.uuid4().hex}.part")
+    try:
+        with part.open("wb") as stream:
+            write(stream)
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _remove_stale(folder: Path) -> None:
+    for part in folder.glob("*.part"):
+        with suppress(FileNotFoundError):  # another process may do the same
+            if time.time() - part.stat().st_mtime > STALE:
+                part.unlink()
 
 
 def _open(place: Path) -> Decoded:
@@ -105,7 +134,7 @@ def _open(place: Path) -> Decoded:
     return Decoded(np.load(place, mmap_mode="c"), unreadable)
 
 
-def _identity(files: Sequence[Path], geometry: Geometry) -> str:
+def _identity(files: Sequence[str], geometry: Geometry) -> str:
     """Return what a class's images are kept under: another file, size or date of one is another array."""
-    facts = [(str(file), stat.st_size, stat.st_mtime_ns) for file in files for stat in [os.stat(file)]]
+    facts = [(file, stat.st_size, stat.st_mtime_ns) for file in files for stat in [os.stat(file)]]
     return hashlib.sha256(json.dumps([facts, geometry]).encode()).hexdigest()[:24]

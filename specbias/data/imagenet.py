@@ -16,7 +16,7 @@ import numpy as np
 
 from specbias.data import DATASETS, IMAGENET_MEAN, IMAGENET_STD, ByClass, Data, Dataset, Split
 from specbias.data.decode import Decoded, Geometry, decode
-from specbias.data.folders import Folders, read_folders
+from specbias.data.folders import Files, Folders, read_folders
 from specbias.seeds import derive_seed
 from specbias.selection import Selection
 from specbias.settings import SettingError
@@ -36,14 +36,12 @@ class Chosen:
     places: tuple[int, ...]
     geometry: Geometry
 
-    def files(self, split: str, label: int) -> tuple[Path, ...]:
+    def files(self, split: str, label: int) -> Files:
         """Return the files of the class `label`, counted among the chosen."""
         place = self.places[label]
-        if split == "test":
-            return self.folders.val[place]
         files = self.folders.train[place]
         kept = len(files) - len(files) // HELD_OUT
-        return files[:kept] if split == "train" else files[kept:]
+        return {"train": files[:kept], "validation": files[kept:], "test": self.folders.val[place]}[split]
 
 
 def choose(directory: Path, selection: Selection, *, name: str) -> Chosen:
@@ -53,13 +51,15 @@ def choose(directory: Path, selection: Selection, *, name: str) -> Chosen:
     total, first = len(folders.ids), selection.first_class
     count = total - first if selection.classes is None else selection.classes
     if count < 2 or first + count > total:
-        wanted = f"classes={selection.classes} from first_class={first} on"
+        wanted = f"classes={selection.classes or 'all'} from first_class={first} on"
         raise SettingError(f"{wanted}: {folders.root} has {total} classes, and at least 2 are needed")
     order = np.random.default_rng(derive_seed(selection.class_seed, "classes")).permutation(total)
     places = sorted(order[first : first + count].tolist())
     published = PUBLISHED[name]
     size = selection.image_size or published.size
     resize = selection.resize or round(size * published.resize / published.size)
+    if size > resize:
+        raise SettingError(f"image_size={size}: more than the {resize} pixels that the shorter side is resized to")
     return Chosen(name, folders, tuple(places), Geometry(size, resize, selection.interpolation))
 
 
@@ -103,7 +103,8 @@ def _outputs(folders: Folders, places: tuple[int, ...]) -> tuple[int, ...]:
     """Return where the classes are among 1,000 outputs in the order of ids; none where nothing says what those are."""
     known = next((ids for ids in (folders.ids, folders.outputs) if len(ids) == 1000), ())
     place_of = {each: place for place, each in enumerate(known)}
-    return tuple(place_of[folders.ids[place]] for place in places) if known else ()
+    chosen = [folders.ids[place] for place in places]
+    return tuple(place_of[each] for each in chosen) if {*chosen} <= {*known} else ()
 
 
 @lru_cache(maxsize=1)
@@ -112,13 +113,14 @@ def load(directory: Path, selection: Selection, *, name: str) -> Data:
 
     What cannot be read is left out, and said on stderr with its path. SettingError where there is no train/.
     """
+    import joblib
 
     chosen = choose(directory, selection, name=name)
     if not any(chosen.folders.train):
-        raise SettingError(f"{chosen.folders.root} has no folder train: nothing to train on")
+        raise SettingError(f"{chosen.folders.root} has no folder train, or an empty one: nothing to train on")
     labels = range(len(chosen.places))
     groups = [chosen.files(split, label) for split in SPLITS for label in labels]
-    found = _decode(chosen, groups, workers=os.cpu_count() or 1)
+    found = _decode(chosen, groups, workers=joblib.cpu_count())
     train, validation, test = (_joined(found[i * len(labels) : (i + 1) * len(labels)]) for i in range(len(SPLITS)))
     names = tuple(chosen.folders.names[place] for place in chosen.places)
     return Data(train, validation, test, IMAGENET_MEAN, IMAGENET_STD, num_classes=len(labels), class_names=names)
@@ -132,15 +134,22 @@ def _joined(classes: Sequence[Decoded]) -> Split:
     return Split(torch.cat(images), labels)
 
 
-def _decode(chosen: Chosen, groups: Sequence[Sequence[Path]], *, workers: int) -> list[Decoded]:
+def _decode(chosen: Chosen, groups: Sequence[Files], *, workers: int) -> list[Decoded]:
     found = decode(groups, chosen.geometry, folder=cache_directory() / chosen.name, workers=workers)
     lost = [each for decoded in found for each in decoded.unreadable]
     if lost:
-        print(f"left out: {len(lost)} images that cannot be read, the first {lost[0]}", file=sys.stderr)
+        _say(f"left out: {len(lost)} images that cannot be read, the first {lost[0]}")
     for files, decoded in zip(groups, found, strict=True):
         if len(decoded.images) < min(2, len(files)):
-            raise SettingError(f"{files[0].parent}: fewer than 2 images can be read, a pair needs 2")
+            said = f"{len(decoded.images)} of the {len(files)} images of this class can be read, and a pair needs 2"
+            raise SettingError(f"{said}; {decoded.unreadable[0]}")
     return found
+
+
+@lru_cache
+def _say(line: str) -> None:
+    """Say a thing once, however often the same class is opened."""
+    print(line, file=sys.stderr)
 
 
 def cache_directory() -> Path:
