@@ -149,10 +149,10 @@ def test_networks_have_short_labels_of_their_own(as_records, class_table, settin
 
 
 def test_where_a_network_lies_does_not_make_it_another(as_records, class_table):
-    own = {"teacher": "here", "teacher_id": "12e4"}
+    own = {"checkpoint": "here", "checkpoint_id": "12e4"}
     table = class_table([(own, {WITHIN: np.arange(6.0)})], {"total_variance": np.arange(6.0)})
-    table.loc[table["shard"] == 2, "teacher"] = "there"
-    assert set(network_labels(as_records(table).of_part("frequency")).values()) == {"net"}
+    table.loc[table["shard"] == 2, "checkpoint"] = "there"
+    assert len(set(network_labels(as_records(table).of_part("frequency")).values())) == 1
 
 
 def test_a_part_of_a_study_has_its_own_metrics_and_one_without_parts_is_whole(as_records, class_table, drawn):
