@@ -1,31 +1,135 @@
-"""What is known of every class? Frequency, accuracy and path length by network, and how diverse its images are."""
+"""What is known of every class? Frequency, accuracy and path length by network, and how diverse its images are.
+
+From the arrays of networks that were trained in the sweep; or, where the sweep has trials of part=frequency and
+part=diversity, from these, whose rows are a class each (`epoch` is its number): then a file of records will do.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from analysis.networks import network_labels
 from analysis.table import RecordError, Records
 
 KIND = "frequency/within_class"
+ACCURACY, LENGTH = "generalization/class_accuracy", f"{KIND}/path_length"
+OTHERS = {"fixed_samples": f"{KIND}/fixed_samples", "between_class": "frequency/between_class"}
+DIVERSITY = "diversity/"
+PICTURES = 5  # of a class
+
+Pictures = Callable[[int], np.ndarray]  # the class -> its first training images (n, 3, H, W) in uint8
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What is known of every class: (trials, classes) of each trial, and (classes,) of the images."""
+    """What is known of every class: (networks, classes) of each network, and (classes,) of the images; NaN if not."""
 
     names: list[str]
-    labels: list[str]  # of the trials
+    labels: list[str]  # of the networks
     frequency: np.ndarray
     accuracy: np.ndarray
     length: np.ndarray  # mean distance of the ends of its paths, in normalised L2
     diversity: dict[str, np.ndarray]
+    standard_error: np.ndarray | None = None  # of the frequency, over a class's pairs
+    others: dict[str, np.ndarray] = field(default_factory=dict)  # frequencies measured in another way, by name
+    pictures: Pictures | None = None  # None: the images are not here
+    notes: list[str] = field(default_factory=list)  # what was left out, and why
 
 
 def load_classes(records: Records, data_dir: Path | None) -> Classes:
+    """Read what every network measured by class, and how diverse the classes are; RecordError where that is not."""
+    if data_dir is not None:
+        os.environ["SPECBIAS_DATA_DIR"] = str(data_dir)
+    return rows_by_class(records) if "part" in records.table else arrays_by_class(records)
+
+
+def rows_by_class(records: Records) -> Classes:
+    """Read the trials of part=frequency and part=diversity: a row is a class, a network all trials but for the shard.
+
+    A class that a shard lacks is NaN. RecordError where either part has no trials, and where classes of different
+    trials are not the same.
+    """
+    networks, diversities = records.of_part("frequency"), records.of_part("diversity")
+    networks.need(KIND, ACCURACY, LENGTH)
+    if len(ways := sorted(set(network_labels(diversities).values()))) > 1:
+        raise RecordError(
+            f"{records.source}: diversity was measured in {len(ways)} ways, one is needed: {'; '.join(ways)}"
+        )
+    named = [name for name in diversities.metrics if name.startswith(DIVERSITY)]
+    if not named:
+        raise RecordError(f"the trials of {records.source} with part=diversity have no {DIVERSITY}...")
+    seen = 1 + int(max(networks.table["epoch"].max(), diversities.table["epoch"].max()))
+    names, pictures, notes = look_up_classes(networks, pd.concat([networks.last, diversities.last]), seen)
+    of = networks.table["trial_id"].map(network_labels(networks))
+    labels = sorted(of.unique())
+
+    def by_network(metric: str) -> np.ndarray:
+        means = networks.table.groupby([of, "epoch"])[metric].mean().unstack()
+        return means.reindex(columns=range(len(names))).to_numpy(float)
+
+    frequency, error = by_network(KIND), f"{KIND}/standard_error"
+    notes += [
+        f"{label}: {missing} of {len(names)} classes without frequency"
+        for label, missing in zip(labels, np.isnan(frequency).sum(axis=1), strict=True)
+        if missing
+    ]
+    diversity = diversities.table.groupby("epoch")[named].mean().reindex(range(len(names)))
+    missing = diversity.isna().sum()
+    notes += [f"{name}: {count} of {len(names)} classes without it" for name, count in missing.items() if count]
+    return Classes(
+        names,
+        labels,
+        frequency,
+        by_network(ACCURACY),
+        by_network(LENGTH),
+        {name.removeprefix(DIVERSITY): diversity[name].to_numpy(float) for name in named},
+        by_network(error) if error in networks.table else None,
+        {name: by_network(metric) for name, metric in OTHERS.items() if metric in networks.table},
+        pictures,
+        notes,
+    )
+
+
+def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
+    """Return which classes, and of what image size, these trials of the records chose from their data set.
+
+    RecordError where they are not the same: a class's number would not be one class.
+    """
+    from specbias.selection import Selection
+
+    chosen = table[[name for name in ("dataset", *Selection._fields) if name in table]]
+    texts = chosen.map(str)
+    if mixed := [f"{name}={', '.join(texts[name].unique())}" for name in texts if texts[name].nunique() > 1]:
+        raise RecordError(f"{records.source}: classes are compared within one choice of them; here {'; '.join(mixed)}")
+    values = chosen.drop(columns="dataset", errors="ignore").astype(object).iloc[0]
+    return {str(name): None if pd.isna(value) else value for name, value in values.items()}
+
+
+def look_up_classes(records: Records, table: pd.DataFrame, seen: int) -> tuple[list[str], Pictures | None, list[str]]:
+    """Return the names of the classes, their pictures, and a note where the data set is not here to say them."""
+    from specbias.data import open_classes
+    from specbias.selection import Selection
+    from specbias.settings import SettingError
+
+    selection, dataset = Selection(**selection_of(records, table)), records.said("dataset")
+    try:
+        found = open_classes(dataset, selection)
+        if len(found.names) < seen:
+            raise SettingError(f"it has {len(found.names)} classes, and the records {seen}")
+    except (SettingError, OSError) as error:
+        why = f"classes have their numbers for names, and no pictures, as {dataset} cannot be read here: {error}"
+        return [f"class {number}" for number in range(seen)], None, [why]
+    return list(found.names), lambda label: found.images("train", label, PICTURES).numpy(), []
+
+
+def arrays_by_class(records: Records) -> Classes:
     """Read every trial's paths and accuracies by class, and the diversity of the data set's training images."""
     from analysis.records import last_arrays
     from specbias.config import TrialConfig
@@ -33,6 +137,7 @@ def load_classes(records: Records, data_dir: Path | None) -> Classes:
     from specbias.measure.diversity import class_diversity as diversity_of
     from specbias.settings import SettingError
 
+    records.need(KIND)
     dataset = records.said("dataset")
     if dataset not in DATASETS:
         raise RecordError(
@@ -45,15 +150,23 @@ def load_classes(records: Records, data_dir: Path | None) -> Classes:
             rows.append(by_class(arrays))
     if not rows:
         raise RecordError(f"the trials of {records.source} have no paths within classes")
-    if data_dir is not None:
-        os.environ["SPECBIAS_DATA_DIR"] = str(data_dir)
     try:
-        data = load_data(TrialConfig(dataset=dataset))
+        data = load_data(TrialConfig(dataset=dataset, **selection_of(records, records.last)))
     except SettingError as error:
         raise RecordError(str(error)) from None
     names = [*data.class_names] or [str(label) for label in range(data.num_classes)]
     frequency, accuracy, length = np.stack(rows, axis=1)
-    return Classes(names, labels, frequency, accuracy, length, diversity_of(data, data.train))
+    lost = len(records.last) - len(rows)
+    return Classes(
+        names,
+        labels,
+        frequency,
+        accuracy,
+        length,
+        diversity_of(data, data.train) | {name: np.array(values) for name, values in data.known.items()},
+        pictures=lambda label: data.train.images[data.train.labels == label][:PICTURES].numpy(),
+        notes=[f"left out: {lost} trials without paths within classes"] if lost else [],
+    )
 
 
 def by_class(arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
@@ -79,7 +80,10 @@ def header(records: Records) -> list[str]:
     """Return what is said of the records first: where they are from, how many trials, and what was left out."""
     sweep = f", sweep {records.sweep_id}" if records.sweep_id else ""
     study = f" of {records.study}" if records.study else ""
-    lines = [f"{records.source}{sweep}{study}: {len(records.last)} trials at their last epoch"]
+    what = "at their last epoch"
+    if "part" in records.last:
+        what = "of " + ", ".join(f"part={part} ({count})" for part, count in Counter(records.last["part"]).items())
+    lines = [f"{records.source}{sweep}{study}: {len(records.last)} trials {what}"]
     if records.other_sweeps:
         lines.append(f"other sweeps here, for --sweep: {', '.join(records.other_sweeps)}")
     if records.left_out:

@@ -37,6 +37,7 @@ def importance(records: Records) -> Findings:
     from analysis.findings import Findings
     from analysis.table import RecordError
 
+    records = records.of_part("training")
     records.refuse_selected()
     last, varied = records.last.assign(unit=records.units), records.varied
     if not varied:

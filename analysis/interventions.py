@@ -53,6 +53,7 @@ def interventions(records: Records) -> Findings:
     from analysis.inference.relation import as_text as relation_text
     from analysis.table import RecordError
 
+    records = records.of_part("training")
     records.need(ACCURACY, *KINDS)
     records.refuse_selected()
     last = records.last.assign(unit=records.units)

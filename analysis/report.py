@@ -33,9 +33,15 @@ def page_of(records: Records) -> tuple[str, dict[str, Findings], list[tuple[str,
     """Return the page, what each analysis found, and which could not be done and why."""
     from jinja2 import Environment, FileSystemLoader
 
+    from analysis.table import RecordError
+
     found, not_done = run_analyses(records)
+    try:
+        trained = records.of_part("training")
+    except RecordError:  # a sweep of networks that were there before: its rows are classes, and no epochs
+        trained = None
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    content = _facts(records) | _interactive(records)
+    content = _facts(records, trained) | _interactive(trained)
     sections = [_section(name, each) for name, each in found.items()]
     claims = [claim for each in found.values() for claim in each.claims]
     page = environment.get_template("report.html").render(
@@ -59,25 +65,27 @@ def run_analyses(records: Records) -> tuple[dict[str, Findings], list[tuple[str,
     return found, not_done
 
 
-def _facts(records: Records) -> dict[str, Any]:
+def _facts(records: Records, trained: Records | None) -> dict[str, Any]:
     from analysis.findings import header
 
-    last, varied = records.last, records.varied
-    shown = ["label", "trial_id", "run_id", "epoch", *varied, *records.metrics]
-    rows = [[_said(value) for value in row] for row in last[shown].itertuples(index=False)]
+    shown = [] if trained is None else ["label", "trial_id", "run_id", "epoch", *trained.varied, *trained.metrics]
+    rows = [] if trained is None else trained.last[shown].itertuples(index=False)
     table = records.table.to_csv(index=False).encode()
     outcomes = {name: sum(trial["outcome"] == name for trial in records.trials) for name in _outcomes(records)}
     return {
         "title": f"{records.study or records.source} {records.sweep_id}".strip(),
         "summary": ". ".join(header(records)) + ".",
         "question": records.about.get("mlflow.note.content", ""),
-        "outcomes": ", ".join(f"{count} {name}" for name, count in outcomes.items()) or f"{len(last)} trials",
+        "outcomes": ", ".join(f"{count} {name}" for name, count in outcomes.items()) or f"{len(records.last)} trials",
         "failures": [trial for trial in records.trials if trial["outcome"] != "finished"],
         "columns": shown,
-        "rows": rows,
+        "rows": [[_said(value) for value in row] for row in rows],
+        "listed": "All trials"
+        if trained is not None and len(trained.last) == len(records.last)
+        else "Trained networks",
         "table": base64.b64encode(table).decode() if len(table) <= LARGEST else "",
         "table_rows": len(records.table),
-        "varied": ", ".join(varied),
+        "varied": ", ".join(records.varied),
         "about": sorted((name, masked(text)) for name, text in records.about.items() if name != "mlflow.note.content"),
     }
 
@@ -86,16 +94,19 @@ def _outcomes(records: Records) -> list[str]:
     return list(dict.fromkeys(trial["outcome"] for trial in records.trials))
 
 
-def _interactive(records: Records) -> dict[str, Any]:
+def _interactive(records: Records | None) -> dict[str, Any]:
     """Return the figures that can be looked into, as HTML; a sweep of one trial or metric has none."""
     from markupsafe import Markup
 
     from analysis.figures import interactive
 
+    nothing = {"plotly": "", "scatter": "", "parallel": ""}
+    if records is None:
+        return nothing
     last = records.last
     metrics = [name for name in records.metrics if last[name].notna().any()]
     if len(last) < 2 or len(metrics) < 2:
-        return {"plotly": "", "scatter": "", "parallel": ""}
+        return nothing
     shown = list(dict.fromkeys([*(name for name in AXES if name in metrics), *metrics]))
     x, y = shown[:2]
     drawn = {"plotly": interactive.plotly_script(), "parallel": ""}

@@ -6,7 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +82,22 @@ class Records:
         """The number of each last row's unit, a trial with its repeats under other seeds, by the row's index."""
         names = [*self.texts]
         return self.texts.groupby(names, sort=False).ngroup() if names else self.last["epoch"] * 0
+
+    def of_part(self, part: str) -> Records:
+        """Return the trials of one part of a study that has several; RecordError where none is. All where it has none.
+
+        Metrics that only the other parts have are no columns of it: a row of these may be a class and no epoch.
+        """
+        if "part" not in self.table:
+            return self
+        table = self.table[self.table["part"] == part]
+        if table.empty:
+            there = ", ".join(map(str, self.table["part"].unique()))
+            raise RecordError(
+                f"the finished trials of {self.source} are part={there}; this takes part={part}: run those of the sweep"
+            )
+        others = [name for name in self.metrics if table[name].isna().all()]
+        return replace(self, table=table.drop(columns=others))
 
     def url(self, run_id: str) -> str:
         """Return where MLflow shows a run: on its server, or where `mlflow ui` serves a data base by default."""

@@ -42,6 +42,7 @@ def training_curves(records: Records) -> Findings:
     from analysis.findings import Findings
     from analysis.inference.claim import RULE
 
+    records = records.of_part("training")
     records.refuse_selected()
     records.need(TEST, *KINDS)
     table, notes = curves_table(records)
@@ -97,8 +98,7 @@ def at_equal_accuracy(table: pd.DataFrame, accuracy: str) -> list[dict]:
     from analysis.conditions import BASELINE
     from analysis.inference.resampling import runs_interval
 
-    known = table.dropna(subset=[accuracy]).sort_values("epoch")
-    curves = dict(iter(known.groupby(["setting", "seed"])))
+    curves = dict(iter(table.dropna(subset=[accuracy]).sort_values("epoch").groupby(["setting", "seed"])))
     rows = []
     for setting in table.loc[table["setting"] != BASELINE, "setting"].unique():
         both = [seed for name, seed in curves if name == setting and (BASELINE, seed) in curves]

@@ -154,4 +154,5 @@ def trained_before(config: ClassConfig) -> ClassConfig | None:
     try:
         return complete(replace(_only(config, *DATA, *EXECUTION), **settings))
     except SettingError as error:
-        raise SettingError(f"feature_model={config.feature_model}: what other classes teach it? {error}") from None
+        said = f"feature_model={config.feature_model}: what other classes teach it? {error}"
+        raise SettingError(f"{said}; feature_model=none looks at pixels alone") from None

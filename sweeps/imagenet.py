@@ -25,7 +25,7 @@ from sweeps import cifar
 from sweeps.service.study import Preset, Settings, Study
 
 NETWORKS = [
-    {"model": "wrn_16_4", "width": 32},
+    {"model": "small_cnn", "width": 32},
     {"model": "resnet18", "width": 24},
 ]
 PUBLISHED = ("resnet50", "resnet101", "vit_b_16", "swin_t", "convnext_tiny", "regnet_y_3_2gf")
@@ -94,7 +94,7 @@ PRESETS = {
         SMALL
         | {"dataset": "tiny_imagenet", "image_size": 32, "classes": 50, "model": "airbench", "epochs": 20}
         | {"batch_size": 64, "warmup": 0.2, "label_smoothing": 0.1, "cutout": 8}
-        | {"feature_model": "airbench", "feature_width": 32},
+        | {"feature_model": "airbench", "feature_width": 32, "class_pairs": 24, "class_samples": 64},
         interventions,
         parts,
     ),

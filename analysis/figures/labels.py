@@ -25,6 +25,16 @@ SCALARS = {
     "total_variation": "total variation\n(probability per unit of L2 distance)",
     "ends_correct": f"frequency\n({SHARE}, ends correct)",
 }
+DIVERSITIES = {
+    "total_variance": "total variance of a class's images\n(squared normalised L2)",
+    "mean_distance": "mean distance of a class's images (normalised L2)",
+    "participation_ratio": "participation ratio of a class's images (directions)",
+    "vendi": "Vendi score of a class's images (effective number)",
+    "intrinsic_dimension": "intrinsic dimension of a class's images",
+    "feature_mean_distance": "mean distance of a class's images\n(features of a network trained on other classes)",
+    "planted": "planted diversity",
+    "hyponyms": "hyponyms in WordNet",
+}
 
 
 def label(name: str) -> str:
@@ -40,6 +50,8 @@ def label(name: str) -> str:
         kind, _, scalar = rest.partition("/")
         said = SCALARS.get(scalar) or f"frequency\n({SHARE}{', ' + scalar if scalar else ''})"
         return f"{PATHS.get(kind, kind)} {said}"
+    if part == "diversity":
+        return DIVERSITIES.get(rest, rest.replace("_", " "))
     return name.replace("_", " ")
 
 

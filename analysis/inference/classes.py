@@ -31,6 +31,11 @@ class ClassAssociation:
     left_out: int  # classes with a value missing, in any model
     convention: str
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval or, of few classes, the range."""
+        return self.interval or self.range or (math.nan, math.nan)
+
 
 def class_association(
     frequency: np.ndarray,

@@ -35,6 +35,8 @@ def load_published(name: str, weights: str, checkpoint: str | None = None) -> Pu
     found = torchvision.models.get_model_weights(name)
     look_up(found.__members__, weights, f"weights of {name}")
     chosen = found[weights]
+    if not chosen.meta.get("categories"):
+        raise SettingError(f"pretrained={weights}: these weights of {name} are of its features alone, without classes")
     arguments: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):  # their weights are of a network with auxiliary outputs, for training
         arguments = {"aux_logits": True, "transform_input": True, "init_weights": False}

@@ -114,8 +114,11 @@ def main(study: Study, options_class: type[Options] = Options) -> None:
     """
     options = tyro.cli(options_class, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
     try:
-        gpus = preflight.local_gpus()
-        plan = make_plan(study, options, gpus=gpus)
+        if options.data_dir is not None:  # a plan looks at data in folders
+            os.environ["SPECBIAS_DATA_DIR"] = options.data_dir
+        if options.dry_run or not os.environ.get("RAY_ADDRESS", "").startswith("ray://"):  # their head has the data
+            gpus = preflight.local_gpus()
+            plan = make_plan(study, options, gpus=gpus)
         if options.dry_run:
             _say_plan(plan, options, gpus)
             sys.exit(0)

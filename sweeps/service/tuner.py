@@ -46,10 +46,11 @@ def run_sweep(study: Study, options: Options) -> int:
     preflight.check_places(storage_path=storage_path, tracking_uri=uri)
     if options.records is not None:
         finished_trials(options.records)  # refused here if it is no such file
-    environment = {}
-    if data_dir := options.data_dir or os.environ.get("SPECBIAS_DATA_DIR"):  # absolute: workers run elsewhere
-        environment["SPECBIAS_DATA_DIR"] = str(Path(data_dir).expanduser().resolve())
-        os.environ.update(environment)
+    folders = {name: os.environ.get(name) for name in ("SPECBIAS_DATA_DIR", "SPECBIAS_CACHE_DIR")}
+    folders["SPECBIAS_DATA_DIR"] = options.data_dir or folders["SPECBIAS_DATA_DIR"]
+    # absolute: workers run elsewhere
+    environment = {name: str(Path(path).expanduser().resolve()) for name, path in folders.items() if path}
+    os.environ.update(environment)
     joined_ray = cluster.join_ray()
     try:
         machine = nodes.capacity()

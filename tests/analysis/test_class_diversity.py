@@ -1,14 +1,20 @@
 """Class diversity on a store of planted networks: numbers, keys of the file, and what cannot be asked."""
 
 import json
+import types
 from functools import partial
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.image import AxesImage
 from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
 
+from analysis.class_diversity import class_diversity as class_diversity_of
 from analysis.class_diversity import main
 from analysis.class_records import by_class
+from analysis.findings import plain
 from specbias.config import TrialConfig
 from specbias.data import load_data
 from specbias.measure.diversity import MEASURES, PRIMARY, class_diversity
@@ -62,11 +68,11 @@ def test_a_planted_relation_is_found_and_the_file_holds_it(tmp_path, call):
     assert [model["rho"] for model in found["models"]] == pytest.approx([1, 1, -1])
     assert found["pooled"]["rho"] == pytest.approx(1 / 3) and found["pooled"]["interval"] is None
     assert found["pooled"]["p_class_permutation"] < 0.01  # no other order of the classes is as far from 0 but few
-    assert set(found["models"][0]) == {"label", "rho", "interval", "partial_rho"}
-    assert set(found["classes"]) >= {"names", "frequency", "accuracy", *found["by_definition"]}
+    assert set(found["models"][0]) >= {"label", "rho", "interval", "p_class_permutation", "partial_rho"}
+    assert set(found["classes"]) >= {"names", "frequency", "accuracy", "path_length", *found["by_definition"]}
     claim = found["claims"][0]
     assert (claim["verdict"], claim["n"]) == ("held", 10) and "no mixed model: 10 classes" in said
-    assert {path.name for path in (tmp_path / "here").glob("*.png")} == {"class_diversity.png"}  # of 1 and -1 no forest
+    assert {path.stem for path in (tmp_path / "here").glob("*.png")} == {"class_diversity", "class_diversity_forest"}
 
 
 def test_without_a_relation_ten_classes_decide_nothing(tmp_path, call):
@@ -103,5 +109,96 @@ def test_another_data_set_is_said_in_one_line(tmp_path, call):
     status, _, error = call()
     assert status == 2 and error.count("\n") == 1
     assert (
-        "classes are compared within one data set of cifar10, cifar100, digits; here it is imagefolder:there" in error
+        "classes are compared within one data set of cifar10, cifar100, digits" in error
+        and "; here it is imagefolder:there" in error
     )
+
+
+WITHIN = "frequency/within_class"
+
+
+@pytest.fixture
+def rows(class_table):
+    """The records of two networks whose frequency is planted in 30 classes, and measured with an error."""
+    generator = np.random.default_rng(5)
+    known = generator.random(30)
+    error = {f"{WITHIN}/standard_error": np.full(30, 0.01)}
+    networks = [({"model": name}, error | {WITHIN: known + 0.1 * generator.random(30)}) for name in ("vit", "vgg")]
+    return class_table(networks, {"total_variance": known, "vendi": known[::-1]})
+
+
+def found_in(tmp_path):
+    return json.loads((tmp_path / "here" / "class_diversity.json").read_text())
+
+
+def test_rows_of_a_file_are_classes_and_what_is_missing_is_said(tmp_path, rows, run_script):
+    lost = rows[(rows["epoch"] != 17) | (rows["model"] != "vgg")]
+    lost.to_csv(tmp_path / "made.csv", index=False)
+    status, said, error = run_script(main, "--records", "made.csv", "--out", "here")
+    assert status == 0, error
+    found = found_in(tmp_path)
+    claim = found["claims"][0]
+    assert (claim["verdict"], claim["n"], claim["trials"]) == ("held", 29, "2 networks, 29 classes")
+    assert (
+        "left out: 1 of 30 classes, a value of which is missing" in said
+        and "vgg: 1 of 30 classes without frequency" in said
+    )
+    assert "6 trials of part=frequency (4), part=diversity (2)" in said and "mixed model, frequency per" in said
+    by = lost.pivot(index="model", columns="epoch", values=WITHIN)
+    share = np.median([0.01**2 / by.loc[name].var(ddof=0) for name in ("vit", "vgg")])
+    assert f"error of measurement, over a class's pairs: {share:.0%} of the variance" in said
+    assert {path.name for path in (tmp_path / "here").glob("*.svg")} == {
+        "class_diversity.svg",
+        "class_diversity_forest.svg",
+    }
+
+
+def test_rows_of_a_store_are_read_like_those_of_a_file(tmp_path, rows, call, as_records):
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.create_experiment("made", artifact_location=f"{tmp_path}/mlruns")
+    tags = {"specbias.sweep_id": "made1", "specbias.search": "grid", "specbias.study": "imagenet"}
+    parent = client.create_run(experiment, tags=tags | {"specbias.opened": "1"}).info.run_id
+    trials = dict(iter(rows.groupby("trial_id", sort=False)))
+    listed = [{"trial_id": name, "label": name, "intervention": "model"} for name in trials]
+    client.log_dict(parent, {"trials": listed}, "sweep.json")
+    for name, own in trials.items():
+        tags = {"mlflow.parentRunId": parent, "specbias.trial_id": name, "specbias.outcome": "finished"}
+        run = client.create_run(experiment, tags=tags).info.run_id
+        metrics = [column for column in own if "/" in column and own[column].notna().all()]
+        points = [Metric(key, row[key], 1, row["epoch"]) for _, row in own.iterrows() for key in metrics]
+        settings = ("part", "shard", "shards", "dataset", "model", "seed")
+        client.log_batch(run, metrics=points, params=[Param(key, str(own[key].iloc[0])) for key in settings])
+    status, said, error = call()
+    assert status == 0 and "attached to the parent run" in said, error
+    in_file = plain(class_diversity_of(as_records(rows)).numbers)
+    found = found_in(tmp_path)
+    assert {key: found[key] for key in in_file} == in_file and len(found["models"]) == 2
+
+
+def test_pictures_of_the_extreme_classes_are_drawn_and_one_that_cannot_be_read_is_said(rows, as_records, monkeypatch):
+    asked = []
+
+    def images(split, label, most):
+        asked.append((split, label))
+        if label == missing:
+            raise OSError("img_0.jpg: truncated")
+        return torch.zeros(most, 3, 4, 4, dtype=torch.uint8)
+
+    known = types.SimpleNamespace(names=[f"name {label}, alias" for label in range(30)], images=images)
+    monkeypatch.setattr("specbias.data.open_classes", lambda *_: known)
+    diversity = rows[rows["part"] == "diversity"].set_index("epoch")["diversity/total_variance"]
+    order, missing = diversity.sort_values().index, None
+    found = class_diversity_of(as_records(rows))
+    assert asked == [("train", label) for label in [*order[:-4:-1], *order[:3]]]
+    assert len(found.figures["class_diversity"].findobj(AxesImage)) == 6 and not found.notes[-1].startswith("no pict")
+    missing = order[0]
+    found = class_diversity_of(as_records(rows))
+    assert found.notes[-1] == "no pictures of classes: img_0.jpg: truncated"
+    assert not found.figures["class_diversity"].findobj(AxesImage)
+
+
+def test_too_few_classes_are_said_in_one_line(tmp_path, rows, run_script):
+    rows[rows["epoch"] < 3].to_csv(tmp_path / "some.csv", index=False)
+    status, _, error = run_script(main, "--records", "some.csv", "--out", "here")
+    assert status == 2 and error.count("\n") == 1
+    assert "some.csv: 3 classes without a missing value; at least 5 needed; classes have their numbers" in error

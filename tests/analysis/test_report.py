@@ -10,7 +10,7 @@ import pytest
 
 from analysis.findings import plain
 from analysis.inference import spearman
-from analysis.report import page_of
+from analysis.report import page_of, run_analyses
 from analysis.table import Records, normal
 
 ACCURACY = "generalization/test_accuracy"
@@ -83,3 +83,39 @@ def test_numbers_for_json_have_no_nan_no_arrays_and_text_for_keys():
     value = plain({("a", 1): found, "b": np.array([1, np.inf]), "c": table, "e": np.int64(3)})
     assert value["a, 1"]["statistic"] is None and value["a, 1"]["interval"] == [None, None] and value["a, 1"]["n"] == 5
     assert value["b"] == [1.0, None] and value["c"] == [{"d": None}, {"d": 2.0}] and value["e"] == 3
+
+
+@pytest.fixture
+def classes(class_table):
+    """The table of a sweep that measured a network class by class."""
+    generator = np.random.default_rng(1)
+    known = generator.random(12)
+    return class_table([({}, {"frequency/within_class": known})], {"total_variance": known})
+
+
+def test_a_sweep_of_classes_has_a_page_of_these_and_no_trial_at_its_last_class(classes, as_records):
+    page, found, not_done = page_of(as_records(classes))
+    assert [*found] == ["class_diversity"] and found["class_diversity"].claims[0].verdict == "held"
+    said = "the finished trials of made.csv are part=frequency, diversity; this takes part=training"
+    assert [name for name, why in not_done if why.startswith(said)] == [
+        "interventions",
+        "training_curves",
+        "importance",
+    ]
+    assert "at their last epoch" not in page and 'id="trials"' not in page
+    assert "4 trials of part=frequency (2), part=diversity (2)" in page
+
+
+def test_what_is_about_training_sees_the_trained_networks_alone(records, classes, as_records, monkeypatch):
+    trained = records.table.assign(part="training", shard=1, shards=1)
+    measured = classes.assign(run_id="r", label="a", intervention="b", width=3, dataset="digits")
+    both = as_records(pd.concat([trained, measured], ignore_index=True))
+    monkeypatch.setattr("analysis.report.ANALYSES", ("interventions", "training_curves", "class_diversity"))
+    page, found, _ = page_of(both)
+    monkeypatch.setattr("analysis.report.ANALYSES", ("interventions", "training_curves"))
+    expected, _ = run_analyses(as_records(trained))
+    assert [*found] == ["interventions", "training_curves", "class_diversity"]
+    for name, each in expected.items():
+        assert plain(found[name].numbers) == plain(each.numbers) and found[name].tables == each.tables
+    assert "Trained networks at their last epoch" in page
+    assert "run rt11" in page[page.index('id="trials"') :] and "frequency0s0" not in page

@@ -44,6 +44,7 @@ def test_paths_between_classes_begin_in_the_class_and_end_in_each_partner_in_tur
     assert (starts < probes.own).all() and len(starts.unique()) == 12 and len(ends.unique()) == 12
     reached = probes.labels[ends]
     assert sorted(reached.bincount().tolist())[-4:] == [3] * 4 and 3 not in reached.tolist()
+    assert len(probes.images[ends].flatten(1).unique(dim=0)) == 12
     for end, label in zip(ends.tolist(), reached.tolist(), strict=True):
         there = torch.cat([digits.images(split, label) for split in ("test", "validation")])
         assert (there == probes.images[end]).flatten(1).all(1).any()
