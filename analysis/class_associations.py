@@ -51,7 +51,8 @@ def associate(classes: Classes) -> Associations:
     not_done = {}
     for name, (frequency, diversity) in asked.items():
         try:
-            found[name] = class_association(frequency, diversity, controls=held)
+            # those paths have lengths of their own
+            found[name] = class_association(frequency, diversity, controls={} if name == "between_class" else held)
         except ValueError as error:
             if name == main:
                 raise
@@ -96,8 +97,8 @@ def _cells(each: ClassAssociation, q: float | None = None) -> str:
     if np.isnan(each.statistic):
         return "undefined: every network has one frequency in all classes, or the diversity is constant"
     ends = ("[{:+.2f}, {:+.2f}]" if each.interval else "{:+.2f} to {:+.2f}").format(*each.ends)
-    said = "-" if q is None else f"{q:.2g}"
-    return f"{each.statistic:+8.2f}  {ends:^24} {each.p:8.2g} {said:>8} {each.partial:+10.2f} {each.units:7}"
+    said, held = "-" if q is None else f"{q:.2g}", "-" if each.partial is None else f"{each.partial:+.2f}"
+    return f"{each.statistic:+8.2f}  {ends:^24} {each.p:8.2g} {said:>8} {held:>10} {each.units:7}"
 
 
 def as_numbers(classes: Classes, found: Associations) -> dict[str, Any]:

@@ -106,10 +106,11 @@ def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
 
     chosen = table[[name for name in ("dataset", *Selection._fields) if name in table]]
     texts = chosen.map(str)
-    if mixed := [f"{name}={', '.join(texts[name].unique())}" for name in texts if texts[name].nunique() > 1]:
+    varied = [name for name in texts if texts[name].nunique() > 1 and name != "image_size"]
+    if mixed := [f"{name}={', '.join(texts[name].unique())}" for name in varied]:
         raise RecordError(f"{records.source}: classes are compared within one choice of them; here {'; '.join(mixed)}")
-    values = chosen.drop(columns="dataset", errors="ignore").astype(object).iloc[0]
-    return {str(name): None if pd.isna(value) else value for name, value in values.items()}
+    values = chosen.drop(columns="dataset", errors="ignore").astype(object).bfill().iloc[0]
+    return {str(name): None if pd.isna(value) else int(value) for name, value in values.items()}
 
 
 def look_up_classes(records: Records, table: pd.DataFrame, seen: int) -> tuple[list[str], Pictures | None, list[str]]:

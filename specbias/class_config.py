@@ -69,8 +69,13 @@ class ClassConfig(TrialConfig):
         others = [name for name in names if name not in ("part", "shard")]
         what = f"{self.part} {self.shard}/{self.shards}"
         if self.part == "training":
-            what = "training for features" if self.first_class else "training"
+            what = f"training, classes from {self.first_class} on" if self.first_class else "training"
         return " ".join([what, super().said(others)]).strip()
+
+    @property
+    def trained_on_validation(self) -> bool:
+        """Whether the images that are held out here taught the network that is measured."""
+        return self.pretrained is not None or self.legacy_split
 
     @property
     def last_epoch(self) -> int:
@@ -98,16 +103,23 @@ def complete(config: ClassConfig) -> ClassConfig:
     shared = ("part", "shard", "shards", *DATA, *EXECUTION)
     if config.part == "diversity":
         config = _only(config, *shared, *SEEN)
-        return config if config.feature_model else replace(config, feature_width=None, feature_epochs=15)
-    unseen = "both" if config.pretrained is None else "test"
+        if (seen_by := trained_before(config)) is None:
+            return replace(config, feature_width=None, feature_epochs=15)
+        return replace(config, teacher_id=seen_by.trial_id)
+    unseen = "test" if config.trained_on_validation else "both"
     config = replace(config, class_splits=config.class_splits or unseen)
     if config.pretrained is None:
+        if config.checkpoint is not None:
+            raise SettingError(
+                f"checkpoint={config.checkpoint}: of which weights? Say pretrained=DEFAULT, or their name"
+            )
         return complete_config(_only(config, *TRAINING, *shared, *PATHS))  # type: ignore
     config = _only(config, *shared, *PATHS, *PUBLISHED)
     if config.checkpoint is None:
         return config
     try:
-        return replace(config, checkpoint_id=file_identity(Path(config.checkpoint).expanduser()))
+        file = Path(config.checkpoint).expanduser().resolve()  # trials run in folders of their own
+        return replace(config, checkpoint=str(file), checkpoint_id=file_identity(file))
     except OSError as error:
         raise SettingError(f"checkpoint={config.checkpoint}: {error.strerror or error}") from None
 
@@ -133,8 +145,8 @@ def check(config: ClassConfig) -> None:
         )
     if config.pretrained is not None and not config.model.startswith(TORCHVISION):
         raise SettingError(f"pretrained={config.pretrained}: weights of a {TORCHVISION}NAME, not of {config.model}")
-    if config.pretrained is not None and config.class_splits != "test":
-        raise SettingError(f"class_splits={config.class_splits}: a published network was trained on these; take test")
+    if config.part == "frequency" and config.trained_on_validation and config.class_splits != "test":
+        raise SettingError(f"class_splits={config.class_splits}: the network was trained on these images; take test")
 
 
 def trained_before(config: ClassConfig) -> ClassConfig | None:

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from specbias.check import saved_record
-from specbias.class_config import OUTPUTS, ClassConfig
-from specbias.data import ByClass, normalise, open_classes
+from specbias.class_config import OUTPUTS, ClassConfig, trained_before
+from specbias.data import ByClass, facts_of, normalise, open_classes
 from specbias.measure import Measurement, evaluating
 from specbias.measure.class_frequency import choose_class_probes, measure_class
 from specbias.measure.diversity import diversity, features
@@ -95,8 +95,10 @@ def open_network(config: ClassConfig) -> tuple[ByClass, nn.Module, Callable, tup
         return classes, _trained(config, len(classes.names)), lambda images: images, tuple(range(len(classes.names)))
     name = config.model.removeprefix(TORCHVISION)
     network, wanted, mean, std = load_published(name, config.pretrained, config.checkpoint)
-    selection = config.selection._replace(resize=wanted.resize, interpolation=wanted.interpolation)
-    classes = open_classes(config.dataset, selection._replace(image_size=config.image_size or wanted.image_size))
+    size = config.image_size or wanted.image_size
+    resize = round(size * wanted.resize / wanted.image_size)
+    made = {"image_size": size, "resize": resize, "interpolation": wanted.interpolation}
+    classes = open_classes(config.dataset, config.selection._replace(**made))
     if not classes.outputs:
         raise SettingError(
             f"pretrained={config.pretrained}: where {config.dataset}'s classes are among the network's {OUTPUTS} "
@@ -111,9 +113,13 @@ def _trained(config: ClassConfig, num_classes: int) -> nn.Module:
     """Return the network that was saved to the folder `teacher`, on the trial's device."""
     if config.teacher is None:
         raise SettingError(f"part={config.part}: name the folder that the network was saved to, teacher=FOLDER")
-    folder = Path(config.teacher)
-    trained = ClassConfig.from_dict(saved_record(folder)["settings"])
-    size = config.image_size or open_classes(config.dataset).images("test", 0, 1).shape[-1]
+    folder, expected = Path(config.teacher), trained_before(config)
+    record, size = saved_record(folder), facts_of(config.dataset, config.selection).image_size
+    if expected is None or record["trial_id"] != expected.trial_id:
+        raise SettingError(
+            f"teacher={folder}: trial {record['trial_id']}, not the one whose network this is to measure"
+        )
+    trained = ClassConfig.from_dict(record["settings"])
     with torch.random.fork_rng(devices=[]):
         model = build_model(
             trained.model, num_classes=num_classes, image_size=size, width=trained.width, dropout=trained.dropout

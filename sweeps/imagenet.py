@@ -49,7 +49,9 @@ def published_interventions(base: Any) -> dict[str, list]:
 def parts(base: Any, options: Any) -> list[Settings]:
     """Every part of the classes, measured in the network's function and, once for all networks, in the images."""
     shards = range(1, base.shards + 1)
-    return [{"part": part, "shard": shard} for part in ("frequency", "diversity") for shard in shards]
+    seen = facts_of(base.dataset, base.selection).sizes[0]  # without training images none
+    measured = ("frequency", "diversity") if seen else ("frequency",)
+    return [{"part": part, "shard": shard} for part in measured for shard in shards]
 
 
 def run(config: ClassConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
@@ -62,7 +64,7 @@ def prepare(config: ClassConfig) -> None:
     """Fetch what a trial reads: data, and published weights."""
     if config.part == "training":
         cifar.prepare(config)
-    elif config.pretrained is not None:
+    elif config.pretrained is not None and config.shard == 1:
         from specbias.classes import open_network
 
         open_network(config)

@@ -6,6 +6,7 @@ Test images are those of val/; for validation the last fifth of each class's tra
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClas
 
 def _outputs(folders: Folders, places: tuple[int, ...]) -> tuple[int, ...]:
     """Return where the classes are among 1,000 outputs in the order of ids; none where nothing says what those are."""
-    known = next((ids for ids in (folders.ids, folders.outputs) if len(ids) == 1000), ())
+    lists = (folders.ids, folders.outputs)
+    known = next((ids for ids in lists if len(ids) == 1000 and all(re.fullmatch(r"n\d{8}", each) for each in ids)), ())
     place_of = {each: place for place, each in enumerate(known)}
     chosen = [folders.ids[place] for place in places]
     return tuple(place_of[each] for each in chosen) if {*chosen} <= {*known} else ()
@@ -119,11 +121,20 @@ def load(directory: Path, selection: Selection, *, name: str) -> Data:
     if not any(chosen.folders.train):
         raise SettingError(f"{chosen.folders.root} has no folder train, or an empty one: nothing to train on")
     labels = range(len(chosen.places))
+    _refuse_too_many(chosen)
     groups = [chosen.files(split, label) for split in SPLITS for label in labels]
     found = _decode(chosen, groups, workers=joblib.cpu_count())
     train, validation, test = (_joined(found[i * len(labels) : (i + 1) * len(labels)]) for i in range(len(SPLITS)))
     names = tuple(chosen.folders.names[place] for place in chosen.places)
     return Data(train, validation, test, IMAGENET_MEAN, IMAGENET_STD, num_classes=len(labels), class_names=names)
+
+
+def _refuse_too_many(chosen: Chosen) -> None:
+    images = sum(len(chosen.files(split, label)) for split in SPLITS for label in range(len(chosen.places)))
+    needed, there = images * 3 * chosen.geometry.size**2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        said = f"{images} images of {chosen.geometry.size} x {chosen.geometry.size} pixels, to be trained on in memory"
+        raise SettingError(f"{said}, take {needed / 1e9:.0f} GB of {there / 1e9:.0f}; take fewer classes or image_size")
 
 
 def _joined(classes: Sequence[Decoded]) -> Split:

@@ -32,6 +32,7 @@ class ClassProbes(NamedTuple):
     own: int  # how many are the class's
     within: Tensor  # (2, P) rows
     between: Tensor  # (2, P), the first an own image
+    numbers: Tensor  # (N,) of each image among those of its class, in the order of the splits
 
 
 def choose_class_probes(
@@ -54,7 +55,8 @@ def choose_class_probes(
     starts = torch.from_numpy(_order(len(own), seed, "between", label))[:count]
     others = np.delete(np.arange(len(classes.names)), label)
     chosen = others[_order(len(others), seed, "partners", label)[: min(partners, count)]]
-    images, labels, ends = [own], [torch.full((len(own),), outputs[label])], torch.zeros(count, dtype=torch.long)
+    images, labels, numbers = [own], [torch.full((len(own),), outputs[label])], [torch.arange(len(own))]
+    ends = torch.zeros(count, dtype=torch.long)
     for place, other in enumerate(chosen.tolist()):
         mine = torch.arange(place, count, len(chosen))
         theirs = torch.cat([classes.images(split, other) for split in splits])
@@ -62,7 +64,9 @@ def choose_class_probes(
         ends[mine] = torch.arange(len(mine)) + sum(map(len, images))
         images.append(theirs[rows])
         labels.append(torch.full((len(mine),), outputs[other]))
-    return ClassProbes(torch.cat(images), torch.cat(labels), len(own), within, torch.stack([starts, ends]))
+        numbers.append(rows)
+    between = torch.stack([starts, ends])
+    return ClassProbes(torch.cat(images), torch.cat(labels), len(own), within, between, torch.cat(numbers))
 
 
 def _order(count: int, seed: int, *stream: object) -> np.ndarray:
@@ -83,16 +87,18 @@ def measure_class(
     """Return the metrics of a class, and every path as arrays.
 
     `frequency/{kind}` is the released high-frequency share with samples `spacing` apart, its `standard_error` over
-    images, `fixed_samples` the same with `samples` on each path; `path_length` the mean distance of the ends;
-    `generalization/class_accuracy` over all own images. A kind whose every path is too short is left out. Arrays are
-    those of frequency_arrays, for the fixed number under `fixed_samples/`.
+    images (between classes, of paths to these very partners: others would differ by more), `fixed_samples` the same
+    with `samples` on each path; `path_length` the mean distance of the ends; `generalization/class_accuracy` over all
+    own images. A kind whose every path is too short is left out. Arrays are those of frequency_arrays, for the fixed
+    number under `fixed_samples/`; `image_label` and `image_number` say which images `first_image` and `second_image`
+    count.
     """
     split = Split(probes.images.to(device), probes.labels.to(device))
     none = Split(split.images[:0], split.labels[:0])
     data = Data(none, none, split, classes.mean, classes.std, num_classes=len(classes.names))
     correct = evaluate(predict, split, data, batch_size=batch_size).correct
     metrics = {"generalization/class_accuracy": correct[: probes.own].double().mean().item()}
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {"image_label": probes.labels.numpy(), "image_number": probes.numbers.numpy()}
     for name, fixed in (("", None), (FIXED, samples)):
         ends = {kind: join(data, split, each, spacing=spacing, path_samples=fixed) for kind, each in _ends(probes)}
         asked = Probes("test", ends[KINDS[0]], ends[KINDS[1]], torch.ones(len(split.labels), dtype=torch.bool))
@@ -123,6 +129,4 @@ def _metrics(values: PathValues, key: str, name: str) -> dict[str, float]:
     found |= {f"{key}/{each}": summary.means[each] for each in REPORTED if each in summary.means}
     if of_correct := summarise(values, values.ends_correct).means:
         found[f"{key}/ends_correct"] = of_correct["high_frequency_share"]
-    if key.endswith(KINDS[0]):
-        found[f"{key}/path_length"] = values.pairs.distance.mean().item()
-    return found
+    return found | {f"{key}/path_length": values.pairs.distance.mean().item()}
