@@ -219,7 +219,10 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
     ("flags", "said"),
     [
         (("--model", "nothing"), "error: unknown model 'nothing'; known:"),
-        (("--dataset", "mnist"), "error: unknown data set 'mnist'; known: cifar10, cifar100, digits, imagefolder:DIR"),
+        (
+            ("--dataset", "mnist"),
+            "error: unknown data set 'mnist'; known: cifar10, cifar100, digits, leaves, imagefolder:DIR",
+        ),
         (("--pairs", "0"), "error: pairs=0: must be at least 1"),
         (("--input-mean", "127", "127", "127"), "error: input_mean=(127.0, 127.0, 127.0): must be between 0 and 1"),
         (("--pairs", "400"), "error: 400 pairs need 800 images of a class"),

@@ -74,6 +74,15 @@ DATASETS = {
         mean=(0.30554,) * 3,
         std=(0.32416,) * 3,
     ),
+    "leaves": Dataset(
+        "specbias.data.leaves:load_leaves",
+        (2_400, 600, 1_200),
+        {"validation": 10, "test": 20},
+        30,
+        32,
+        mean=(0.50292, 0.50268, 0.49766),
+        std=(0.18080, 0.18088, 0.18057),
+    ),
     "tiny_imagenet": Dataset(
         "specbias.data.imagenet:load_tiny_imagenet",
         (80_000, 20_000, 10_000),

@@ -76,6 +76,8 @@ def read_image(file: str, geometry: Geometry) -> np.ndarray:
     try:
         with Image.open(content) as image:
             pixels = image.convert("RGB")
+    except MemoryError:  # says nothing of the file
+        raise
     except UnidentifiedImageError:
         raise ValueError(f"{file}: not an image") from None
     except Exception as error:  # Pillow raises whatever it stumbles over where a file is damaged

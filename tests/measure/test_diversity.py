@@ -48,7 +48,7 @@ def cloud():
     return torch.randn(60, 300, generator=generator) * torch.linspace(0.1, 3, 300) + 1
 
 
-def sheet(dimension, count=3000):
+def sheet(dimension, count=1500):
     """Points of a uniform sheet in 50 dimensions."""
     generator = torch.Generator().manual_seed(dimension)
     basis, _ = torch.linalg.qr(torch.randn(50, dimension, generator=generator, dtype=torch.float64))
@@ -110,7 +110,7 @@ def test_points_in_parts_are_the_same_points(cloud, monkeypatch):
 def test_the_dimension_of_a_sheet_is_found_in_fifty(dimension):
     """The tolerance: two standard errors, dimension / sqrt(N) each, and the sheet's edge, where neighbours lack."""
     found = diversity(sheet(dimension))
-    assert found["intrinsic_dimension"] == pytest.approx(dimension, rel=2 / np.sqrt(3000) + 0.02 * dimension)
+    assert found["intrinsic_dimension"] == pytest.approx(dimension, rel=2 / np.sqrt(1500) + 0.02 * dimension)
 
 
 def test_a_point_that_comes_twice_tells_nothing_of_the_dimension():
@@ -176,6 +176,14 @@ def test_features_are_what_the_last_layer_sees_and_the_network_is_left_as_it_was
     assert found.shape == (7, 16) and found.dtype == torch.float32
     assert torch.allclose(found, by_hand / by_hand.norm(dim=1, keepdim=True), atol=1e-6)
     assert torch.allclose(found, features(model, images, batch_size=7), atol=1e-6)
+
+
+def test_of_several_linear_layers_the_last_one_counts():
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Flatten(), nn.Linear(48, 5), nn.Tanh())
+    images = torch.randn(4, 3, 4, 4)
+    found = features(nn.Sequential(body, nn.Linear(5, 2)), images, batch_size=4)
+    assert torch.allclose(found, nn.functional.normalize(body(images), dim=1))
 
 
 def test_a_network_without_a_linear_layer_or_with_broken_weights_has_no_features():
