@@ -122,7 +122,7 @@ def rows(class_table):
     """The records of two networks whose frequency is planted in 30 classes, and measured with an error."""
     generator = np.random.default_rng(5)
     known = generator.random(30)
-    error = {f"{WITHIN}/standard_error": np.full(30, 0.01)}
+    error = {f"{WITHIN}/standard_error": np.full(30, 0.1)}
     networks = [({"model": name}, error | {WITHIN: known + 0.1 * generator.random(30)}) for name in ("vit", "vgg")]
     return class_table(networks, {"total_variance": known, "vendi": known[::-1]})
 
@@ -145,7 +145,7 @@ def test_rows_of_a_file_are_classes_and_what_is_missing_is_said(tmp_path, rows, 
     )
     assert "6 trials of part=frequency (4), part=diversity (2)" in said and "mixed model, frequency per" in said
     by = lost.pivot(index="model", columns="epoch", values=WITHIN)
-    share = np.median([0.01**2 / by.loc[name].var(ddof=0) for name in ("vit", "vgg")])
+    share = np.median([0.1**2 / by.loc[name].var(ddof=0) for name in ("vit", "vgg")])
     assert f"error of measurement, over a class's pairs: {share:.0%} of the variance" in said
     assert {path.name for path in (tmp_path / "here").glob("*.svg")} == {
         "class_diversity.svg",

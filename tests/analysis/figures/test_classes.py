@@ -10,6 +10,7 @@ from matplotlib.text import Annotation, Text
 
 from analysis.figures import class_scatter
 from analysis.figures.classes import extremes, short
+from analysis.figures.names import place_names
 
 
 @pytest.fixture
@@ -41,6 +42,21 @@ def test_no_name_hides_another_or_a_point_or_leaves_the_axes(drawn, classes):
     assert not any(box.contains(*point) for box in boxes for point in points)
     window = axes.get_window_extent()
     assert all(window.contains(*corner) for box in boxes for corner in (box.min, box.max))
+
+
+def test_a_point_in_a_ring_of_others_has_its_name_outside_at_the_end_of_a_line_between_them():
+    figure, axes = plt.subplots()
+    angles = np.linspace(0, 2 * np.pi, 13)[:-1] + 0.1
+    x, y = (np.append(0.5 + 0.05 * f(angles), 0.5) for f in (np.cos, np.sin))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    place_names(axes, x, y, {12: "the one inside"}, avoid=np.empty((0, 2)))
+    figure.canvas.draw()  # a name has its place by then
+    (text,) = axes.findobj(Annotation)
+    box = Text.get_window_extent(text)
+    assert text.arrow_patch and not any(
+        box.contains(*point) for point in axes.transData.transform(np.column_stack([x, y]))
+    )
+    plt.close(figure)
 
 
 def test_of_many_classes_those_at_the_ends_are_named_and_short(drawn):
