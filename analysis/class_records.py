@@ -115,15 +115,16 @@ def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
 
 def look_up_classes(records: Records, table: pd.DataFrame, seen: int) -> tuple[list[str], Pictures | None, list[str]]:
     """Return the names of the classes, their pictures, and a note where the data set is not here to say them."""
-    from specbias.data import open_classes
+    from specbias.data import facts_of, open_classes
     from specbias.selection import Selection
     from specbias.settings import SettingError
 
     selection, dataset = Selection(**selection_of(records, table)), records.said("dataset")
     try:
         found = open_classes(dataset, selection)
-        if len(found.names) < seen:
-            raise SettingError(f"it has {len(found.names)} classes, and the records {seen}")
+        there, asked = facts_of(dataset, selection).classes_id, set(table.get("classes_id", pd.Series()).dropna())
+        if len(found.names) < seen or (there and asked - {there}):
+            raise SettingError("it has other classes than the records")
     except (SettingError, OSError) as error:
         why = f"classes have their numbers for names, and no pictures, as {dataset} cannot be read here: {error}"
         return [f"class {number}" for number in range(seen)], None, [why]

@@ -59,7 +59,8 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     width, size = config.width or model.width, training_images(config)
     if not size:
         raise SettingError(f"dataset={config.dataset}: there are no training images, its folder has no train/")
-    chosen: dict[str, Any] = {"image_size": facts.image_size, "classes": facts.num_classes} if facts.look else {}
+    chosen: dict[str, Any] = {} if facts.look is None else {"image_size": facts.image_size}
+    chosen |= chosen and {"classes": facts.num_classes, "classes_id": facts.classes_id}
     config = replace(config, width=width, train_size=size, **chosen, **idle)
     if config.teacher is not None:
         place, identity = find_teacher(config.teacher)
@@ -114,6 +115,7 @@ def check_config(config: TrialConfig) -> None:
     """Raise SettingError, one line, if the settings name something unknown or do not fit the data set."""
     look_up_model(config.model, width=config.width, dropout=config.dropout)
     facts = facts_of(config.dataset, config.selection)
+    check_classes(config)
     size, available = training_images(config), whole_size(config)
     if size > available:
         raise SettingError(f"train_size={size}: {config.dataset} has {available} training images")
@@ -149,6 +151,15 @@ def check_config(config: TrialConfig) -> None:
     for name in ("flip_crop", "cutout"):
         if getattr(config, name) > facts.image_size:
             raise SettingError(f"{name}={getattr(config, name)}: more than the image's {facts.image_size} pixels")
+
+
+def check_classes(config: TrialConfig) -> None:
+    """Raise SettingError where the classes are not those that the trial was planned with: on another node, say."""
+    facts = facts_of(config.dataset, config.selection)
+    if config.classes_id not in (None, facts.classes_id):
+        raise SettingError(
+            f"classes_id={config.classes_id}: {config.dataset} has other classes here, {facts.classes_id}"
+        )
 
 
 def _check_student(config: TrialConfig) -> None:

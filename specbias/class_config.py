@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from specbias.check import check_config, complete_config, teacher_of
+from specbias.check import check_classes, check_config, complete_config, teacher_of
 from specbias.config import TrialConfig
 from specbias.data import facts_of
 from specbias.models import TORCHVISION
@@ -128,7 +128,8 @@ def _only(config: ClassConfig, *names: str) -> ClassConfig:
     """Return a config with these settings alone; the number of classes is said, where it is known."""
     facts = facts_of(config.dataset, config.selection)
     kept: dict[str, Any] = {name: getattr(config, name) for name in names}
-    return ClassConfig(**kept | ({"classes": facts.num_classes} if facts.look else {}))
+    classes = {"classes": facts.num_classes, "classes_id": facts.classes_id} if facts.look else {}
+    return ClassConfig(**kept | classes)
 
 
 def check(config: ClassConfig) -> None:
@@ -136,6 +137,7 @@ def check(config: ClassConfig) -> None:
     if config.part == "training":
         check_config(config)
         return
+    check_classes(config)
     facts = facts_of(config.dataset, config.selection)
     if config.shards > facts.num_classes:
         raise SettingError(f"shards={config.shards}: more than the {facts.num_classes} classes")

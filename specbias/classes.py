@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from specbias.check import saved_record
-from specbias.class_config import OUTPUTS, ClassConfig, trained_before
+from specbias.class_config import OUTPUTS, ClassConfig, check, trained_before
 from specbias.data import ByClass, facts_of, normalise, open_classes
 from specbias.measure import Measurement, evaluating
 from specbias.measure.class_frequency import choose_class_probes, measure_class
@@ -48,6 +48,7 @@ def run_classes(config: ClassConfig, checkpoint: str | Path | None = None) -> It
     if config.part == "training":
         yield from run_trial(config, checkpoint)
         return
+    check(config)
     torch.set_num_threads(config.threads)
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
     done = -1 if checkpoint is None else json.loads((Path(checkpoint) / "classes.json").read_text())["label"]
@@ -94,18 +95,17 @@ def open_network(config: ClassConfig) -> tuple[ByClass, nn.Module, Callable, tup
         classes = open_classes(config.dataset, config.selection)
         return classes, _trained(config, len(classes.names)), lambda images: images, tuple(range(len(classes.names)))
     name = config.model.removeprefix(TORCHVISION)
-    network, wanted, mean, std = load_published(name, config.pretrained, config.checkpoint)
-    size = config.image_size or wanted.image_size
-    resize = round(size * wanted.resize / wanted.image_size)
-    made = {"image_size": size, "resize": resize, "interpolation": wanted.interpolation}
-    classes = open_classes(config.dataset, config.selection._replace(**made))
+    wanted = load_published(name, config.pretrained, config.checkpoint)
+    size = config.image_size or wanted.size
+    selection = config.selection._replace(image_size=size, resize=round(size * wanted.resize / wanted.size))
+    classes = open_classes(config.dataset, selection._replace(interpolation=wanted.interpolation))
     if not classes.outputs:
         raise SettingError(
             f"pretrained={config.pretrained}: where {config.dataset}'s classes are among the network's {OUTPUTS} "
             "outputs is not known; put LOC_synset_mapping.txt or synset_words.txt, with all their ids, beside val/"
         )
-    network = network.to(config.device).to(memory_format=getattr(torch, config.memory_format))
-    expected = expected_input(classes.mean, classes.std, mean, std, config.device)
+    network = wanted.network.to(config.device).to(memory_format=getattr(torch, config.memory_format))
+    expected = expected_input(classes.mean, classes.std, wanted.mean, wanted.std, config.device)
     return classes, network, expected, classes.outputs
 
 

@@ -27,11 +27,12 @@ class TrialConfig(Settings):
     dataset: str = "cifar10"  # a name in specbias.data.DATASETS
     train_size: int | None = None  # training images, drawn by `seed`, smaller sets inside larger; None: all there are
     legacy_split: bool = False  # validation images join the training split, as in the paper's code
-    # Of a data set in folders: Tiny ImageNet, ImageNet
+    # Of a data set that classes can be chosen from: tiny_imagenet, imagenet, leaves
     image_size: int | None = None  # pixels that images are brought to; None: as published, 64 and 224
     classes: int | None = None  # of an order drawn by class_seed; None: all that follow
     first_class: int = 0  # the place in that order from which on classes are taken: of two sets that do not overlap
     class_seed: int = 0  # draws that order
+    classes_id: str | None = None  # which they are, a hash of their ids found by complete_config
 
     # Model
     model: str = "resnet18"  # a name in specbias.models.MODELS, or torchvision:NAME
@@ -180,7 +181,7 @@ class TrialConfig(Settings):
 
     @property
     def selection(self) -> Selection:
-        """Which classes of a data set in folders, and how large its images."""
+        """Which classes of the data set, and how large its images."""
         return Selection(self.image_size, self.classes, self.first_class, self.class_seed)
 
     @property

@@ -1,10 +1,10 @@
-"""Which classes of a data set in folders, and how large? All there are, unless a trial says otherwise."""
+"""Which classes of a data set, and how large its images? All there are, unless a trial says otherwise."""
 
 from typing import NamedTuple
 
 
 class Selection(NamedTuple):
-    """Which classes of a data set in folders, and how its images are brought to one size; None: as published.
+    """Which classes of a data set are taken, and how its images are brought to one size; None: as published.
 
     Classes are taken from an order drawn by `class_seed`, from place `first_class` on: sets from one order are nested,
     or disjoint. The shorter side is resized to `resize` pixels, then the centre cropped to `image_size`.

@@ -24,7 +24,7 @@ def test_a_training_has_the_identity_of_a_trial_whatever_is_measured_of_it_later
 
 
 def test_what_a_part_does_not_use_does_not_change_its_identity():
-    unused = {"diversity_images": 9, "feature_model": "resnet18", "checkpoint": "nowhere.pt"}
+    unused = {"diversity_images": 9, "feature_model": "resnet18"}
     assert frequency(**unused).trial_id == frequency().trial_id
     diversity = [
         complete(ClassConfig(part="diversity", **DIGITS | s))
@@ -74,6 +74,35 @@ def test_features_are_those_of_a_network_taught_by_other_classes(monkeypatch, tm
         trained_before(replace(config, classes=7))
 
 
+def test_features_are_of_the_network_that_the_identity_names():
+    seen = {"part": "diversity", "dataset": "leaves", "classes": 4, "feature_model": "small_cnn"}
+    configs = [complete(ClassConfig(**seen | more)) for more in ({}, {"feature_epochs": 3}, {"feature_width": 8})]
+    assert [config.teacher_id for config in configs] == [trained_before(config).trial_id for config in configs]
+    assert len({config.trial_id for config in configs}) == 3
+
+
+def test_images_that_taught_the_network_supply_no_path():
+    assert frequency().class_splits == "both"
+    assert frequency(legacy_split=True).class_splits == "test"
+    with pytest.raises(SettingError, match="class_splits=validation: the network was trained on these images"):
+        check(frequency(legacy_split=True, class_splits="validation"))
+
+
+def test_a_file_of_weights_is_found_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    config = frequency(model="torchvision:resnet18", pretrained="DEFAULT", checkpoint="weights.pth")
+    assert config.checkpoint == str(tmp_path / "weights.pth") and config.checkpoint_id is not None
+
+
+def test_other_classes_are_another_trial_and_refused_where_they_are_not_those_planned():
+    chosen = [frequency(dataset="leaves", classes=4, **more) for more in ({}, {"class_seed": 1}, {"first_class": 4})]
+    assert len({config.classes_id for config in chosen}) == 3
+    check(chosen[0])
+    with pytest.raises(SettingError, match="leaves has other classes here"):
+        check(replace(chosen[0], classes_id="others"))
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -81,6 +110,7 @@ def test_features_are_those_of_a_network_taught_by_other_classes(monkeypatch, tm
         ({"pretrained": "DEFAULT"}, "pretrained=DEFAULT: weights of a torchvision:NAME, not of small_cnn"),
         ({"pretrained": "DEFAULT", "model": "torchvision:resnet18", "class_splits": "both"}, "class_splits=both"),
         ({"pretrained": "DEFAULT", "model": "torchvision:resnet18", "checkpoint": "none.pt"}, "checkpoint=none.pt: No"),
+        ({"checkpoint": "a.pt"}, "checkpoint=a.pt: of which weights"),
         ({"shard": 2}, "shard=2: must be from 1 to shards=1"),
         ({"class_splits": "train"}, "class_splits=train: must be"),
         ({"part": "all"}, "part=all: must be"),

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from specbias.class_config import ClassConfig, complete, trained_before
 from specbias.classes import run_classes
@@ -87,6 +88,23 @@ def test_diversity_is_seen_in_the_training_images_of_each_class():
         variance = points.var(dim=0, unbiased=False).sum().item()
         assert found[label].metrics["diversity/total_variance"] == pytest.approx(variance, rel=1e-5)
     assert [*found] == list(range(10))
+
+
+def test_another_network_than_the_one_planned_is_refused(network):
+    with pytest.raises(SettingError, match="not the one whose network this is to measure"):
+        next(run_classes(dataclasses.replace(frequency(learning_rate=0.2), teacher=network)))
+
+
+def test_features_of_a_network_that_other_classes_taught_rank_planted_levels(tmp_path):
+    """The primary measure of diversity, against the truth."""
+    leaves = {"dataset": "leaves", "classes": 10, "feature_model": "small_cnn", "feature_epochs": 6}
+    config = complete(ClassConfig(part="diversity", **leaves))
+    *_, (state, _) = run_classes(trained_before(config))
+    state.save(tmp_path)
+    found = measured(dataclasses.replace(config, teacher=str(tmp_path)))
+    seen = [m.metrics["diversity/feature_mean_distance"] for m in found.values()]
+    planted = [m.metrics["diversity/planted"] for m in found.values()]
+    assert spearmanr(seen, planted).statistic > 0.8
 
 
 def test_without_its_network_it_says_so():

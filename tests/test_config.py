@@ -42,6 +42,7 @@ def test_every_setting_is_part_of_the_identity_but_where_the_teacher_is():
         "path_samples": 9,
         "image_size": 8,
         "classes": 2,
+        "classes_id": "0",
         "extra_test": "v6",
         "measure_precision": "float32",
         "image_frequency_probability": 0.5,

@@ -33,10 +33,11 @@ class Dataset(NamedTuple):
     mean: Channels  # of the training images' channels in [0, 1]: what normalised space subtracts
     std: Channels  # and divides by
     extra: str | None = None  # "module:function" of a second test set, called with the directory and its version
-    # A data set in folders: "module:function", called with the directory and a Selection -> the facts of what is there
-    # (those here are of the published whole), and another -> ByClass
+    # Of a data set that classes can be chosen from: "module:function", called with the directory and a Selection -> the
+    # facts of what is there (those here are of the whole as published); and another, of one in folders, -> ByClass
     look: str | None = None
     by_class: str | None = None
+    classes_id: str | None = None  # a hash of the ids of what is there: numbers alone do not say which classes they are
 
 
 # "Spectral Bias in Practice", released code, to their last digit; there too for CIFAR-100.
@@ -82,6 +83,7 @@ DATASETS = {
         32,
         mean=(0.50292, 0.50268, 0.49766),
         std=(0.18080, 0.18088, 0.18057),
+        look="specbias.data.leaves:look_at_leaves",
     ),
     "tiny_imagenet": Dataset(
         "specbias.data.imagenet:load_tiny_imagenet",
@@ -163,7 +165,7 @@ def facts_of(name: str, selection: Selection = Selection()) -> Dataset:  # noqa:
         return load(facts.look)(data_directory(), selection)
     for setting, value in selection._asdict().items():
         if value != Selection._field_defaults[setting]:
-            raise SettingError(f"{setting}={value}: {name} is taken whole, as it is; only folders are chosen from")
+            raise SettingError(f"{setting}={value}: {name} is taken whole, as it is; nothing is chosen of it")
     return facts
 
 
@@ -179,7 +181,7 @@ def open_classes(name: str, selection: Selection = Selection()) -> ByClass:  # n
     facts = facts_of(name, selection)
     if facts.by_class is not None:
         return load(facts.by_class)(data_directory(), selection)
-    data = load_dataset(name)
+    data = load_dataset(name, selection)
 
     def images(split: str, label: int, most: int | None = None) -> torch.Tensor:
         chosen: Split = getattr(data, split)

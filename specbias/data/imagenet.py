@@ -5,6 +5,7 @@ Test images are those of val/; for validation the last fifth of each class's tra
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -36,6 +37,10 @@ class Chosen:
     folders: Folders
     places: tuple[int, ...]
     geometry: Geometry
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self.folders.ids[place] for place in self.places)
 
     def files(self, split: str, label: int) -> Files:
         """Return the files of the class `label`, counted among the chosen."""
@@ -75,6 +80,7 @@ def look_at(directory: Path, selection: Selection, *, name: str) -> Dataset:
         probe_supply={"validation": min(validation) // 2, "test": min(test) // 2},
         num_classes=len(chosen.places),
         image_size=chosen.geometry.size,
+        classes_id=hashlib.sha256(" ".join(chosen.ids).encode()).hexdigest()[:12],
     )
 
 
@@ -91,21 +97,20 @@ def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClas
 
     return ByClass(
         names=tuple(folders.names[place] for place in places),
-        ids=tuple(folders.ids[place] for place in places),
+        ids=chosen.ids,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         images=images,
         known={"hyponyms": tuple(folders.hyponyms[place] for place in places)} if folders.hyponyms else {},
-        outputs=_outputs(folders, places),
+        outputs=_outputs(folders, chosen.ids),
     )
 
 
-def _outputs(folders: Folders, places: tuple[int, ...]) -> tuple[int, ...]:
+def _outputs(folders: Folders, chosen: tuple[str, ...]) -> tuple[int, ...]:
     """Return where the classes are among 1,000 outputs in the order of ids; none where nothing says what those are."""
     lists = (folders.ids, folders.outputs)
     known = next((ids for ids in lists if len(ids) == 1000 and all(re.fullmatch(r"n\d{8}", each) for each in ids)), ())
     place_of = {each: place for place, each in enumerate(known)}
-    chosen = [folders.ids[place] for place in places]
     return tuple(place_of[each] for each in chosen) if {*chosen} <= {*known} else ()
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from specbias.data import DATASETS, Data, Split
+from specbias.data import DATASETS, Data, Dataset, Split
 from specbias.seeds import derive_seed
+from specbias.selection import Selection
+from specbias.settings import SettingError
 
 SIZE = 32  # pixels of an image's side
 CLASSES = 30
@@ -32,32 +34,46 @@ CONTRAST = 80  # levels up and down along a palette's own axis, a diagonal of th
 JITTER = 10  # levels up and down in every channel by itself
 
 
-@lru_cache(maxsize=1)
-def load_leaves(directory: Path) -> Data:
-    """Return 80 training, 20 validation and 40 test images of each of 30 classes; `directory` is not looked at.
+def look_at_leaves(directory: Path, selection: Selection = Selection()) -> Dataset:  # noqa: B008
+    """Return the facts of as many classes as are asked for; SettingError for another size of images."""
+    if selection.image_size not in (None, SIZE):
+        raise SettingError(f"image_size={selection.image_size}: leaves has images of {SIZE} x {SIZE} pixels")
+    count = selection.classes or CLASSES
+    train, validation, test = (images * count for images in IMAGES)
+    return DATASETS["leaves"]._replace(
+        sizes=(train, validation, test), num_classes=count, classes_id=f"{selection.class_seed}/{selection.first_class}"
+    )
 
-    The same bytes always.
+
+@lru_cache(maxsize=2)
+def load_leaves(directory: Path, selection: Selection = Selection()) -> Data:  # noqa: B008
+    """Return 80 training, 20 validation and 40 test images of each class; `directory` is not looked at.
+
+    The same bytes always. There are 30 classes or as many as are asked for, numbered from `first_class` on; another
+    `class_seed` draws other leaves and palettes.
     """
-    seen = arrange_leaves()
-    images = np.stack([_draw_class(label, seen, share) for label, share in enumerate(planted_diversity())])
+    planted, first, seed = planted_diversity(selection), selection.first_class, selection.class_seed
+    seen = arrange_leaves(seed)
+    images = np.stack([_draw_class(first + i, seen, share, seed=seed) for i, share in enumerate(planted)])
     train, validation, test = (_as_split(part) for part in np.split(images, np.cumsum(IMAGES)[:-1], axis=1))
     facts = DATASETS["leaves"]
-    known = {"planted": planted_diversity()}
-    return Data(train, validation, test, mean=facts.mean, std=facts.std, num_classes=CLASSES, known=known)
+    known = {"planted": planted}
+    return Data(train, validation, test, mean=facts.mean, std=facts.std, num_classes=len(planted), known=known)
 
 
-def planted_diversity() -> tuple[float, ...]:
+def planted_diversity(selection: Selection = Selection()) -> tuple[float, ...]:  # noqa: B008
     """Return by class the share of its images' area whose leaves are coloured anew in every image."""
-    roots = np.linspace(LEAST**0.5, 1, CLASSES)
-    return tuple((_stream("diversity").permutation(roots) ** 2).tolist())
+    roots = np.linspace(LEAST**0.5, 1, selection.classes or CLASSES)
+    first = (selection.first_class,) if selection.first_class else ()
+    return tuple((_stream(selection.class_seed, "diversity", *first).permutation(roots) ** 2).tolist())
 
 
-def arrange_leaves() -> np.ndarray:
+def arrange_leaves(seed: int = 0) -> np.ndarray:
     """Return the number (SIZE, SIZE) of the leaf that is seen at every pixel, the seen ones numbered from 0.
 
     Radii have the density r^-3 between RADII, centres are anywhere, leaves go on over the edges, the first lie on top.
     """
-    stream, (least, most) = _stream("places"), RADII
+    stream, (least, most) = _stream(seed, "places"), RADII
     radii = (least**-2 - stream.random(LEAVES) * (least**-2 - most**-2)) ** -0.5
     centres = SIZE * stream.random((2, LEAVES))
     away = np.abs(np.arange(SIZE)[:, None, None] + 0.5 - centres)  # (pixels, 2, leaves)
@@ -66,9 +82,9 @@ def arrange_leaves() -> np.ndarray:
     return np.unique(inside.argmax(axis=2), return_inverse=True)[1].reshape(SIZE, SIZE)
 
 
-def _draw_class(label: int, seen: np.ndarray, share: float) -> np.ndarray:
+def _draw_class(number: int, seen: np.ndarray, share: float, *, seed: int) -> np.ndarray:
     """Return all images (140, 3, SIZE, SIZE) of a class, in uint8."""
-    stream, anew = _stream("class", label), _coloured_anew(seen, share)
+    stream, anew = _stream(seed, "class", number), _coloured_anew(seen, share)
     centre, axis = stream.uniform(*CENTRES, 3), stream.choice([-1, 1], 3)
 
     def colours(images: int) -> np.ndarray:
@@ -95,9 +111,9 @@ def _coloured_anew(seen: np.ndarray, share: float) -> np.ndarray:
 
 
 def _as_split(images: np.ndarray) -> Split:
-    labels = torch.arange(CLASSES).repeat_interleave(images.shape[1])
+    labels = torch.arange(len(images)).repeat_interleave(images.shape[1])
     return Split(torch.from_numpy(images.reshape(-1, 3, SIZE, SIZE)), labels)
 
 
-def _stream(*names: object) -> np.random.Generator:
-    return np.random.default_rng(derive_seed("leaves", *names))
+def _stream(seed: int, *names: object) -> np.random.Generator:
+    return np.random.default_rng(derive_seed("leaves", *names, *((seed,) if seed else ())))

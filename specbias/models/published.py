@@ -11,7 +11,6 @@ from torch import nn
 
 from specbias.models.weights import load_weights
 from specbias.registry import look_up
-from specbias.selection import Selection
 from specbias.settings import SettingError
 
 
@@ -19,7 +18,9 @@ class Published(NamedTuple):
     """A network, how its images are made (as the weights' metadata say), and the channel constants it expects."""
 
     network: nn.Module
-    selection: Selection
+    size: int  # pixels of the crop
+    resize: int  # of the shorter side before
+    interpolation: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -46,10 +47,8 @@ def load_published(name: str, weights: str, checkpoint: str | None = None) -> Pu
     else:
         network.load_state_dict(_fetch(chosen, name, weights))
     expected = chosen.transforms()
-    selection = Selection(
-        image_size=expected.crop_size[0], resize=expected.resize_size[0], interpolation=expected.interpolation.value
-    )
-    return Published(network.eval(), selection, tuple(expected.mean), tuple(expected.std))
+    sizes = (expected.crop_size[0], expected.resize_size[0], expected.interpolation.value)
+    return Published(network.eval(), *sizes, tuple(expected.mean), tuple(expected.std))
 
 
 def _fetch(chosen: Any, name: str, weights: str) -> Any:

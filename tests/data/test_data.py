@@ -19,7 +19,7 @@ def keys(split):
     return {image.numpy().tobytes() for image in split.images}
 
 
-@pytest.fixture(params=[name for name, facts in DATASETS.items() if facts.look is None])
+@pytest.fixture(params=[name for name, facts in DATASETS.items() if facts.by_class is None])
 def dataset(request, monkeypatch):
     folders = {"cifar10": "cifar_directory", "cifar100": "cifar100_directory"}
     if request.param in folders:

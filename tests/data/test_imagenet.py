@@ -220,7 +220,7 @@ def test_a_complete_trial_says_which_size_and_how_many_classes_and_images(tiny, 
 @pytest.mark.parametrize("setting", [{"classes": 5}, {"image_size": 16}, {"first_class": 1}, {"class_seed": 1}])
 def test_a_data_set_that_is_not_in_folders_is_taken_as_it_is(dataset, setting):
     [(name, value)] = setting.items()
-    said = f"{name}={value}: {dataset} is taken whole, as it is; only folders are chosen from"
+    said = f"{name}={value}: {dataset} is taken whole, as it is; nothing is chosen of it"
     assert refused(complete_config, TrialConfig(dataset=dataset, **setting)) == said
     assert refused(facts_of, dataset, Selection(**setting)) == said
 

@@ -4,14 +4,17 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import kstest, spearmanr, truncpareto
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from specbias.config import TrialConfig
-from specbias.data import DATASETS, data_directory, load_data
+from specbias.data import DATASETS, data_directory, load_data, load_dataset
 from specbias.data.leaves import CONTRAST, JITTER, LEAVES, RADII, arrange_leaves, load_leaves, planted_diversity
 from specbias.measure.diversity import MEASURES, class_diversity
 from specbias.seeds import derive_seed
+from specbias.selection import Selection
+from specbias.settings import SettingError
 
 CLASSES, SIZE = 30, 32
 CHANCE = 0.36  # |rho| of 30 classes with nothing: in 95 of 100 cases less
@@ -118,3 +121,18 @@ def test_the_palette_tells_classes_apart_where_all_is_coloured_anew(data):
 
     known = LinearDiscriminantAnalysis().fit(*colours(data.train)).score(*colours(data.test))
     assert 0.5 < known < 1
+
+
+def test_other_seeds_and_places_are_other_classes_and_the_first_are_the_same():
+    def images(**chosen):
+        return load_leaves(data_directory(), Selection(**chosen)).test.images
+
+    few, later, other = images(classes=5), images(classes=5, first_class=5), images(classes=5, class_seed=1)
+    assert len(few) == 200 and torch.equal(few, images(classes=5))
+    seen = [{image.numpy().tobytes() for image in each} for each in (few, later, other)]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    assert sorted(planted_diversity(Selection(classes=5, class_seed=3))) == pytest.approx(
+        sorted(planted_diversity(Selection(classes=5)))
+    )
+    with pytest.raises(SettingError, match="leaves has images of 32 x 32 pixels"):
+        load_dataset("leaves", Selection(image_size=64))

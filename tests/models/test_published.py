@@ -89,8 +89,8 @@ def test_a_network_that_expects_other_constants_and_sizes_gets_them(checkpoint):
         file = f"{checkpoint}.{name}"
         torch.save(network.state_dict(), file)
         found = load_published(name, weights, file)
-        assert (found.selection.image_size, found.selection.resize) == (preset.crop_size[0], preset.resize_size[0])
-        assert (found.selection.interpolation, found.mean) == (preset.interpolation.value, tuple(preset.mean))
+        assert (found.size, found.resize) == (preset.crop_size[0], preset.resize_size[0])
+        assert (found.interpolation, found.mean) == (preset.interpolation.value, tuple(preset.mean))
 
 
 def test_offline_and_without_the_file_it_is_one_clear_line(monkeypatch, tmp_path):
