@@ -115,6 +115,7 @@ def as_numbers(classes: Classes, found: Associations) -> dict[str, Any]:
         **{name: _numbers(each) for name, each in found.others.items()},
         "classes": {
             "names": classes.names,
+            "ids": classes.ids,
             **{name: values.mean(axis=0) for name, values in columns.items()},
             **classes.diversity,
         },

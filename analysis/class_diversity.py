@@ -102,12 +102,15 @@ def agreement(found: Associations) -> list[str]:
 
 
 def measurement(classes: Classes) -> list[str]:
-    """Return how much of what differs between classes is error of measurement, as a note, where that is known."""
+    """Return as notes how good the networks are, and how much of what differs between classes is error, if known."""
+    right = ", ".join(f"{100 * each:.0f}%" for each in np.nanmean(classes.accuracy, axis=1)[:SHOWN])
+    notes = [f"mean accuracy over classes: {right}"]
     if classes.standard_error is None:
-        return []
+        return notes
     shares = np.nanmean(classes.standard_error**2, axis=1) / np.nanvar(classes.frequency, axis=1)
     said = f"{np.median(shares):.0%} of the variance of frequency over classes (median over networks)"
-    return [f"error of measurement, over a class's pairs: {said}; it makes rho smaller"]
+    worth = "it makes rho smaller" if np.median(shares) < 1 else "classes do not differ beyond it"
+    return [*notes, f"error of measurement, over a class's pairs: {said}; {worth}"]
 
 
 def _claim(found: Associations, over: str) -> Claim:

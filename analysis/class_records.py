@@ -41,6 +41,7 @@ class Classes:
     others: dict[str, np.ndarray] = field(default_factory=dict)  # frequencies measured in another way, by name
     pictures: Pictures | None = None  # None: the images are not here
     notes: list[str] = field(default_factory=list)  # what was left out, and why
+    ids: list[str] = field(default_factory=list)  # WordNet's, where the images are here
 
 
 def load_classes(records: Records, data_dir: Path | None) -> Classes:
@@ -66,7 +67,7 @@ def rows_by_class(records: Records) -> Classes:
     if not named:
         raise RecordError(f"the trials of {records.source} with part=diversity have no {DIVERSITY}...")
     seen = 1 + int(max(networks.table["epoch"].max(), diversities.table["epoch"].max()))
-    names, pictures, notes = look_up_classes(networks, pd.concat([networks.last, diversities.last]), seen)
+    names, ids, pictures, notes = look_up_classes(networks, pd.concat([networks.last, diversities.last]), seen)
     of = networks.table["trial_id"].map(network_labels(networks))
     labels = sorted(of.unique())
 
@@ -94,6 +95,7 @@ def rows_by_class(records: Records) -> Classes:
         {name: by_network(metric) for name, metric in OTHERS.items() if metric in networks.table},
         pictures,
         notes,
+        ids,
     )
 
 
@@ -113,22 +115,24 @@ def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
     return {str(name): None if pd.isna(value) else int(value) for name, value in values.items()}
 
 
-def look_up_classes(records: Records, table: pd.DataFrame, seen: int) -> tuple[list[str], Pictures | None, list[str]]:
-    """Return the names of the classes, their pictures, and a note where the data set is not here to say them."""
-    from specbias.data import facts_of, open_classes
+def look_up_classes(
+    records: Records, table: pd.DataFrame, seen: int
+) -> tuple[list[str], list[str], Pictures | None, list[str]]:
+    """Return names, ids and pictures of the classes, and a note where the data set is not here to say them."""
+    from specbias.data import open_classes
     from specbias.selection import Selection
     from specbias.settings import SettingError
 
     selection, dataset = Selection(**selection_of(records, table)), records.said("dataset")
     try:
         found = open_classes(dataset, selection)
-        there, asked = facts_of(dataset, selection).classes_id, set(table.get("classes_id", pd.Series()).dropna())
-        if len(found.names) < seen or (there and asked - {there}):
+        asked = set(table["classes_id"].dropna()) if "classes_id" in table else set()
+        if len(found.names) < seen or asked - {found.classes_id}:
             raise SettingError("it has other classes than the records")
     except (SettingError, OSError) as error:
         why = f"classes have their numbers for names, and no pictures, as {dataset} cannot be read here: {error}"
-        return [f"class {number}" for number in range(seen)], None, [why]
-    return list(found.names), lambda label: found.images("train", label, PICTURES).numpy(), []
+        return [f"class {number}" for number in range(seen)], [], None, [why]
+    return list(found.names), list(found.ids), lambda label: found.images("train", label, PICTURES).numpy(), []
 
 
 def arrays_by_class(records: Records) -> Classes:

@@ -77,9 +77,11 @@ def seconds(config: ClassConfig) -> float:
     if config.part == "diversity":
         return 4 + 0.2 * len(config.labels)
     model = look_up_model(config.model)
-    size = (config.image_size or facts_of(config.dataset, config.selection).image_size) / 32
+    facts = facts_of(config.dataset, config.selection)
+    size = (config.image_size or facts.image_size) / 32
+    pairs = min(config.class_pairs, sum(facts.probe_supply.values()))
     share = config.width / model.width if config.width and model.width else 1
-    images = len(config.labels) * 2 * config.class_pairs * (cifar.PATH_SAMPLES * size + config.class_samples)
+    images = len(config.labels) * 2 * pairs * (cifar.PATH_SAMPLES * size + config.class_samples)
     rate = cifar.FLOPS[config.device, config.measure_precision or config.precision]
     return 4 + images * 1e6 * model.megaflops * (share * size) ** 2 / (rate * config.threads)
 

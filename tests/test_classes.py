@@ -95,6 +95,7 @@ def test_another_network_than_the_one_planned_is_refused(network):
         next(run_classes(dataclasses.replace(frequency(learning_rate=0.2), teacher=network)))
 
 
+@pytest.mark.slow
 def test_features_of_a_network_that_other_classes_taught_rank_planted_levels(tmp_path):
     """The primary measure of diversity, against the truth."""
     leaves = {"dataset": "leaves", "classes": 10, "feature_model": "small_cnn", "feature_epochs": 6}

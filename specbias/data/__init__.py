@@ -152,6 +152,7 @@ class ByClass:
     std: Channels
     images: Callable[..., torch.Tensor]  # (split, label, most=None) -> (N, 3, H, W) in uint8, on the CPU
     known: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of each class, beforehand: planted, hyponyms
+    classes_id: str | None = None  # facts_of's
     outputs: tuple[int, ...] = ()  # the place of each class among the outputs of a network that knows all of ImageNet
 
 
@@ -188,7 +189,7 @@ def open_classes(name: str, selection: Selection = Selection()) -> ByClass:  # n
         return chosen.images[chosen.labels == label][:most]
 
     names = data.class_names or tuple(str(label) for label in range(data.num_classes))
-    return ByClass(names, names, data.mean, data.std, images, known=data.known)
+    return ByClass(names, names, data.mean, data.std, images, known=data.known, classes_id=facts.classes_id)
 
 
 def normalise(images: torch.Tensor, mean: Channels, std: Channels) -> torch.Tensor:

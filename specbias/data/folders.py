@@ -75,8 +75,8 @@ def _parts(root: Path) -> tuple[dict[str, Files], dict[str, Files]]:
     if not (images / "val").is_dir():
         there = f"{images} has no folder val" if images.is_dir() else f"there is no folder {images}"
         raise SettingError(
-            f"{there}: expected train/ and val/ with a folder of images per class; name another place with --data-dir "
-            "or SPECBIAS_DATA_DIR"
+            f"{there}: expected train/ and val/ with a folder of images per class (nothing is downloaded, see "
+            "docs/imagenet.md); name another place with --data-dir or SPECBIAS_DATA_DIR"
         )
     train = _by_folder(images / "train") if (images / "train").is_dir() else {}
     val = _by_folder(images / "val") or _by_label(images / "val", root, sorted(train))

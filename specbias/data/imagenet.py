@@ -42,6 +42,14 @@ class Chosen:
     def ids(self) -> tuple[str, ...]:
         return tuple(self.folders.ids[place] for place in self.places)
 
+    @property
+    def identity(self) -> str:
+        """A hash of the ids and the names of all files: another number of images is another data set."""
+        names = (
+            os.path.basename(f) for place in self.places for f in self.folders.train[place] + self.folders.val[place]
+        )
+        return hashlib.sha256("/".join((*self.ids, *names)).encode()).hexdigest()[:12]
+
     def files(self, split: str, label: int) -> Files:
         """Return the files of the class `label`, counted among the chosen."""
         place = self.places[label]
@@ -58,7 +66,7 @@ def choose(directory: Path, selection: Selection, *, name: str) -> Chosen:
     count = total - first if selection.classes is None else selection.classes
     if count < 2 or first + count > total:
         wanted = f"classes={selection.classes or 'all'} from first_class={first} on"
-        raise SettingError(f"{wanted}: {folders.root} has {total} classes, and at least 2 are needed")
+        raise SettingError(f"{wanted}: {folders.root} has {max(total - first, 0)} from there on, and 2 are needed")
     order = np.random.default_rng(derive_seed(selection.class_seed, "classes")).permutation(total)
     places = sorted(order[first : first + count].tolist())
     published = PUBLISHED[name]
@@ -80,7 +88,7 @@ def look_at(directory: Path, selection: Selection, *, name: str) -> Dataset:
         probe_supply={"validation": min(validation) // 2, "test": min(test) // 2},
         num_classes=len(chosen.places),
         image_size=chosen.geometry.size,
-        classes_id=hashlib.sha256(" ".join(chosen.ids).encode()).hexdigest()[:12],
+        classes_id=chosen.identity,
     )
 
 
@@ -102,6 +110,7 @@ def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClas
         std=IMAGENET_STD,
         images=images,
         known={"hyponyms": tuple(folders.hyponyms[place] for place in places)} if folders.hyponyms else {},
+        classes_id=chosen.identity,
         outputs=_outputs(folders, chosen.ids),
     )
 

@@ -184,7 +184,9 @@ def test_pictures_of_the_extreme_classes_are_drawn_and_one_that_cannot_be_read_i
             raise OSError("img_0.jpg: truncated")
         return torch.zeros(most, 3, 4, 4, dtype=torch.uint8)
 
-    known = types.SimpleNamespace(names=[f"name {label}, alias" for label in range(30)], images=images)
+    known = types.SimpleNamespace(
+        ids=[], classes_id=None, names=[f"name {label}, alias" for label in range(30)], images=images
+    )
     monkeypatch.setattr("specbias.data.open_classes", lambda *_: known)
     diversity = rows[rows["part"] == "diversity"].set_index("epoch")["diversity/total_variance"]
     order, missing = diversity.sort_values().index, None

@@ -9,6 +9,8 @@ import pytest
 from analysis.class_records import load_classes
 from analysis.networks import network_labels
 from analysis.table import RecordError
+from specbias.data import open_classes
+from specbias.selection import Selection
 
 WITHIN = "frequency/within_class"
 CLASSES = 12
@@ -73,9 +75,11 @@ def test_classes_have_numbers_where_the_data_are_not_and_else_their_names_and_pi
     def open_classes(name, selection):
         asked.append((name, selection))
         names = tuple(f"animal {label}" for label in range(CLASSES + 1))  # of the last there is no row
-        return types.SimpleNamespace(
-            names=names, images=lambda split, label, most: torch.full((most, 3, 8, 8), label, dtype=torch.uint8)
-        )
+
+        def images(split, label, most):
+            return torch.full((most, 3, 8, 8), label, dtype=torch.uint8)
+
+        return types.SimpleNamespace(names=names, ids=names, classes_id=None, images=images)
 
     monkeypatch.setattr("specbias.data.open_classes", open_classes)
     found = load_classes(records, None)
@@ -88,7 +92,15 @@ def test_classes_have_numbers_where_the_data_are_not_and_else_their_names_and_pi
 
 def test_a_data_set_of_fewer_classes_is_another(as_records, class_table, drawn):
     found = load_classes(as_records(class_table(*drawn, dataset="digits")), None)
-    assert found.names[0] == "class 0" and "it has 10 classes, and the records 12" in found.notes[0]
+    assert found.names[0] == "class 0" and "it has other classes than the records" in found.notes[0]
+
+
+def test_classes_of_other_ids_lend_no_names(as_records, class_table, drawn):
+    settings = {"dataset": "leaves", "classes": CLASSES}
+    there = open_classes("leaves", Selection(classes=CLASSES)).classes_id
+    for classes_id, name in ((there, "0"), ("others", "class 0")):
+        found = load_classes(as_records(class_table(*drawn, **settings, classes_id=classes_id)), None)
+        assert found.names[0] == name and bool(found.ids) == (name == "0")
 
 
 @pytest.mark.parametrize(

@@ -107,10 +107,10 @@ def test_a_class_brings_its_images_wherever_it_is_chosen(tiny):
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ({"classes": 4}, "classes=4 from first_class=0 on: .*tiny-imagenet-200 has 3 classes"),
-        ({"classes": 2, "first_class": 2}, "classes=2 from first_class=2 on: .* has 3 classes"),
-        ({"first_class": 2}, "classes=all from first_class=2 on: .* has 3 classes, and at least 2"),
-        ({"first_class": 9}, "classes=all from first_class=9 on: .* has 3 classes"),
+        ({"classes": 4}, "classes=4 from first_class=0 on: .*tiny-imagenet-200 has 3 from there on"),
+        ({"classes": 2, "first_class": 2}, "classes=2 from first_class=2 on: .* has 1 from there on"),
+        ({"first_class": 2}, "classes=all from first_class=2 on: .* has 1 from there on, and 2 are needed"),
+        ({"first_class": 9}, "classes=all from first_class=9 on: .* has 0 from there on"),
         ({"image_size": 20, "resize": 18}, "image_size=20: more than the 18 pixels"),
     ],
 )
