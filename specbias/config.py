@@ -119,11 +119,7 @@ class TrialConfig(Settings):
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         return (
             ("train_size", self.train_size is None or self.train_size >= 1, "at least 1, or None for all"),
-            (
-                "image_size",
-                self.image_size is None or self.image_size >= 8,
-                "at least 8, or None as published",
-            ),
+            ("image_size", self.image_size is None or self.image_size >= 8, "at least 8, or None"),
             ("classes", self.classes is None or self.classes >= 2, "at least 2, or None for all"),
             ("first_class", self.first_class >= 0, "at least 0"),
             ("width", self.width is None or self.width >= 1, "at least 1, or None for the published width"),

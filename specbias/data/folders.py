@@ -33,7 +33,7 @@ FEWEST = 2  # images of a class in a split: a pair
 Files = tuple[str, ...]  # sorted by name; strings, since ImageNet's are more than a million
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Folders:
     """A data set on disk: its classes in the order of their ids, and the files of each in `train` and `val`."""
 

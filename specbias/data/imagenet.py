@@ -42,14 +42,6 @@ class Chosen:
     def ids(self) -> tuple[str, ...]:
         return tuple(self.folders.ids[place] for place in self.places)
 
-    @property
-    def identity(self) -> str:
-        """A hash of the ids and the names of all files: another number of images is another data set."""
-        names = (
-            os.path.basename(f) for place in self.places for f in self.folders.train[place] + self.folders.val[place]
-        )
-        return hashlib.sha256("/".join((*self.ids, *names)).encode()).hexdigest()[:12]
-
     def files(self, split: str, label: int) -> Files:
         """Return the files of the class `label`, counted among the chosen."""
         place = self.places[label]
@@ -88,8 +80,16 @@ def look_at(directory: Path, selection: Selection, *, name: str) -> Dataset:
         probe_supply={"validation": min(validation) // 2, "test": min(test) // 2},
         num_classes=len(chosen.places),
         image_size=chosen.geometry.size,
-        classes_id=chosen.identity,
+        classes_id=_identity(chosen.folders, chosen.places),
     )
+
+
+@lru_cache(maxsize=64)
+def _identity(folders: Folders, places: tuple[int, ...]) -> str:
+    """Return a hash of the ids of classes and of the names of their files: more images are another data set."""
+    ids = (folders.ids[place] for place in places)
+    names = (os.path.basename(file) for place in places for file in folders.train[place] + folders.val[place])
+    return hashlib.sha256("/".join((*ids, *names)).encode()).hexdigest()[:12]
 
 
 def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClass:
@@ -110,7 +110,7 @@ def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClas
         std=IMAGENET_STD,
         images=images,
         known={"hyponyms": tuple(folders.hyponyms[place] for place in places)} if folders.hyponyms else {},
-        classes_id=chosen.identity,
+        classes_id=_identity(folders, places),
         outputs=_outputs(folders, chosen.ids),
     )
 
