@@ -24,7 +24,9 @@ def frequency(**settings):
 def network(tmp_path_factory):
     """The folder that the network of `frequency()` was saved to."""
     folder = tmp_path_factory.mktemp("network")
+    threads = torch.get_num_threads()  # a trial sets it
     *_, (state, _) = run_classes(trained_before(frequency()))
+    torch.set_num_threads(threads)
     state.save(folder)
     return str(folder)
 

@@ -221,7 +221,8 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
         (("--model", "nothing"), "error: unknown model 'nothing'; known:"),
         (
             ("--dataset", "mnist"),
-            "error: unknown data set 'mnist'; known: cifar10, cifar100, digits, leaves, imagefolder:DIR",
+            "error: unknown data set 'mnist'; known: cifar10, cifar100, digits, leaves, tiny_imagenet, imagenet, "
+            "imagefolder:DIR",
         ),
         (("--pairs", "0"), "error: pairs=0: must be at least 1"),
         (("--input-mean", "127", "127", "127"), "error: input_mean=(127.0, 127.0, 127.0): must be between 0 and 1"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,12 +91,8 @@ def choose_probes(
         available.append(rows)
         supply[rows] = True
     within, between = (_official if pairing == "official" else _random)(available, pairs, seed)
-    within_class, between_class = (
-        join(data, chosen, ends, number=torch.arange(ends.shape[1]) % pairs, spacing=spacing, path_samples=path_samples)
-        for ends in (within, between)
-    )
-    for kind in (within_class, between_class):
-        _refuse_short(kind, spacing, path_samples)
+    how: dict[str, Any] = {"pairs": pairs, "spacing": spacing, "path_samples": path_samples}
+    within_class, between_class = (_join_all(data, chosen, ends, **how) for ends in (within, between))
     return Probes(split, within_class, between_class, supply)
 
 
@@ -116,6 +113,19 @@ def _random(rows: list[Tensor], pairs: int, seed: int) -> tuple[Tensor, Tensor]:
         for a, b in combinations(range(len(rows)), 2)
     ]
     return torch.cat(within, 1), torch.cat(between, 1)
+
+
+def _join_all(data: Data, split: Split, ends: Tensor, *, pairs: int, spacing: float, path_samples: int | None) -> Pairs:
+    number = torch.arange(ends.shape[1]) % pairs
+    found = join(data, split, ends, number=number, spacing=spacing, path_samples=path_samples)
+    if len(found) or not ends.shape[1]:
+        return found
+    longest = _distances(data, split, ends).max()
+    raise SettingError(
+        f"spacing {spacing:g}: no path has {SHORTEST} samples, the longest is {longest:.3g} from end to end"
+        if path_samples is None
+        else f"no two images of a pair differ, or path_samples {path_samples} is less than {SHORTEST}"
+    )
 
 
 def join(
@@ -139,16 +149,6 @@ def join(
     every = Pairs(first, second, labels[first], labels[second], number, distance, step, samples, number[:0])
     long_enough = samples >= SHORTEST
     return replace(every.take(long_enough), left_out=number[~long_enough])
-
-
-def _refuse_short(pairs: Pairs, spacing: float, path_samples: int | None) -> None:
-    if len(pairs) or not len(pairs.left_out):
-        return
-    raise SettingError(
-        f"spacing {spacing:g}: no path has {SHORTEST} samples, so near are the two images of every pair"
-        if path_samples is None
-        else f"no two images of a pair differ, or path_samples {path_samples} is less than {SHORTEST}"
-    )
 
 
 def _distances(data: Data, split: Split, ends: Tensor) -> Tensor:
