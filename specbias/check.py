@@ -59,8 +59,9 @@ def complete_config(config: TrialConfig) -> TrialConfig:
     width, size = config.width or model.width, training_images(config)
     if not size:
         raise SettingError(f"dataset={config.dataset}: there are no training images, its folder has no train/")
-    chosen: dict[str, Any] = {} if facts.look is None else {"image_size": facts.image_size}
-    chosen |= chosen and {"classes": facts.num_classes, "classes_id": facts.classes_id}
+    chosen: dict[str, Any] = {}
+    if facts.look is not None:
+        chosen = {"image_size": facts.image_size, "classes": facts.num_classes, "classes_id": facts.classes_id}
     config = replace(config, width=width, train_size=size, **chosen, **idle)
     if config.teacher is not None:
         place, identity = find_teacher(config.teacher)
