@@ -91,6 +91,22 @@ def quick_interventions(base: Any) -> dict[str, list]:
     }
 
 
+def study_interventions(base: Any) -> dict[str, list]:
+    """Seven kinds of intervention, as finely as two CPU cores can in some hours: docs/study.md."""
+    return {
+        "width": [base.width // 2, 2 * base.width, 4 * base.width],
+        "epochs": [*_shares(base.epochs, (1 / 8, 1 / 4, 1 / 2), least=1), 2 * base.epochs],
+        "train_size": _shares(base.train_size, (1 / 16, 1 / 8, 1 / 3), least=base.batch_size),
+        "weight_decay": [0.0, 2e-3],
+        "flip_crop": [0],
+        "cutout": [8],
+        "mixup": [0.4],
+        "autoaugment": [1.0],
+        "label_smoothing": [0.0],
+        "generation": [1, 2],
+    }
+
+
 def search_space(trial: Any, base: Any) -> Settings:
     """What an optimiser chooses: how strongly to regularise, and of two kinds of augmentation none or one each."""
     found: Settings = {
@@ -150,6 +166,11 @@ def _shares(whole: int, shares: tuple[float, ...], *, least: int) -> list[int]:
 PRESETS = {
     "paper": Preset(RECIPES["paper"] | {"model": "resnet18", "probe_pairs": 200}, paper_interventions),
     "gpu": Preset(RECIPES["fast"] | {"model": "resnet18", "probe_pairs": 200}, more_interventions),
+    "study": Preset(
+        RECIPES["fast"] | {"model": "airbench", "width": 8, "epochs": 8, "measurement_epochs": (1, 2, 3, 5)},
+        study_interventions,
+        seeds=2,
+    ),
     "laptop": Preset({"model": "small_cnn", "epochs": 15, "probe_pairs": 10}, interventions),
     "quick": Preset(
         {

@@ -67,8 +67,8 @@ class Options:
     """Which rule stops poor trials early, by the first objective, those of --maximise before those of --minimise."""
     grace_epochs: Count = None
     """Epochs before which no trial is stopped early; default a tenth of all."""
-    seeds: Whole = 1
-    """Repeats of every trial, each with a seed of its own."""
+    seeds: Count = None
+    """Repeats of every trial, each with a seed of its own, instead of the preset's."""
     max_concurrent: Count = None
     """Trials at the same time; default as many as CPUs and GPUs allow."""
     cpus_per_trial: Whole = 1

@@ -191,7 +191,8 @@ def make_plan(study: Study, options: Options, *, gpus: float, cpus: float | None
 
 def _known_trials(study: Study, options: Options, given: Any, preset: Preset) -> list[tuple[Any, Change]]:
     """Return the trials of a sweep that knows them beforehand, each with its change; SettingError if one cannot be."""
-    trials = _trials(study, given, changes_of(study, options, given, preset), options.seeds)
+    seeds = preset.seeds if options.seeds is None else options.seeds
+    trials = _trials(study, given, changes_of(study, options, given, preset), seeds)
     _refuse_unused(options, given, trials)
     for config, _ in trials:
         study.check(config)
