@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from analysis.waves import Group
 
 FEWEST = 5  # waves: of fewer a rank correlation has no interval, nor has one at equal something else
-CYCLES = "frequency_times_std"
 GAIN = "|cycles| - |spatial|"
 
 
@@ -40,15 +39,17 @@ def image_frequency(records: Records) -> Findings:
 
     records.refuse_selected()
     groups, notes = noise_groups(records)
-    cycles, note = cycles_of(records, groups)
-    tables = [(group, table) for group in groups if len(table := wave_table(group, cycles))]
+    tables = [(group, table) for group in groups if len(table := wave_table(group))]
     if not tables:
         raise RecordError(f"no trial of {records.source} has a wave along a Fourier image (noise_type fourier, f, 1/f)")
     rows = [row for group, table in tables for row in correlations(group, table)]
-    found = Findings(notes=[*notes, *note, *_notes(tables)], tables=[_waves_text(tables), as_text(rows)])
+    found = Findings(notes=[*notes, *_notes(tables)], tables=[_waves_text(tables), as_text(rows)])
     panels = [panel for group, table in tables for panel in panels_of(group, table)]
     found.figures["image_frequency"] = by_wave_figure(
-        panels, legend="noise frequency\n(cycles per unit of L2)", columns=2 if cycles else 1, ordered=True
+        panels,
+        legend="noise frequency\n(cycles per unit of L2)",
+        columns=2 if len(panels) > len(tables) else 1,
+        ordered=True,
     )
     trials = sum(int(table["seeds"].sum()) for _, table in tables)
     found.captions["image_frequency"] = (
@@ -60,39 +61,20 @@ def image_frequency(records: Records) -> Findings:
     return found
 
 
-def cycles_of(records: Records, groups: list[Group]) -> tuple[dict[str, float], list[str]]:
-    """Return trial_id -> frequency times standard deviation, from the arrays, and a note on trials without."""
-    from dataclasses import replace
-
-    from analysis.records import last_arrays
-    from analysis.table import RecordError
-
-    trials = [i for g in groups for i, wave in zip(g.rows["trial_id"], g.rows["wave"], strict=True) if _along(wave)]
-    some = replace(records, table=records.table[records.table["trial_id"].isin(trials)])
-    name = f"noise_fitting/{CYCLES}"
-    try:
-        found = {row["trial_id"]: float(arrays[name]) for row, arrays in last_arrays(some) if name in arrays}
-    except RecordError as error:
-        return {}, [f"no panel and no coefficients of {CYCLES}: {error}"]
-    missing = len(trials) - len(found)
-    return found, [f"{missing} of {len(trials)} trials have no array {name}"] if missing else []
-
-
-def wave_table(group: Group, cycles: dict[str, float]) -> pd.DataFrame:
+def wave_table(group: Group) -> pd.DataFrame:
     """Return a row per wave along a Fourier image: what it is, its seeds, minimum and difference to the control."""
     import pandas as pd
 
     rows = []
     for wave in filter(_along, group.waves):
-        minimum, ids = group.by_seed(wave), group.rows["trial_id"][[each == wave for each in group.rows["wave"]]]
-        known = [cycles[trial_id] for trial_id in ids if trial_id in cycles]
+        minimum = group.by_seed(wave)
         rows.append(
             {
                 "wave": str(wave),
                 "kind": wave.kind,
                 "frequency": wave.frequency,
                 "spatial": made_of(wave.along) if wave.kind == "fourier" else float("nan"),
-                CYCLES: sum(known) / len(known) if known else float("nan"),
+                "cycles": group.by_seed(wave, "cycles").mean(),
                 "seeds": len(minimum),
                 "minimum": minimum.mean(),
                 "spread": minimum.std(ddof=1),
@@ -115,7 +97,7 @@ def correlations(group: Group, table: pd.DataFrame) -> list[dict]:
     there are fewer than 5, or the control is missing, the row has their number only.
     """
     waves = table[table["spatial"].notna() & table["less_control"].notna()]
-    with_cycles = bool(waves[CYCLES].notna().all())
+    with_cycles = bool(waves["cycles"].notna().all())
     parts = {"all frequencies": waves}
     if waves["frequency"].nunique() > 1:
         parts |= {f"frequency {frequency:g}": part for frequency, part in waves.groupby("frequency")}
@@ -132,15 +114,15 @@ def _orders(waves: pd.DataFrame, with_cycles: bool) -> dict[str, Association | P
     from analysis.inference.learning_time import rank_correlation
 
     def gain(table: pd.DataFrame) -> float:
-        spatial, cycles = (abs(rank_correlation(table[name], table[target])) for name in ("spatial", CYCLES))
+        spatial, cycles = (abs(rank_correlation(table[name], table[target])) for name in ("spatial", "cycles"))
         return cycles - spatial
 
     target = "less_control"
     found: dict[str, Association | PartialCorrelation] = {"spatial": spearman(waves["spatial"], waves[target])}
     if not with_cycles:
         return found
-    found["cycles"] = alone = spearman(waves[CYCLES], waves[target])
-    for key, measure, other in (("spatial | cycles", "spatial", CYCLES), ("cycles | spatial", CYCLES, "spatial")):
+    found["cycles"] = alone = spearman(waves["cycles"], waves[target])
+    for key, measure, other in (("spatial | cycles", "spatial", "cycles"), ("cycles | spatial", "cycles", "spatial")):
         found[key] = partial_correlation(waves, measure=measure, target=target, given=[other])
     low, high = cluster_bootstrap(gain, waves, resamples=1000)
     ends = (low, high) if high - low > 1e-9 else (float("nan"), float("nan"))
@@ -182,7 +164,7 @@ def _waves_text(tables: list[tuple[Group, pd.DataFrame]]) -> str:
             f"  {'wave':{width}}  {'made':>5}  {'cycles/std':>10}  {'seeds':>5}  {'minimum':>8}  {'less control':>12}",
         ]
         for _, row in table.iterrows():
-            cells = zip(("spatial", CYCLES), (5, 10), (".1f", ".3g"), strict=True)
+            cells = zip(("spatial", "cycles"), (5, 10), (".1f", ".3g"), strict=True)
             first = "  ".join(_number(row[key], size, how) for key, size, how in cells)
             last = f"{row['seeds']:5}  {row['minimum']:8.3f}  {_number(row['less_control'], 12, '+.3f')}"
             lines.append(f"  {row['wave']:{width}}  {first}  {last}")
@@ -198,6 +180,8 @@ def _notes(tables: list[tuple[Group, pd.DataFrame]]) -> list[str]:
     notes = ["a rank correlation sees only what rises, or falls, throughout: look at the figure too"]
     if any(table["frequency"].nunique() == 1 for _, table in tables):
         notes.append("at one noise frequency cycles fall as spatial frequency rises: only several tell the two apart")
+    if unknown := sum(int(table["cycles"].isna().sum()) for _, table in tables):
+        notes.append(f"{unknown} waves have no noise_fitting/frequency_times_std: no order by cycles with them")
     doubled = {
         f"{frequency:g}"
         for _, table in tables
@@ -214,12 +198,12 @@ def _notes(tables: list[tuple[Group, pd.DataFrame]]) -> list[str]:
 def panels_of(group: Group, table: pd.DataFrame) -> list[Panel]:
     """Return the panels of one setting: by spatial frequency and, where it is known, by cycles."""
     from analysis.figures.noise_fitting import Curve, Panel
-    from analysis.waves import MINIMUM, UNIFORM
+    from analysis.waves import CYCLES, MINIMUM, UNIFORM
 
     level = group.by_seed(UNIFORM).mean()
     control = float(level) if level == level else None
     panels = []
-    for column, name, log in (("spatial", "noise_spatial_frequency", ""), (CYCLES, CYCLES, "x")):
+    for column, name, log in (("spatial", "noise_spatial_frequency", ""), ("cycles", CYCLES, "x")):
         curves = []
         for frequency, part in table.groupby("frequency"):
             for kind, rows in part.groupby("kind", sort=False):
@@ -228,7 +212,7 @@ def panels_of(group: Group, table: pd.DataFrame) -> list[Panel]:
                 x, y = rows[column].to_numpy(float), rows["minimum"].to_numpy(float)
                 spread = rows["spread"].to_numpy(float) if (rows["seeds"] > 1).all() else None
                 curves.append(Curve(label, x, y, spread, control))
-        if column == "spatial" or table[CYCLES].notna().all():
+        if column == "spatial" or table["cycles"].notna().all():
             panels.append(Panel(group.name, name, MINIMUM, curves, log))
     return panels
 

@@ -20,6 +20,8 @@ class Options:
     """Instead of an experiment, a file of records (.csv) that analysis/export.py wrote."""
     sweep: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
     """Which sweep, by the beginning of its id; default the latest. Only its finished trials are analysed."""
+    study: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """Which study, where a file of records holds the trials of several."""
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None

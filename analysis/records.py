@@ -35,10 +35,12 @@ def open_records(options: Options) -> Records:
     """Return the records that the command line asks for; RecordError if they are not there."""
     if (options.experiment is None) == (options.records is None):
         raise RecordError("give --experiment NAME, or --records FILE: one of the two")
+    if options.records is None and options.study is not None:
+        raise RecordError("--study chooses in a file of --records: the sweep of an experiment is of one study")
     if options.records is not None and options.sweep is not None:
         raise RecordError("--sweep chooses in an experiment: a file of --records is taken whole")
     if options.records is not None:
-        found = read_records(options.records)
+        found = read_records(options.records).of_study(options.study)
     else:
         assert options.experiment is not None
         found = load_records(options.experiment, tracking_uri=options.uri, sweep=options.sweep)

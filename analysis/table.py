@@ -83,19 +83,32 @@ class Records:
         names = [*self.texts]
         return self.texts.groupby(names, sort=False).ngroup() if names else self.last["epoch"] * 0
 
-    def of_part(self, part: str) -> Records:
-        """Return the trials of one part of a study that has several; RecordError where none is. All where it has none.
+    def of_study(self, study: str | None) -> Records:
+        """Return the trials of one study, named where there are several; RecordError where it is not, or not there."""
+        there = [name for name in dict.fromkeys(self.table["study"]) if name]
+        if study is None and len(there) < 2:
+            return self
+        if study not in there:
+            asked = "" if study is None else f" and not of {study}"
+            raise RecordError(
+                f"{self.source} holds trials of {', '.join(there) or 'no named study'}{asked}: give --study"
+            )
+        return self._where(self.table["study"] == study)
 
-        Metrics that only the other parts have are no columns of it: a row of these may be a class and no epoch.
-        """
+    def of_part(self, part: str) -> Records:
+        """Return the trials of one part of a study that has several, else all; RecordError where none is."""
         if "part" not in self.table:
             return self
-        table = self.table[self.table["part"] == part]
-        if table.empty:
+        if not (self.table["part"] == part).any():
             there = ", ".join(map(str, self.table["part"].unique()))
             raise RecordError(
                 f"the finished trials of {self.source} are part={there}; this takes part={part}: run those of the sweep"
             )
+        return self._where(self.table["part"] == part)
+
+    def _where(self, chosen: pd.Series) -> Records:
+        """Return the chosen rows. Metrics that only the others have are no columns: they may be of classes."""
+        table = self.table[chosen]
         others = [name for name in self.metrics if table[name].isna().all()]
         return replace(self, table=table.drop(columns=others))
 

@@ -9,7 +9,9 @@ import pandas as pd
 from analysis.conditions import Changes, changes, seeds_of, setting_name
 from analysis.table import RecordError, Records
 
-VALUE, MINIMUM, NORMALISED = (f"noise_fitting/{name}" for name in ("value", "min", "normalised"))
+VALUE, MINIMUM, NORMALISED, CYCLES = (
+    f"noise_fitting/{name}" for name in ("value", "min", "normalised", "frequency_times_std")
+)
 CONTROL = "uniform"  # the same smoothing without a wave
 NEEDED = ("label_noise", "noise_type", "noise_frequency")
 KINDS = (CONTROL, "radial", "random", "fourier", "f", "1/f")  # in the order of tables and panels
@@ -47,7 +49,7 @@ class Group(NamedTuple):
     strength: float
     setting: str
     changed: Changes  # from the baseline
-    rows: pd.DataFrame  # trial_id, wave, seed, minimum, minimum_epoch, normalised, last_epoch
+    rows: pd.DataFrame  # trial_id, wave, seed, minimum, minimum_epoch, normalised, cycles, last_epoch
 
     @property
     def name(self) -> str:
@@ -117,6 +119,7 @@ def _rows(records: Records) -> tuple[pd.DataFrame, list[str]]:
             "minimum": row[MINIMUM],
             "minimum_epoch": _lowest(curves.get(row["trial_id"])),
             "normalised": row.get(NORMALISED, float("nan")),
+            "cycles": row.get(CYCLES, float("nan")),
             "last_epoch": row["epoch"],
         }
         for _, row in last[noisy & known].iterrows()

@@ -17,7 +17,7 @@ PLAIN = {
     "jacobian_norm": "Jacobian norm (logits per unit)",
     "noise_frequency": "noise frequency\n(cycles per unit of L2 distance)",
     "noise_spatial_frequency": "spatial frequency (cycles per image)",
-    "frequency_times_std": "frequency x standard deviation\n(cycles per standard deviation of the images)",
+    "noise_fitting/frequency_times_std": "frequency x standard deviation\n(cycles per standard deviation)",
 }
 PATHS = {"within_class": "within-class", "between_class": "between-class"}
 SCALARS = {

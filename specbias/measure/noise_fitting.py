@@ -38,6 +38,7 @@ def measure_noise_fitting(
 
     That is all images, or those of the noise's one class. The training images are as they are, without augmentation.
     The normalised form is left out where there is nothing to fit: uniform noise, or a wave all but flat on the images.
+    With them, how many cycles of the wave a standard deviation of the training images spans.
     """
     smoothing = {name: _smoothing(noise, name) for name in ("train", "test")}
     chosen = {
@@ -51,11 +52,11 @@ def measure_noise_fitting(
         "noise_fitting/value": test.clean - test.noisy,
         "noise_fitting/noisy_test_loss": test.noisy,
         "noise_fitting/noisy_train_loss": train.noisy,
+        "noise_fitting/frequency_times_std": noise.frequency_times_std,
     }
     if constant.noisy - perfect.noisy > FINEST:
         metrics["noise_fitting/normalised"] = (constant.noisy - test.noisy) / (constant.noisy - perfect.noisy)
     arrays = {
-        "noise_fitting/frequency_times_std": np.array(noise.frequency_times_std),
         "noise_fitting/best_constant": np.array(constant),
         "noise_fitting/perfect": np.array(perfect),
     }

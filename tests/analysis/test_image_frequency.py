@@ -1,20 +1,15 @@
-"""Waves along Fourier images: their spatial frequency, what orders them, and the script on a store with arrays."""
+"""Waves along Fourier images: their spatial frequency, what orders them, and the script."""
 
 import json
 import math
-import sys
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
 
 from analysis.figures.noise_fitting import by_wave_figure
 from analysis.image_frequency import (
-    CYCLES,
     GAIN,
     as_text,
     correlations,
@@ -24,10 +19,9 @@ from analysis.image_frequency import (
     panels_of,
     wave_table,
 )
-from analysis.image_frequency import cycles_of as cycles_known
 from analysis.inference import partial_correlation, spearman
 from analysis.table import RecordError, Records, normal, write_records
-from analysis.waves import noise_groups
+from analysis.waves import CYCLES, noise_groups
 
 WAVES = [(k, f) for f in (0.02, 0.1) for k in (1.5, 3.0, 6.0, 8.0, 12.0)]
 
@@ -42,7 +36,8 @@ def row(kind, spatial=2.0, frequency=0.038, less=0.0, seed=0):
     fixed = {"trial_id": name, "label": name, "run_id": "", "sweep_id": "made1", "study": "label_noise"}
     fixed |= {"intervention": "baseline", "search": "grid", "epoch": 5, "dataset": "digits", "model": "toy"}
     wave = {"noise_type": kind, "noise_frequency": frequency, "noise_spatial_frequency": spatial}
-    return fixed | wave | {"label_noise": 0.4, "seed": seed, "noise_fitting/min": -1.0 - seed + less}
+    metrics = {"noise_fitting/min": -1.0 - seed + less, CYCLES: cycles_of(spatial, frequency)}
+    return fixed | wave | {"label_noise": 0.4, "seed": seed} | metrics
 
 
 def records(by_cycles=True, waves=WAVES, kinds=("uniform",)):
@@ -52,10 +47,9 @@ def records(by_cycles=True, waves=WAVES, kinds=("uniform",)):
     return Records(normal(pd.DataFrame(rows)), {}, "planted")
 
 
-def group_and_table(made, **cycles):
+def group_and_table(made):
     (group,), _ = noise_groups(made)
-    known = {f"fourier {k:g} {f:g} 0": cycles_of(k, f) for k, f in WAVES} | cycles
-    return group, wave_table(group, known)
+    return group, wave_table(group)
 
 
 @pytest.mark.parametrize(("asked", "steps"), [(1, 0), (1.5, 1), (2, 1), (4, 2), (8, 5), (16, 11), (22, 15)])
@@ -69,7 +63,7 @@ def test_a_wave_table_has_differences_cycles_and_composite_images_without_a_spat
     assert list(table["wave"][:2]) == ["fourier, spatial frequency 1.5: 0.02", "fourier, spatial frequency 1.5: 0.1"]
     assert set(table["kind"]) == {"fourier", "f", "1/f"} and len(table) == len(WAVES) + 2
     first = table.iloc[0]
-    assert first["less_control"] == pytest.approx(0.1 * 0.02 * 40 / 1.5) and first[CYCLES] == pytest.approx(0.8 / 1.5)
+    assert first["less_control"] == pytest.approx(0.1 * 0.02 * 40 / 1.5) and first["cycles"] == pytest.approx(0.8 / 1.5)
     assert table[table["kind"] != "fourier"]["spatial"].isna().all()
 
 
@@ -109,7 +103,7 @@ def test_what_is_left_at_equal_cycles_is_the_partial_correlation_of_ranks():
     group, table = group_and_table(records(by_cycles=False))
     table["less_control"] += np.array([3, 0, 0, 5, 0, -2, 0, 0, 4, 0]) / 10
     found = correlations(group, table)[0]["orders"]
-    for key, measure, other in (("spatial | cycles", "spatial", CYCLES), ("cycles | spatial", CYCLES, "spatial")):
+    for key, measure, other in (("spatial | cycles", "spatial", "cycles"), ("cycles | spatial", "cycles", "spatial")):
         assert found[key] == partial_correlation(table, measure=measure, target="less_control", given=[other])
         low, high = found[key].interval
         assert low < found[key].statistic < high and found[key].n - found[key].k == 9
@@ -122,12 +116,14 @@ def test_fewer_than_five_waves_or_no_control_have_no_coefficient():
         assert f"n = {n}: too few waves with a control (5 needed)" in as_text(orders)
 
 
-def test_without_arrays_a_panel_and_its_coefficients_are_left_out_and_said():
-    found = image_frequency(records())
+def test_where_cycles_are_not_known_their_panel_and_coefficients_are_left_out_and_said():
+    made = records()
+    made.table.loc[made.table["label"] == "fourier 3 0.1 0", CYCLES] = np.nan
+    found = image_frequency(made)
     assert [axes.get_xlabel() for axes in found.figures["image_frequency"].axes] == [
         "spatial frequency (cycles per image)"
     ]
-    assert any("is a file of scalars" in note for note in found.notes)
+    assert any(f"1 waves have no {CYCLES}" in note for note in found.notes)
     assert found.numbers["orders"][0]["orders"]["spatial"].n == 10
     assert set(found.numbers["orders"][0]["orders"]) == {"spatial"}
     with pytest.raises(RecordError, match="no trial of planted has a wave along a Fourier image"):
@@ -136,7 +132,7 @@ def test_without_arrays_a_panel_and_its_coefficients_are_left_out_and_said():
 
 
 def test_the_figure_has_a_line_per_frequency_beside_the_same_against_cycles():
-    group, table = group_and_table(records(kinds=("uniform", "f")), **{"f 2 0.038 0": 0.3})
+    group, table = group_and_table(records(kinds=("uniform", "f")))
     panels = panels_of(group, table)
     assert [panel.x for panel in panels] == ["noise_spatial_frequency", CYCLES]
     figure = by_wave_figure(panels, legend="", ordered=True)
@@ -146,72 +142,19 @@ def test_the_figure_has_a_line_per_frequency_beside_the_same_against_cycles():
         assert [tuple(point) for point in lines["0.1"].get_xydata()] == [pytest.approx(point) for point in at]
         assert list(lines["_control"].get_ydata()) == [-1, -1]
     first, second = ({line.get_label(): line for line in axes.lines}["0.038, image f"] for axes in figure.axes)
-    assert len(first.get_xdata()) == 2 and list(second.get_xdata()) == [0.3]  # a level; a point
+    assert len(first.get_xdata()) == 2 and list(second.get_xdata()) == [cycles_of(2, 0.038)]  # a level; a point
     plt.close(figure)
 
 
-def with_arrays(monkeypatch, arrays):
-    """As of a store, whose trials have these arrays, by trial_id: those without any are not among them."""
-    monkeypatch.setattr(
-        "analysis.records.last_arrays",
-        lambda some: ((row, arrays[row["trial_id"]]) for _, row in some.last.iterrows() if row["trial_id"] in arrays),
-    )
-
-
-def test_trials_without_arrays_or_without_this_one_are_counted(monkeypatch):
+def test_the_script_reads_a_file_prints_and_saves(tmp_path, run_script):
     made = records(waves=WAVES[5:])
-    groups, _ = noise_groups(made)
-    names = [f"fourier {k:g} {f:g} 0" for k, f in WAVES[5:]]
-    with_arrays(monkeypatch, {names[0]: {f"noise_fitting/{CYCLES}": np.array(0.5)}, names[1]: {"other": np.array(1)}})
-    found, notes = cycles_known(made, groups)
-    assert found == {names[0]: 0.5} and notes == [f"4 of 5 trials have no array noise_fitting/{CYCLES}"]
-
-
-def test_a_sweep_without_arrays_has_the_panel_and_coefficients_that_need_none(monkeypatch):
-    def none(some):
-        raise RecordError(f"no trial of {some.source} has arrays")
-
-    monkeypatch.setattr("analysis.records.last_arrays", none)
-    found = image_frequency(replace(records(), uri="sqlite:///there.db"))
-    assert set(found.numbers["orders"][0]["orders"]) == {"spatial"}
-    assert any("no trial of planted has arrays" in note for note in found.notes)
-    plt.close("all")
-
-
-def fill(folder, made):
-    """Write the records into a store as the service would, with the array of cycles."""
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    experiment = client.create_experiment("made", artifact_location=f"{folder}/mlruns")
-    tags = {"specbias.sweep_id": "made1", "specbias.search": "grid", "specbias.study": "label_noise"}
-    parent = client.create_run(experiment, tags=tags | {"specbias.opened": "1"}).info.run_id
-    listed = made.last[["trial_id", "label", "intervention"]].to_dict("records")
-    client.log_dict(parent, {"trials": listed}, "sweep.json")
-    for _, each in made.last.iterrows():
-        tags = {"mlflow.parentRunId": parent, "specbias.trial_id": each["trial_id"], "specbias.outcome": "finished"}
-        run_id = client.create_run(experiment, tags=tags).info.run_id
-        metric = Metric("noise_fitting/min", each["noise_fitting/min"], 0, 5)
-        client.log_batch(run_id, [metric], [Param(name, str(each[name])) for name in made.settings])
-        cycles = cycles_of(each["noise_spatial_frequency"], each["noise_frequency"])
-        np.savez(folder / "epoch_0005.npz", **{f"noise_fitting/{CYCLES}": np.array(cycles)})
-        client.log_artifact(run_id, str(folder / "epoch_0005.npz"), "measurements")
-    return client, parent
-
-
-def test_the_script_reads_cycles_from_the_store_prints_saves_and_attaches(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    made = records(waves=WAVES[5:])
-    client, parent = fill(tmp_path, made)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setattr(sys, "argv", ["x", "--experiment", "made", "--tracking-uri", uri, "--out", "here"])
-    main()
-    said = capsys.readouterr().out
-    assert "cycles               +1.00 [+0.05, +1.00]" in said and "nan" not in said
+    write_records(made, tmp_path / "made.csv")
+    status, said, _ = run_script(main, "--records", "made.csv", "--out", "here")
+    assert status == 0 and "cycles               +1.00 [+0.05, +1.00]" in said and "nan" not in said
     names = {f"image_frequency.{kind}" for kind in ("png", "svg", "json")}
-    assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
+    assert {file.name for file in (tmp_path / "here").iterdir()} == names
     content = json.loads((tmp_path / "here" / "image_frequency.json").read_text())
-    assert content["orders"][0]["n"] == 5 and content["waves"][0][0][CYCLES] == pytest.approx(0.1 * 40 / 1.5)
+    assert content["orders"][0]["n"] == 5 and content["waves"][0][0]["cycles"] == pytest.approx(0.1 * 40 / 1.5)
     write_records(Records(made.table[made.table["noise_type"] == "uniform"], {}, ""), tmp_path / "flat.csv")
-    monkeypatch.setattr(sys, "argv", ["x", "--records", "flat.csv"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2 and capsys.readouterr().err.startswith("error: no trial of flat.csv has a wave along")
+    status, _, error = run_script(main, "--records", "flat.csv")
+    assert status == 2 and error.startswith("error: no trial of flat.csv has a wave along")

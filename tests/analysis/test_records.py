@@ -147,6 +147,18 @@ def test_one_of_experiment_and_file_is_needed(tmp_path):
         open_records(Options(records=tmp_path / "b.csv"))
 
 
+def test_of_a_file_with_several_studies_one_is_taken(tmp_path):
+    rows = "trial_id,epoch,study,width,a/x,b/y\n1,2,cifar,8,0.5,\n2,2,label_noise,8,,0.25\n"
+    (tmp_path / "both.csv").write_text(rows)
+    taken = open_records(Options(records=tmp_path / "both.csv", study="label_noise"))
+    assert list(taken.last["trial_id"]) == ["2"] and taken.metrics == ["b/y"] and taken.settings == ["width"]
+    for study, said in ((None, "cifar, label_noise: give"), ("imagenet", "cifar, label_noise and not of imagenet")):
+        with pytest.raises(RecordError, match=f"both.csv holds trials of {said}"):
+            open_records(Options(records=tmp_path / "both.csv", study=study))
+    with pytest.raises(RecordError, match="--study chooses in a file"):
+        open_records(Options(experiment="there", study="cifar"))
+
+
 def test_a_trial_that_failed_in_this_sweep_and_finished_in_another_is_finished(tmp_path, settings):
     uri = fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})])])
     client = MlflowClient(uri)

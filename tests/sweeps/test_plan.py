@@ -220,7 +220,7 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, gpu, laptop, quick"),
+        ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, gpu, study, laptop, quick"),
         ({"preset": "paper"}, "--quick is --preset quick"),
         ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, cifar100, digits"),
         ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
