@@ -32,6 +32,12 @@ def interventions(base: Any) -> dict[str, list]:
     return {"weight_decay": [0.0], "cutout": [16], "mixup": [0.4], "width": [2 * base.width] if base.width else []}
 
 
+def study_interventions(base: Any) -> dict[str, list]:
+    """Two sizes at two strengths of regularisation."""
+    more, strong = {"width": 2 * base.width}, {"weight_decay": 10 * base.weight_decay}
+    return {"width": [more, more | strong], "weight_decay": [strong]}
+
+
 def quick_interventions(base: Any) -> dict[str, list]:
     """Two regularisers."""
     return {"weight_decay": [5e-3], "cutout": [16]}
@@ -48,6 +54,11 @@ def paper_conditions(base: Any, options: Any) -> list[Settings]:
 def laptop_conditions(base: Any, options: Any) -> list[Settings]:
     """The control, two radial waves and a Fourier wave that oscillates as often over the images as the first."""
     return [UNIFORM, *_radial(0.01, 0.05), *_fourier(4, 0.05)]
+
+
+def study_conditions(base: Any, options: Any) -> list[Settings]:
+    """The control, and Fourier waves whose frequency and spatial frequency vary apart: docs/study.md."""
+    return [UNIFORM, *(wave for k in (1.5, 6, 12) for wave in _fourier(k, 0.038, 0.15, 0.6))]
 
 
 def quick_conditions(base: Any, options: Any) -> list[Settings]:
@@ -75,6 +86,22 @@ def complete(config: TrialConfig) -> TrialConfig:
 PRESETS = {
     "paper": Preset(
         {"model": "resnet18", "epochs": 100, "label_noise": 0.2, "probe_pairs": 0}, interventions, paper_conditions
+    ),
+    "study": Preset(
+        RECIPES["fast"]
+        | {
+            "model": "airbench",
+            "width": 8,
+            "epochs": 8,
+            "train_size": 10_000,
+            "flip_crop": 0,
+            "alternating_flip": False,
+            "label_smoothing": 0.0,
+            "label_noise": 0.4,
+            "probe_pairs": 0,
+        },
+        study_interventions,
+        study_conditions,
     ),
     "laptop": Preset(
         {
