@@ -35,6 +35,7 @@ LOSS = "generalization/train_loss"
 KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
 FEWEST = 5  # settings: below that a rank correlation says nothing
 FEWEST_PATHS = 20  # that all trials get right, for a correlation over them
+PUBLISHED = " Grey: published networks that were not pruned (RobustNets), and the line through all 447."
 NOTE = (
     "unit: a setting with its repeats, resampled as one; family: the trials of one intervention. 95% intervals; p"
     " within families permutes accuracy among the settings of one; q is Benjamini and Hochberg's over the measures of"
@@ -51,6 +52,7 @@ def interventions(records: Records) -> Findings:
     from analysis.inference.many import as_text as many_text
     from analysis.inference.many import associate_all
     from analysis.inference.relation import as_text as relation_text
+    from analysis.robustnets import comparable, compared
     from analysis.table import RecordError
 
     records = records.of_part("training")
@@ -69,12 +71,14 @@ def interventions(records: Records) -> Findings:
     notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes, *opposite(others)]
     if len(sound) < len(last):
         notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
+    if published := comparable(records):
+        notes.append(compared(records, ACCURACY))
     caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
     return Findings(
         claims=claims(sound, relations, right),
         tables=[by_intervention(rows), *map(relation_text, relations), many_text(others, ACCURACY)],
-        figures={"interventions": interventions_figure(records.table, url=records.url)},
-        captions={"interventions": caption + _caption(relations)},
+        figures={"interventions": interventions_figure(records.table, url=records.url, published=published)},
+        captions={"interventions": caption + _caption(relations) + PUBLISHED * published},
         notes=notes,
         numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
     )

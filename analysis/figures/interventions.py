@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis import robustnets
 from analysis.figures.labels import label
 from analysis.figures.look import LOOK, Style, styles
 
@@ -21,12 +22,14 @@ APART = (0.07, 0.045)  # of the axes, that levels must be apart to be written
 MANY = 2_000  # points beyond which an SVG holds them as an image
 
 
-def interventions_figure(table: pd.DataFrame, *, url: Callable[[str], str] | None = None) -> Figure:
+def interventions_figure(
+    table: pd.DataFrame, *, url: Callable[[str], str] | None = None, published: bool = False
+) -> Figure:
     """Draw function frequency against test accuracy at each trial's last epoch (above), and by epoch (below).
 
     `table` has a row per trial and epoch with the columns trial_id, label, intervention, epoch and the metrics.
     Colours are interventions, the same in all four panels; left within-class, right between-class. In the SVG, every
-    point is a link to `url(run_id)`, its run in MLflow.
+    point is a link to `url(run_id)`, its run in MLflow. `published` adds the networks of analysis.robustnets in grey.
     """
     with plt.rc_context(LOOK):
         figure, panels = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
@@ -34,6 +37,8 @@ def interventions_figure(table: pd.DataFrame, *, url: Callable[[str], str] | Non
         last = table.sort_values("epoch").groupby("trial_id").tail(1)
         for column, kind in enumerate(KINDS):
             scatter(panels[0, column], last, x=ACCURACY, y=kind, looks=looks, url=url)
+            if published:
+                published_networks(panels[0, column], kind)
             curves(panels[1, column], table, y=kind, looks=looks)
         legend(figure, looks)
     return figure
@@ -94,6 +99,18 @@ def curves(axes: Axes, table: pd.DataFrame, *, y: str, looks: dict[str, Style], 
     axes.set(xlabel=label(x), ylabel=label(y))
     if x == "epoch":
         _log_epochs(axes, int(table["epoch"].max()))
+    return axes
+
+
+def published_networks(axes: Axes, kind: str) -> Axes:
+    """Draw the published networks' shares by test accuracy, and the line through all of those within classes."""
+    between = kind == robustnets.BETWEEN
+    x = [network.accuracy for network in robustnets.NETWORKS]
+    y = [network.between if between else network.within for network in robustnets.NETWORKS]
+    axes.scatter(x, y, s=16, facecolors="none", edgecolors="0.6", linewidths=0.8)
+    if not between:
+        ends = np.array(robustnets.ACCURACY)
+        axes.plot(ends, robustnets.within_at(ends), color="0.6", linewidth=0.8, linestyle=":")
     return axes
 
 

@@ -1,0 +1,73 @@
+"""What do published networks show? The values of the RobustNets release, to hold a sweep on CIFAR-10 against.
+
+447 networks (Conv8, ResNet-18 and VGG-16, pruned in many ways or not, trained on clean, AugMix or noisy images) of
+"Models Out of Line" (Fridovich-Keil et al., NeurIPS 2022), measured as here: the released high-frequency share of paths
+between test images, one sample per unit of normalised L2 distance, 200 paths per class and per pair of classes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.table import Records
+
+WITHIN, BETWEEN = "frequency/within_class", "frequency/between_class"
+PEARSON = {WITHIN: -0.944, BETWEEN: 0.546}  # with test accuracy, over all
+ACCURACY, BETWEEN_RANGE = (0.625, 0.963), (0.270, 0.323)  # lowest and highest of all
+MEASURED_AS = {"dataset": "cifar10", "probe_split": "test", "spacing": 1.0, "path_samples": None}
+MEASURED_AS |= {"signal": "probabilities"}
+
+
+class Network(NamedTuple):
+    """A network that was not pruned: test accuracy and both high-frequency shares."""
+
+    name: str
+    accuracy: float
+    within: float
+    between: float
+
+
+NETWORKS = (
+    Network("Conv8", 0.8943, 0.0976, 0.3188),
+    Network("Conv8, AugMix", 0.9053, 0.0945, 0.2993),
+    Network("Conv8, noise", 0.8742, 0.1096, 0.3098),
+    Network("ResNet-18", 0.9482, 0.0625, 0.3110),
+    Network("ResNet-18, AugMix", 0.9495, 0.0545, 0.3139),
+    Network("ResNet-18, noise", 0.9301, 0.0756, 0.3099),
+    Network("VGG-16", 0.9360, 0.0700, 0.3214),
+    Network("VGG-16, AugMix", 0.9398, 0.0648, 0.3197),
+    Network("VGG-16, noise", 0.9132, 0.0903, 0.3139),
+)
+
+
+def within_at(accuracy: np.ndarray) -> np.ndarray:
+    """Return the within-class share that the line through all 447 networks has at these test accuracies (shares)."""
+    return 0.6025 - 0.567 * np.asarray(accuracy)
+
+
+def comparable(records: Records) -> bool:
+    """Return whether the trials were measured as the published networks were."""
+    return all(name in records.texts and records.said(name) == str(value) for name, value in MEASURED_AS.items())
+
+
+def compared(records: Records, accuracy: str) -> str:
+    """Say how the trials lie to the published networks, in one line."""
+    last = records.last[[accuracy, WITHIN, BETWEEN]].dropna()
+    alike = last[last[accuracy].between(*ACCURACY)]
+    above = alike[WITHIN] - within_at(alike[accuracy])
+    correlations = (
+        f"Pearson's correlation of {kind} with accuracy {np.corrcoef(last[accuracy], last[kind])[0, 1]:+.2f} here,"
+        f" {published:+.2f} there"
+        for kind, published in PEARSON.items()
+    )
+    said = f"447 published networks (RobustNets): {'; '.join(correlations)}"
+    if len(alike):
+        least, most = BETWEEN_RANGE
+        said += (
+            f"; of {len(alike)} trials as accurate as they are, the within-class share is {above.mean():+.3f} off their"
+            f" line on average ({above.min():+.3f} to {above.max():+.3f}), the between-class share"
+            f" {alike[BETWEEN].min():.3f} to {alike[BETWEEN].max():.3f}, theirs {least:.3f} to {most:.3f}"
+        )
+    return said
