@@ -195,14 +195,15 @@ def seconds(config: Any) -> float:
     """Guess a complete TrialConfig's time from the floating-point operations of its network."""
     model, facts = look_up_model(config.model), facts_of(config.dataset, config.selection)
     pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
-    trained = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
-    measured = len(config.epochs_to_measure) * (config.train_size + sum(facts.sizes[1:]) + pairs * PATH_SAMPLES)
-    measured += 0 if config.probe_split == "test" else pairs * PATH_SAMPLES  # those of the test split, at the end
-    flop = (
-        1e6 * model.megaflops * (config.width / model.width if model.width else 1) ** 2 * (facts.image_size / 32) ** 2
-    )
-    cores = config.threads if config.device == "cpu" else 1
-    return 4 + flop * (trained + measured) / (FLOPS[config.device, config.precision] * cores)
+    measurements = len(config.epochs_to_measure)
+    images = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
+    images += measurements * (config.train_size + sum(facts.sizes[1:]))
+    walks = measurements + (config.probe_split != "test")  # paths of the test split are walked at the end
+    narrower = config.width / model.width if model.width else 1
+    flop = 1e6 * model.megaflops * narrower**1.5 * (facts.image_size / 32) ** 2  # narrow layers do not fill a core
+    work = images / FLOPS[config.device, config.precision]
+    work += walks * pairs * PATH_SAMPLES / FLOPS[config.device, config.measure_precision or config.precision]
+    return 4 + flop * work / (config.threads if config.device == "cpu" else 1)
 
 
 def run(config: TrialConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
