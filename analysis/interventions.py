@@ -11,29 +11,33 @@ interventions that reverse them, training loss, repeats, many measures, a select
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tyro
 
+from analysis.by_intervention import (
+    ACCURACY,
+    FEWEST,
+    KINDS,
+    associations,
+    associations_text,
+    effects,
+    effects_text,
+    said,
+)
 from analysis.options import Options
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.findings import Findings
-    from analysis.inference import Association
     from analysis.inference.claim import Claim
     from analysis.inference.relation import Relation
     from analysis.table import Records
 
-ACCURACY = "generalization/test_accuracy"
 NO_PROBE = "generalization/test_accuracy/no_probe"
 LOSS = "generalization/train_loss"
-KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
-FEWEST = 5  # settings: below that a rank correlation says nothing
 FEWEST_PATHS = 20  # that all trials get right, for a correlation over them
 PUBLISHED = " Grey: published networks that were not pruned (RobustNets), and the line through all 447."
 NOTE = (
@@ -63,7 +67,7 @@ def interventions(records: Records) -> Findings:
     if (settings := sound["unit"].nunique()) < FEWEST:
         why = f"{settings} settings of {records.source} have a finite accuracy and frequency"
         raise RecordError(f"{why}: a rank correlation takes {FEWEST}")
-    rows = associations(sound)
+    rows, changed = associations(sound), effects(records, sound)
     relations = [relation(records, sound, kind) for kind in KINDS]
     names = [name for name in records.metrics if not name.startswith("generalization/")]
     others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
@@ -76,47 +80,23 @@ def interventions(records: Records) -> Findings:
     caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
     return Findings(
         claims=claims(sound, relations, right),
-        tables=[by_intervention(rows), *map(relation_text, relations), many_text(others, ACCURACY)],
+        tables=[
+            effects_text(changed),
+            associations_text(rows),
+            *map(relation_text, relations),
+            many_text(others, ACCURACY),
+        ],
         figures={"interventions": interventions_figure(records.table, url=records.url, published=published)},
         captions={"interventions": caption + _caption(relations) + PUBLISHED * published},
         notes=notes,
-        numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
+        numbers={
+            "effects": changed,
+            "associations": rows,
+            "relations": relations,
+            "measures": others,
+            "right_by_all": right,
+        },
     )
-
-
-@dataclass(frozen=True)
-class Row:
-    """The associations of one group of trials; None where the group is too small."""
-
-    trials: str
-    n: int
-    units: int
-    spearman: dict[str, Association] | None
-    kendall: dict[str, Association] | None
-
-
-def associations(last: pd.DataFrame) -> list[Row]:
-    """Return a Row for all trials and one per intervention, that intervention's trials with the baseline's.
-
-    `last` has a row per trial (its last epoch) with the columns unit, intervention and the three metrics. Units are
-    resampled. Fewer than 5 of them get no coefficient.
-    """
-    from analysis.inference import kendall_tau, spearman
-
-    groups = {"all": last}
-    baseline = last["intervention"] == "baseline"
-    for name in sorted(set(last["intervention"]) - {"baseline", ""}):
-        groups[name] = last[(last["intervention"] == name) | baseline]
-    rows = []
-    for name, group in groups.items():
-        n, units = len(group), group["unit"].nunique()
-        found = [
-            {kind: measure(group[ACCURACY], group[kind], clusters=group["unit"]) for kind in KINDS}
-            for measure in (spearman, kendall_tau)
-            if units >= FEWEST
-        ]
-        rows.append(Row(name, n, units, *(found or (None, None))))
-    return rows
 
 
 def relation(records: Records, sound: pd.DataFrame, kind: str) -> Relation:
@@ -202,30 +182,8 @@ def claims(sound: pd.DataFrame, relations: list[Relation], right: dict[str, Any]
     return found
 
 
-def by_intervention(rows: list[Row]) -> str:
-    """Return the rows as a table for people: coefficient and 95% interval."""
-    lines = [
-        f"{'':24} {'':>6}  {'within-class frequency':^47}  {'between-class frequency':^47}".rstrip(),
-        f"{'trials, with baseline':24} {'n':>6}" + f"  {'Spearman':^23} {'Kendall tau-b':^23}" * 2,
-    ]
-    for row in rows:
-        if row.spearman is None or row.kendall is None:
-            lines.append(f"{row.trials:24} {row.n:6}  too few ({FEWEST} settings needed, {row.units} here)")
-            continue
-        cells = (said for kind in KINDS for said in (_said(row.spearman[kind]), _said(row.kendall[kind])))
-        lines.append(f"{row.trials:24} {row.n:6}  " + " ".join(f"{cell:^23}" for cell in cells))
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def _caption(relations: list[Relation]) -> str:
-    return "; ".join(f"{each.measure}: Spearman {_said(each.spearman)}" for each in relations) + " (95% bootstrap)."
-
-
-def _said(found: Association) -> str:
-    if math.isnan(found.statistic):
-        return "undefined (constant)"
-    low, high = found.interval
-    return f"{found.statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return "; ".join(f"{each.measure}: Spearman {said(each.spearman)}" for each in relations) + " (95% bootstrap)."
 
 
 def main() -> None:

@@ -94,9 +94,9 @@ def quick_interventions(base: Any) -> dict[str, list]:
 def study_interventions(base: Any) -> dict[str, list]:
     """Seven kinds of intervention, as finely as two CPU cores can in some hours: docs/study.md."""
     return {
-        "width": [base.width // 2, 2 * base.width, 4 * base.width],
+        "width": [base.width // 2, 3 * base.width // 2, 2 * base.width, 4 * base.width],
         "epochs": [*_shares(base.epochs, (1 / 8, 1 / 4, 1 / 2), least=1), 2 * base.epochs],
-        "train_size": _shares(base.train_size, (1 / 16, 1 / 8, 1 / 3), least=base.batch_size),
+        "train_size": _shares(base.train_size, (1 / 16, 1 / 8, 1 / 3, 2 / 3), least=base.batch_size),
         "weight_decay": [0.0, 2e-3],
         "flip_crop": [0],
         "cutout": [8],

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.interventions import ACCURACY, KINDS, LOSS, associations, interventions
+from analysis.by_intervention import ACCURACY, KINDS, associations
+from analysis.interventions import LOSS, interventions
 from analysis.records import RecordError
 from analysis.table import Records, normal
 
@@ -64,7 +65,7 @@ def test_simpsons_case_is_flagged_and_the_slope_within_says_the_opposite():
     assert asked["test accuracy, Spearman"] == "held" and asked["slope within interventions"] == "not held"
     assert found.numbers["relations"][0].slopes.simpson == "reversed"
     assert [claim.note for claim in found.claims if claim.name == "slope within interventions"] == ["reversed"] * 2
-    assert "Simpson's paradox" in found.tables[1]
+    assert any("Simpson's paradox" in table for table in found.tables)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The script of interventions on a store: its groups, its figure's numbers, what it saves, and its refusals."""
+"""The script of interventions on a store: its figure's numbers, what it saves, and its refusals."""
 
 import json
 from functools import partial
@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from analysis.by_intervention import ACCURACY, KINDS
 from analysis.figures import interventions_figure, label, save
-from analysis.interventions import ACCURACY, KINDS, associations, by_intervention, main
+from analysis.interventions import main
 from analysis.records import RecordError, load_records
 
 WITHIN, BETWEEN = KINDS
@@ -40,19 +41,6 @@ def table():
 
 def last_of(table):
     return table[table["epoch"] == 5]
-
-
-def test_associations_are_over_all_and_per_intervention_with_the_baseline(table):
-    last = last_of(table)
-    found = {row.trials: row for row in associations(last.assign(unit=last["number"]))}
-    assert {name: row.n for name, row in found.items()} == {"all": 7, "epochs": 5, "mixup": 3}
-    for name in ("all", "epochs"):
-        assert found[name].spearman[WITHIN].statistic == pytest.approx(-1)
-        assert found[name].kendall[BETWEEN].statistic == pytest.approx(1)
-    assert found["mixup"].spearman is None and found["mixup"].kendall is None
-    text = by_intervention([*found.values()]).splitlines()
-    assert text[2].split()[:2] == ["all", "7"] and "-1.00 [-1.00, " in text[2]
-    assert text[4].split() == ["mixup", "3", "too", "few", "(5", "settings", "needed,", "3", "here)"]
 
 
 def test_the_figure_shows_every_trial_at_its_last_epoch_and_every_epoch_of_every_trial(table):

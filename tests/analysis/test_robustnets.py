@@ -1,4 +1,4 @@
-"""The published networks: they lie by their own line, and a sweep is held against them only where it was measured so."""
+"""The published networks lie by their own line; a sweep is held against them only where it was measured as they."""
 
 import numpy as np
 import pandas as pd
