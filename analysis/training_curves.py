@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TEST, TRAIN = "generalization/test_accuracy", "generalization/train_accuracy"
 WITHIN, BETWEEN = KINDS = ("frequency/within_class", "frequency/between_class")
 RISING = (BETWEEN, f"{BETWEEN}/mirror", WITHIN)  # whose order in time is looked at; claimed of the first two
-LEAST = 3  # epochs after the first whose order says anything
+LEAST = 3  # measurements of a network in training, epoch 0 is none, whose order says anything
 HERE = (
     "here n is settings, each with the sign of the mean correlation of its seeds; the interval of their share is the"
     " exact binomial one, of settings on their own, though they share the images; 5 or fewer decide nothing"
@@ -107,7 +107,7 @@ def at_equal_accuracy(table: pd.DataFrame, accuracy: str) -> list[dict]:
             continue
         level = min(curve[accuracy].max() for pair in pairs for curve in pair)
         row = {"accuracy": accuracy, "setting": setting, "level": level, "pairs": len(pairs)}
-        row["untrained"] = any(curve[accuracy].iloc[0] >= level for pair in pairs for curve in pair)
+        row["at_once"] = any(curve[accuracy].iloc[0] >= level for pair in pairs for curve in pair)
         for kind in KINDS:
             own, other = np.array([[frequency_at(curve, level, accuracy, kind) for curve in p] for p in pairs]).T
             row[kind] = {"difference": (own - other).mean(), "baseline": other.mean()}
@@ -127,7 +127,7 @@ def frequency_at(curve: pd.DataFrame, level: float, accuracy: str, kind: str) ->
 
 
 def time_orders(table: pd.DataFrame) -> list[dict]:
-    """Return a row per trial: the rank correlation of each frequency with epoch, over measured epochs after the first.
+    """Return a row per trial: the rank correlation of each frequency with epoch, over measured epochs but epoch 0.
 
     None where it was measured at fewer than 3 of those, or the frequency is constant.
     """
@@ -136,11 +136,12 @@ def time_orders(table: pd.DataFrame) -> list[dict]:
     rows, names = [], ["trial_id", "setting", "seed"]
     for trial, curve in table.sort_values("epoch").groupby(names, sort=False):
         row: dict = dict(zip(names, trial, strict=True))
+        trained = curve[curve["epoch"] > 0]
         for kind in RISING:
-            after = curve.iloc[1:].dropna(subset=[kind]) if kind in curve else curve.iloc[:0]
+            after = trained.dropna(subset=[kind]) if kind in curve else curve.iloc[:0]
             rho = rank_correlation(after["epoch"].to_numpy(), after[kind].to_numpy()) if len(after) >= LEAST else None
             row[kind] = None if rho is None or rho != rho else rho
-        rows.append(row | {"epochs": len(curve) - 1})
+        rows.append(row | {"epochs": len(trained)})
     settings = list(dict.fromkeys(table["setting"]))
     return sorted(rows, key=lambda row: (settings.index(row["setting"]), row["seed"]))
 
@@ -196,7 +197,7 @@ def as_text(rows: list[dict]) -> str:
         ]
         for row in (row for row in rows if row["accuracy"] == accuracy):
             cells = [_said(**row[kind]) for kind in KINDS]
-            mark = "  (an untrained network's)" if row["untrained"] else ""
+            mark = "  (at the first measurement)" if row["at_once"] else ""
             start = f"  {row['setting']:{width}}  {row['level']:6.3f}  {row['pairs']:5}"
             lines.append(f"{start}  {cells[0]:30}  {cells[1]}{mark}")
         lines.append("")
@@ -213,7 +214,7 @@ def orders_text(orders: list[dict]) -> str:
     names = [f"{row['setting']}, seed {row['seed']}" for row in orders]
     width = max(map(len, names))
     lines = [
-        "Spearman's correlation of frequency with epoch, over the measured epochs after the first",
+        "Spearman's correlation of frequency with epoch, over the measured epochs but epoch 0",
         "  (of each trial; the claims count a setting once, with the sign of the mean over its seeds)",
         f"  {'trial':{width}}  epochs  {'between':>8}  {'mirrored':>8}  {'within':>8}",
     ]

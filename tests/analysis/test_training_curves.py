@@ -61,7 +61,7 @@ def test_settings_are_compared_at_the_highest_accuracy_that_both_reach():
     low = trial([2 * b for b in UP], cutout=8, accuracy=(0.1, 0.2, 0.3, 0.4, 0.6), within=(0.7,) * 5)
     for accuracy, level in ((TEST, 0.6), (TRAIN, 0.65)):
         (row,) = at_equal_accuracy(table_of(trial(UP), low), accuracy)
-        assert row["level"] == pytest.approx(level) and row["setting"] == "cutout=8" and not row["untrained"]
+        assert row["level"] == pytest.approx(level) and row["setting"] == "cutout=8" and not row["at_once"]
         assert row[BETWEEN]["baseline"] == pytest.approx(0.25)  # half-way from epoch 2 to 4
         assert row[BETWEEN]["difference"] == pytest.approx(0.8 - 0.25)
         assert row[WITHIN]["difference"] == pytest.approx(0.2) and row[WITHIN]["interval"] is None
@@ -80,15 +80,17 @@ def test_trials_of_one_seed_are_compared_and_five_have_an_interval():
     assert at_equal_accuracy(table_of(trial(UP), trial(UP, seed=1, cutout=8)), TEST) == []
 
 
-def test_an_accuracy_that_an_untrained_network_has_is_marked():
+def test_an_accuracy_that_a_trial_has_from_the_start_is_marked():
     (row,) = at_equal_accuracy(table_of(trial(UP), trial(UP, cutout=8, accuracy=(0.1,) * 5)), TEST)
-    assert row["level"] == pytest.approx(0.1) and row["untrained"] and "an untrained network's" in as_text([row])
+    assert row["level"] == pytest.approx(0.1) and row["at_once"] and "at the first measurement" in as_text([row])
 
 
-def test_the_first_epoch_does_not_count_and_short_or_constant_trials_have_no_order():
+def test_epoch_0_does_not_count_and_short_or_constant_trials_have_no_order():
     orders = time_orders(table_of(trial(DOWN), trial((9, 1, 2, 3, 4), cutout=1), trial(UP[:3], cutout=2)))
     assert [row[BETWEEN] for row in orders] == [pytest.approx(-1), pytest.approx(1), None]
     assert [row[WITHIN] for row in orders] == [None] * 3 and [row["epochs"] for row in orders] == [4, 4, 2]
+    (late,) = time_orders(table_of(trial(UP, cutout=3, epochs=(1, 2, 4, 8, 16))))
+    assert late["epochs"] == 5 and late[BETWEEN] == pytest.approx(1)  # its first measurement is of a trained network
     claims, notes = rising_claims(orders)
     assert [(c.statistic, c.n, c.note) for c in claims] == [(0.5, 2, "1 of 2")]
     assert notes[0].startswith(f"{BETWEEN}: 1 of 3 trials have no order in time") and len(notes) == 6
