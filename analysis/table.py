@@ -107,9 +107,9 @@ class Records:
         return self._where(self.table["part"] == part)
 
     def _where(self, chosen: pd.Series) -> Records:
-        """Return the chosen rows. Metrics that only the others have are no columns: they may be of classes."""
+        """Return the chosen rows; settings and metrics that only the others have are no columns."""
         table = self.table[chosen]
-        others = [name for name in self.metrics if table[name].isna().all()]
+        others = [name for name in (*self.settings, *self.metrics) if table[name].map(_empty).all()]
         return replace(self, table=table.drop(columns=others))
 
     def url(self, run_id: str) -> str:
@@ -148,6 +148,11 @@ class Records:
             )
 
 
+def _empty(cell: object) -> bool:
+    """Return whether a cell of a file held nothing: NaN. None is a setting's value."""
+    return cell != cell
+
+
 def is_metric(name: str) -> bool:
     return "/" in name or name in WITHOUT_SLASH
 
@@ -169,9 +174,8 @@ def read_records(file: Path) -> Records:
             table[name] = table[name].fillna(empty) if name in table else empty
         for name in table.columns:
             if not is_metric(name) and name not in FIXED and not pd.api.types.is_numeric_dtype(table[name]):
-                table[name] = [
-                    text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]
-                ]
+                cells = [text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]]
+                table[name] = pd.Series(cells, dtype=object if None in cells else None)
         epochs = pd.to_numeric(table["epoch"], errors="coerce")
         if table["trial_id"].eq("").any() or not (epochs % 1 == 0).all():
             raise RecordError(f"{file}: every row needs a trial_id and a whole epoch")
