@@ -92,7 +92,7 @@ PRESETS = {
         | {
             "model": "airbench",
             "width": 8,
-            "epochs": 8,
+            "epochs": 6,
             "train_size": 10_000,
             "flip_crop": 0,
             "alternating_flip": False,
