@@ -71,7 +71,7 @@ class Progress(TrialProgressCallback):
         elif config.trial_id in self.scheduler.stopped:
             self._end(config, "stopped early")
         elif self.timed:
-            self._end(config, "interrupted")
+            self._stop(config, "interrupted")
         else:
             self._end(config, "failed", failure="it ended without a word")
 
@@ -94,6 +94,11 @@ class Progress(TrialProgressCallback):
     def close(self, outcome: str) -> None:
         """Give the trials that are still running this final state: the sweep is over."""
         for config in list(self.ledger.running.values()):
+            self._stop(config, outcome)
+
+    def _stop(self, config: Any, outcome: str) -> None:
+        """End a trial that has measured something; of the others, which Tune takes long before their turn, none began."""
+        if config.trial_id in list_folder(self.mirror.root):
             self._end(config, outcome)
 
     def _last_epoch(self, config: Any) -> int:
