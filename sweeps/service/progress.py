@@ -97,7 +97,7 @@ class Progress(TrialProgressCallback):
             self._stop(config, outcome)
 
     def _stop(self, config: Any, outcome: str) -> None:
-        """End a trial that has measured something; of the others, which Tune takes long before their turn, none began."""
+        """End a trial that has measured something; the others Tune took long before their turn, and none began."""
         if config.trial_id in list_folder(self.mirror.root):
             self._end(config, outcome)
 
