@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ACCURACY = "generalization/test_accuracy"
 KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
 FEWEST = 5  # settings: below that a rank correlation says nothing
+MOST = 100  # settings of which each is told
 AUGMENTATIONS = (  # one kind of intervention, of which each name has few levels
     *("mixup", "cutmix", "image_frequency", "autoaugment", "randaugment", "augmix", "gaussian_noise"),
     *("flip_crop", "cutout"),
@@ -24,8 +25,8 @@ AUGMENTATIONS = (  # one kind of intervention, of which each name has few levels
 def effects(records: Records, sound: pd.DataFrame) -> pd.DataFrame:
     """Return a row per setting, the baseline first: seeds, mean of accuracy and frequencies, and their change.
 
-    The change is from the baseline's trials of the same seeds, with its standard error over seeds; NaN where there are
-    none, or fewer than two.
+    The change is from the baseline's trials of the same seeds, `pairs` of them, with its standard error over these; NaN
+    where there are none, or fewer than two. No rows without a baseline, or of more than 100 settings.
     """
     import pandas as pd
 
@@ -34,27 +35,32 @@ def effects(records: Records, sound: pd.DataFrame) -> pd.DataFrame:
     names, seeds, columns = setting_names(records), seeds_of(records), [ACCURACY, *KINDS]
     table = sound.assign(setting=sound["trial_id"].map(names), seed=sound["trial_id"].map(seeds))
     table = table.drop_duplicates(["setting", "seed"]).set_index(["setting", "seed"])[columns]
-    known = table.loc[BASELINE] if BASELINE in table.index else table.iloc[:0].droplevel("setting")
-    rows = []
+    rows: list[dict] = []
+    if BASELINE not in table.index or table.index.get_level_values("setting").nunique() > MOST:
+        return pd.DataFrame(rows)
+    known = table.loc[BASELINE]
     for setting, own in table.groupby("setting", sort=False):
         own = own.droplevel("setting")
         change = (own - known).dropna()
         error = change.sem() if len(change) > 1 else change.sem() * math.nan
         parts = {"": own.mean(), "/change": change.mean(), "/standard_error": error}
         rows.append({f"{name}{part}": values[name] for name in columns for part, values in parts.items()})
-        rows[-1] = {"setting": setting, "seeds": len(own)} | rows[-1]
+        rows[-1] = {"setting": setting, "seeds": len(own), "pairs": len(change)} | rows[-1]
     return pd.DataFrame(rows).sort_values("setting", key=lambda names: names != BASELINE, kind="stable")
 
 
 def effects_text(rows: pd.DataFrame) -> str:
-    """Return the effects as a table for people."""
+    """Return the effects as a table for people, or why there is none."""
     from analysis.conditions import BASELINE
 
+    if rows.empty:
+        return f"no table of what each setting changes: there is no baseline, or more than {MOST} settings"
     width = max(map(len, rows["setting"]))
     heads = [f"{name:^29}" for name in ("test accuracy", "within-class frequency", "between-class frequency")]
     lines = [
-        "mean over seeds, and change from the baseline of the same seeds, with its standard error over seeds",
-        f"{'setting':{width}}  seeds  {'  '.join(heads)}".rstrip(),
+        "mean over seeds, and change from the baseline of the same seeds, with its standard error over these pairs"
+        " (of two it is a rough guess)",
+        f"{'setting':{width}}  seeds  pairs  {'  '.join(heads)}".rstrip(),
     ]
     for _, row in rows.iterrows():
         cells = []
@@ -63,7 +69,7 @@ def effects_text(rows: pd.DataFrame) -> str:
             known = row["setting"] != BASELINE and change == change
             more = f"{change:+.4f}" + (f" \u00b1 {error:.4f}" if error == error else "") if known else ""
             cells.append(f"{row[name]:8.4f}  {more:19}")
-        lines.append(f"{row['setting']:{width}}  {row['seeds']:5}  {'  '.join(cells)}".rstrip())
+        lines.append(f"{row['setting']:{width}}  {row['seeds']:5}  {row['pairs']:5}  {'  '.join(cells)}".rstrip())
     return "\n".join(lines)
 
 

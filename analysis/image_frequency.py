@@ -48,7 +48,7 @@ def image_frequency(records: Records) -> Findings:
     found.figures["image_frequency"] = by_wave_figure(
         panels,
         legend="noise frequency\n(cycles per unit of L2)",
-        columns=2 if len(panels) > len(tables) else 1,
+        columns=2 if len(panels) == 2 * len(tables) else 1,
         ordered=True,
     )
     trials = sum(int(table["seeds"].sum()) for _, table in tables)

@@ -58,6 +58,7 @@ def interventions(records: Records) -> Findings:
     from analysis.inference.relation import as_text as relation_text
     from analysis.robustnets import comparable, compared
     from analysis.table import RecordError
+    from analysis.waves import CYCLES
 
     records = records.of_part("training")
     records.need(ACCURACY, *KINDS)
@@ -69,14 +70,14 @@ def interventions(records: Records) -> Findings:
         raise RecordError(f"{why}: a rank correlation takes {FEWEST}")
     rows, changed = associations(sound), effects(records, sound)
     relations = [relation(records, sound, kind) for kind in KINDS]
-    names = [name for name in records.metrics if not name.startswith("generalization/")]
+    names = [name for name in records.metrics if not name.startswith("generalization/") and name != CYCLES]
     others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
     right, notes = right_by_all_trials(records, sound)
     notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes, *opposite(others)]
     if len(sound) < len(last):
         notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
     if published := comparable(records):
-        notes.append(compared(records, ACCURACY))
+        notes.append(compared(sound))
     caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
     return Findings(
         claims=claims(sound, relations, right),

@@ -25,7 +25,7 @@ class Options:
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME, or NAME-ID."""
+    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME, with what was chosen."""
 
     selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Analyse also a sample that a search or a scheduler selected."""
@@ -39,4 +39,5 @@ class Options:
     def folder(self) -> Path:
         """Where the results go."""
         name = self.experiment or (self.records.stem if self.records else "")
-        return self.out or Path(FOLDER) / (name.replace("/", "_") + (f"-{self.sweep}" if self.sweep else ""))
+        chosen = "".join(f"-{part}" for part in (self.study, self.sweep) if part)
+        return self.out or Path(FOLDER) / (name.replace("/", "_") + chosen)

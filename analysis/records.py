@@ -40,7 +40,7 @@ def open_records(options: Options) -> Records:
     if options.records is not None and options.sweep is not None:
         raise RecordError("--sweep chooses in an experiment: a file of --records is taken whole")
     if options.records is not None:
-        found = read_records(options.records).of_study(options.study)
+        found = read_records(options.records, options.study)
     else:
         assert options.experiment is not None
         found = load_records(options.experiment, tracking_uri=options.uri, sweep=options.sweep)

@@ -1,19 +1,25 @@
 """What do published networks show? The values of the RobustNets release, to hold a sweep on CIFAR-10 against.
 
 447 networks (Conv8, ResNet-18 and VGG-16, pruned in many ways or not, trained on clean, AugMix or noisy images) of
-"Models Out of Line" (Fridovich-Keil et al., NeurIPS 2022), measured as here: the released high-frequency share of paths
-between test images, one sample per unit of normalised L2 distance, 200 paths per class and per pair of classes.
+"Models Out of Line" (Fridovich-Keil et al., NeurIPS 2022), measured as here by default: the released high-frequency
+share of paths between test images, a sample per unit of normalised L2 distance; 200 per class and per pair of classes.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from analysis.table import Records
+from analysis.by_intervention import ACCURACY as TEST
+from analysis.by_intervention import KINDS
 
-WITHIN, BETWEEN = "frequency/within_class", "frequency/between_class"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.table import Records
+
+WITHIN, BETWEEN = KINDS
 PEARSON = {WITHIN: -0.944, BETWEEN: 0.546}  # with test accuracy, over all
 ACCURACY, BETWEEN_RANGE = (0.625, 0.963), (0.270, 0.323)  # lowest and highest of all
 MEASURED_AS = {"dataset": "cifar10", "probe_split": "test", "spacing": 1.0, "path_samples": None}
@@ -52,22 +58,20 @@ def comparable(records: Records) -> bool:
     return all(name in records.texts and records.said(name) == str(value) for name, value in MEASURED_AS.items())
 
 
-def compared(records: Records, accuracy: str) -> str:
-    """Say how the trials lie to the published networks, in one line."""
-    last = records.last[[accuracy, WITHIN, BETWEEN]].dropna()
-    alike = last[last[accuracy].between(*ACCURACY)]
-    above = alike[WITHIN] - within_at(alike[accuracy])
+def compared(last: pd.DataFrame) -> str:
+    """Say how trials, a row each, lie to the published networks; only those as accurate as these are compared."""
+    alike = last[last[TEST].between(*ACCURACY)]
+    who = f"447 published networks (RobustNets, 200 pairs), of test accuracy {ACCURACY[0]} to {ACCURACY[1]}"
+    if alike[[TEST, WITHIN, BETWEEN]].nunique().min() < 3:
+        return f"{who}: too few trials here are as accurate to be compared"
     correlations = (
-        f"Pearson's correlation of {kind} with accuracy {np.corrcoef(last[accuracy], last[kind])[0, 1]:+.2f} here,"
-        f" {published:+.2f} there"
+        f"Pearson's correlation of {kind} with accuracy is {np.corrcoef(alike[TEST], alike[kind])[0, 1]:+.2f},"
+        f" theirs {published:+.2f}"
         for kind, published in PEARSON.items()
     )
-    said = f"447 published networks (RobustNets): {'; '.join(correlations)}"
-    if len(alike):
-        least, most = BETWEEN_RANGE
-        said += (
-            f"; of {len(alike)} trials as accurate as they are, the within-class share is {above.mean():+.3f} off their"
-            f" line on average ({above.min():+.3f} to {above.max():+.3f}), the between-class share"
-            f" {alike[BETWEEN].min():.3f} to {alike[BETWEEN].max():.3f}, theirs {least:.3f} to {most:.3f}"
-        )
-    return said
+    above, (least, most) = alike[WITHIN] - within_at(alike[TEST]), BETWEEN_RANGE
+    return (
+        f"{who}: of {len(alike)} trials here as accurate, {'; '.join(correlations)}; the within-class share is"
+        f" {above.mean():+.3f} off their line on average ({above.min():+.3f} to {above.max():+.3f}), the between-class"
+        f" share {alike[BETWEEN].min():.3f} to {alike[BETWEEN].max():.3f}, theirs {least:.3f} to {most:.3f}"
+    )

@@ -83,33 +83,20 @@ class Records:
         names = [*self.texts]
         return self.texts.groupby(names, sort=False).ngroup() if names else self.last["epoch"] * 0
 
-    def of_study(self, study: str | None) -> Records:
-        """Return the trials of one study, named where there are several; RecordError where it is not, or not there."""
-        there = [name for name in dict.fromkeys(self.table["study"]) if name]
-        if study is None and len(there) < 2:
-            return self
-        if study not in there:
-            asked = "" if study is None else f" and not of {study}"
-            raise RecordError(
-                f"{self.source} holds trials of {', '.join(there) or 'no named study'}{asked}: give --study"
-            )
-        return self._where(self.table["study"] == study)
-
     def of_part(self, part: str) -> Records:
-        """Return the trials of one part of a study that has several, else all; RecordError where none is."""
+        """Return the trials of one part of a study that has several, else all; RecordError where none is.
+
+        Metrics that only the other parts have are no columns of it: a row of these may be a class and no epoch.
+        """
         if "part" not in self.table:
             return self
-        if not (self.table["part"] == part).any():
+        table = self.table[self.table["part"] == part]
+        if table.empty:
             there = ", ".join(map(str, self.table["part"].unique()))
             raise RecordError(
                 f"the finished trials of {self.source} are part={there}; this takes part={part}: run those of the sweep"
             )
-        return self._where(self.table["part"] == part)
-
-    def _where(self, chosen: pd.Series) -> Records:
-        """Return the chosen rows; settings and metrics that only the others have are no columns."""
-        table = self.table[chosen]
-        others = [name for name in (*self.settings, *self.metrics) if table[name].map(_empty).all()]
+        others = [name for name in self.metrics if table[name].isna().all()]
         return replace(self, table=table.drop(columns=others))
 
     def url(self, run_id: str) -> str:
@@ -148,19 +135,15 @@ class Records:
             )
 
 
-def _empty(cell: object) -> bool:
-    """Return whether a cell of a file held nothing: NaN. None is a setting's value."""
-    return cell != cell
-
-
 def is_metric(name: str) -> bool:
     return "/" in name or name in WITHOUT_SLASH
 
 
-def read_records(file: Path) -> Records:
+def read_records(file: Path, study: str | None = None) -> Records:
     """Read a file that analysis/export.py, or a study run in blocks, wrote: at least trial_id, epoch and metrics.
 
-    Columns that a file does not have: `label` is the trial_id, the others are empty. Raises RecordError.
+    Columns that a file does not have: `label` is the trial_id, the others are empty. Of a file with the trials of
+    several studies one is read, and named. Raises RecordError.
     """
     try:
         table = pd.read_csv(file, keep_default_na=False, na_values=["", "nan"], dtype=_texts(file), low_memory=False)
@@ -172,10 +155,11 @@ def read_records(file: Path) -> Records:
         for name in FIXED:
             empty = table["trial_id"] if name == "label" else ""
             table[name] = table[name].fillna(empty) if name in table else empty
+        table = _of_study(table, study, file)
         for name in table.columns:
             if not is_metric(name) and name not in FIXED and not pd.api.types.is_numeric_dtype(table[name]):
                 cells = [text if pd.isna(text) or name.endswith("_id") else value_of(text) for text in table[name]]
-                table[name] = pd.Series(cells, dtype=object if None in cells else None)
+                table[name] = pd.Series(cells, table.index, dtype=object if None in cells else None)
         epochs = pd.to_numeric(table["epoch"], errors="coerce")
         if table["trial_id"].eq("").any() or not (epochs % 1 == 0).all():
             raise RecordError(f"{file}: every row needs a trial_id and a whole epoch")
@@ -185,6 +169,18 @@ def read_records(file: Path) -> Records:
         return Records(normal(table.assign(epoch=epochs.astype(int))), _counted(said), str(file))
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise RecordError(f"{file}: {str(error).splitlines()[0]}") from None
+
+
+def _of_study(table: pd.DataFrame, study: str | None, file: Path) -> pd.DataFrame:
+    """Return the rows of a study, all of a file with one; columns in which only the other studies have a value go."""
+    there = [name for name in table["study"].unique() if name]
+    if study is None and len(there) > 1:
+        raise RecordError(f"{file} holds trials of {', '.join(there)}: choose one by --study")
+    if study is None:
+        return table
+    if study not in there:
+        raise RecordError(f"{file} holds trials of {', '.join(there) or 'no named study'}, none of {study!r}")
+    return table[table["study"] == study].dropna(axis="columns", how="all")
 
 
 def write_records(records: Records, file: Path) -> None:

@@ -29,7 +29,7 @@ def interventions(base: Any) -> dict[str, list]:
     return {
         "epochs": _shares(base.epochs, (1 / 5, 1 / 2), least=1),
         "train_size": _shares(base.train_size, (1 / 8, 1 / 3), least=base.batch_size),
-        "width": _widths(base),
+        "width": widths(base),
         "weight_decay": [0.0],
         "flip_crop": [0],
         "cutout": [0, 16],
@@ -87,14 +87,14 @@ def quick_interventions(base: Any) -> dict[str, list]:
     return interventions(base) | {
         "epochs": _shares(base.epochs, (1 / 5, 1 / 3, 1 / 2, 3 / 4), least=1),
         "train_size": [size for size in (100, 200, 400, 700) if base.batch_size <= size < base.train_size],
-        "width": _widths(base)[-1:],
+        "width": widths(base)[-1:],
     }
 
 
 def study_interventions(base: Any) -> dict[str, list]:
     """Seven kinds of intervention, as finely as two CPU cores can in some hours: docs/study.md."""
     return {
-        "width": [base.width // 2, 3 * base.width // 2, 2 * base.width, 4 * base.width],
+        "width": widths(base, (1 / 2, 3 / 2, 2, 4)),
         "epochs": [*_shares(base.epochs, (1 / 8, 1 / 4, 1 / 2), least=1), 2 * base.epochs],
         "train_size": _shares(base.train_size, (1 / 16, 1 / 8, 1 / 3, 2 / 3), least=base.batch_size),
         "weight_decay": [0.0, 2e-3],
@@ -152,10 +152,11 @@ SEARCHABLE = (
 )
 
 
-def _widths(base: Any) -> list[int]:
-    """Return half and double the width, where the model has a width that can be that."""
+def widths(base: Any, ratios: tuple[float, ...] = (1 / 2, 2)) -> list[int]:
+    """Return those multiples of the width that the model can have; none of a model without one."""
     step = look_up_model(base.model).width_step
-    return [w for w in (base.width // 2, 2 * base.width) if w and w % step == 0] if base.width else []
+    found = [int(ratio * base.width) for ratio in ratios] if base.width else []
+    return [width for width in found if width and width % step == 0]
 
 
 def _shares(whole: int, shares: tuple[float, ...], *, least: int) -> list[int]:
@@ -199,8 +200,9 @@ def seconds(config: Any) -> float:
     images = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
     images += measurements * (config.train_size + sum(facts.sizes[1:]))
     walks = measurements + (config.probe_split != "test")  # paths of the test split are walked at the end
-    narrower = config.width / model.width if model.width else 1
-    flop = 1e6 * model.megaflops * narrower**1.5 * (facts.image_size / 32) ** 2  # narrow layers do not fill a core
+    wider = config.width / model.width if model.width else 1
+    wider **= 2 if wider > 1 else 1.5  # narrow layers do not fill a core
+    flop = 1e6 * model.megaflops * wider * (facts.image_size / 32) ** 2
     work = images / FLOPS[config.device, config.precision]
     work += walks * pairs * PATH_SAMPLES / FLOPS[config.device, config.measure_precision or config.precision]
     return 4 + flop * work / (config.threads if config.device == "cpu" else 1)

@@ -20,7 +20,7 @@ from typing import Any
 from specbias.check import check_config, complete_config, teacher_of
 from specbias.config import TrialConfig
 from specbias.recipes import RECIPES
-from sweeps.cifar import calibrate, memory, prepare, run, seconds
+from sweeps.cifar import calibrate, memory, prepare, run, seconds, widths
 from sweeps.service.study import Preset, Settings, Study
 
 FREQUENCIES = (0.005, 0.01, 0.02, 0.038, 0.05, 0.075, 0.1, 0.2)  # cycles per unit of normalised L2 distance
@@ -34,8 +34,9 @@ def interventions(base: Any) -> dict[str, list]:
 
 def study_interventions(base: Any) -> dict[str, list]:
     """Two sizes at two strengths of regularisation."""
-    more, strong = {"width": 2 * base.width}, {"weight_decay": 10 * base.weight_decay}
-    return {"width": [more, more | strong], "weight_decay": [strong]}
+    strong = 10 * base.weight_decay
+    wide = [{"width": width} | decay for width in widths(base, (2,)) for decay in ({}, {"weight_decay": strong})]
+    return {"width": wide, "weight_decay": [strong]}
 
 
 def quick_interventions(base: Any) -> dict[str, list]:
@@ -95,7 +96,6 @@ PRESETS = {
             "epochs": 6,
             "train_size": 10_000,
             "flip_crop": 0,
-            "alternating_flip": False,
             "label_smoothing": 0.0,
             "label_noise": 0.4,
             "probe_pairs": 0,

@@ -38,6 +38,7 @@ class Progress(TrialProgressCallback):
         self.width = min(max(labels, default=WIDEST), WIDEST)  # of a search's trials none is known yet
         self.epoch_width = max(7, *(2 * len(str(self._last_epoch(c))) + 1 for c in ledger.plan.expected))
         self.header_printed = False
+        self.begun: set[str] = set()  # trial_ids
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune saves its callbacks; all that matters of ours is in the journals
@@ -57,8 +58,13 @@ class Progress(TrialProgressCallback):
         label = shorten(self.ledger.plan.label(config), WIDEST, placeholder="...")
         print(f"{label:<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}", flush=True)
 
+    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self.begun.add(trial.config["trial_id"])
+
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = self._config(trial)
+        if config.trial_id not in self.begun:  # Tune takes trials long before their turn
+            return
         ending = self._ending(config)
         more = next_share(trial.config["gpus_per_trial"])
         if ending is not None and ending["outcome"] == "out of memory" and more is not None:
@@ -71,7 +77,7 @@ class Progress(TrialProgressCallback):
         elif config.trial_id in self.scheduler.stopped:
             self._end(config, "stopped early")
         elif self.timed:
-            self._stop(config, "interrupted")
+            self._end(config, "interrupted")
         else:
             self._end(config, "failed", failure="it ended without a word")
 
@@ -92,13 +98,8 @@ class Progress(TrialProgressCallback):
                 self._end(config, "finished" if ending["outcome"] == "complete" else "stopped early")
 
     def close(self, outcome: str) -> None:
-        """Give the trials that are still running this final state: the sweep is over."""
-        for config in list(self.ledger.running.values()):
-            self._stop(config, outcome)
-
-    def _stop(self, config: Any, outcome: str) -> None:
-        """End a trial that has measured something; the others Tune took long before their turn, and none began."""
-        if config.trial_id in list_folder(self.mirror.root):
+        """Give the trials that have begun and not ended this final state: the sweep is over."""
+        for config in [config for config in self.ledger.running.values() if config.trial_id in self.begun]:
             self._end(config, outcome)
 
     def _last_epoch(self, config: Any) -> int:

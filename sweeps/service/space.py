@@ -93,7 +93,7 @@ def search_of(study: Study, options: Options, given: Any, preset: Preset) -> Sea
         raise SettingError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
     if not study.objective:
         raise SettingError(f"--search optuna: {study.name} has no objective to search by; --search random has no need")
-    if options.seeds is not None:
+    if options.seeds not in (None, 1):
         raise SettingError("--seeds belongs to --search grid or random: repeat the best of a search by --grid")
     num_samples = 12 if options.num_samples is None else options.num_samples
     if num_samples < 1:

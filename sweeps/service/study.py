@@ -21,7 +21,7 @@ class Preset(NamedTuple):
     settings: Mapping[str, Any]
     interventions: Callable[[Any], Mapping[str, list]]
     conditions: Callable[[Any, Any], list[Settings]] = lambda base, options: [{}]
-    seeds: int = 1  # repeats of every trial, where --seeds does not say; none of a search
+    seeds: int = 1  # repeats of every trial where --seeds does not say; --search optuna makes none
 
 
 @dataclass(frozen=True)

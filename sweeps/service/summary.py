@@ -30,15 +30,15 @@ def conclude(
     """Have MLflow hold all there is and the sweep's final state, print the summary, and return the exit status.
 
     `end` is over, interrupted (by Ctrl-C) or failed (the driver itself). 0: every trial is finished or was stopped
-    early; 1: one failed, or MLflow could not be reached; 3: a budget left some undone; 130: interrupted. What lies at
-    `place` is deleted once all is done.
+    early; 1: one failed, or the driver, or MLflow could not be reached; 3: a budget left some undone; 130: interrupted.
+    What lies at `place` is deleted once all is done.
     """
     counts = Counter(ledger.ends.get(c.trial_id, {"outcome": "not begun"})["outcome"] for c in ledger.plan.trials)
     counts["not begun"] += ledger.total - len(ledger.plan.trials)  # of a search
     failed, undone = counts["failed"] + counts["not started"], counts["not begun"] + counts["interrupted"]
     outcome = "failed" if failed or end == "failed" else "interrupted" if undone or end == "interrupted" else "finished"
     trouble = _settle(ledger, tracking, mirror, outcome)
-    status = 130 if end == "interrupted" else 1 if failed or trouble else 3 if undone else 0
+    status = 130 if end == "interrupted" else 1 if failed or trouble or end == "failed" else 3 if undone else 0
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     print(f"\n{said}")
     _say_trials(ledger)
@@ -104,7 +104,7 @@ def _say_next(ledger: Ledger, tracking: Tracking, records: str | None) -> None:
     finished = any(end["outcome"] in ("finished", "reused", "on file") for end in ledger.ends.values())
     if plan.study.analysis and finished:
         words = ["--experiment", plan.experiment, "--tracking-uri", masked(tracking.uri)]
-        words = words if records is None else ["--records", records]
+        words = words if records is None else ["--records", records, "--study", plan.study.name]
         selected = [] if plan.chosen_by in ("grid", "random") else ["--selected"]  # said, since it is no fair sample
         print("The figure:\n  " + _command("python", os.path.relpath(ROOT / plan.study.analysis), *words, *selected))
     if tracking.uri.startswith("sqlite:"):

@@ -4,8 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.by_intervention import ACCURACY, KINDS, associations, associations_text, effects, effects_text
+from analysis.by_intervention import (
+    ACCURACY,
+    AUGMENTATIONS,
+    KINDS,
+    associations,
+    associations_text,
+    effects,
+    effects_text,
+)
 from analysis.table import Records, normal
+from specbias.interventions import INTERVENTIONS
 
 WITHIN, BETWEEN = KINDS
 
@@ -35,11 +44,15 @@ def test_associations_are_over_all_and_per_intervention_with_the_baseline(last):
 
 
 def test_augmentations_of_several_names_are_one_group_more(last):
-    last = last.assign(unit=last.index, intervention=["baseline", *["cutout"] * 4, *["mixup"] * 2])
+    last = last.assign(unit=last.index, intervention=["baseline", *["cutout"] * 3, "epochs", *["mixup"] * 2])
     found = {row.trials: row for row in associations(last)}
-    assert [*found] == ["all", "cutout", "mixup", "augmentation, all"]
-    assert found["augmentation, all"].spearman == found["all"].spearman
+    assert [*found] == ["all", "cutout", "epochs", "mixup", "augmentation, all"]
+    assert found["augmentation, all"].n == 6 and found["augmentation, all"].spearman[WITHIN].statistic == -1
     assert "augmentation, all" not in {row.trials for row in associations(last[last["intervention"] != "mixup"])}
+
+
+def test_every_intervention_on_images_is_an_augmentation():
+    assert set(AUGMENTATIONS) == set(INTERVENTIONS) - {"label_smoothing"}
 
 
 def test_effects_are_means_over_seeds_and_changes_from_the_baseline_of_the_same_seeds():
@@ -60,3 +73,6 @@ def test_effects_are_means_over_seeds_and_changes_from_the_baseline_of_the_same_
     assert deep[WITHIN] > 0 and np.isnan(deep[f"{WITHIN}/change"])
     said = effects_text(effects(records, records.last))
     assert "+0.2000 ± 0.1000" in said and "nan" not in said
+    assert (wide["pairs"], deep["pairs"]) == (2, 0)
+    others = Records(records.table[records.table["intervention"] != "baseline"], {}, "made")
+    assert "no table" in effects_text(effects(others, others.last))

@@ -148,12 +148,14 @@ def test_one_of_experiment_and_file_is_needed(tmp_path):
 
 
 def test_of_a_file_with_several_studies_one_is_taken(tmp_path):
-    rows = "trial_id,epoch,study,width,part,a/x,b/y\n1,2,cifar,8,training,0.5,\n2,2,label_noise,None,,,0.25\n"
+    rows = "trial_id,epoch,study,width,part,left_out,a/x,b/y\n"
+    rows += "1,2,cifar,8,training,1 failed,0.5,\n2,2,label_noise,None,,,,0.25\n"
     (tmp_path / "both.csv").write_text(rows)
     taken = open_records(Options(records=tmp_path / "both.csv", study="label_noise"))
     assert list(taken.last["trial_id"]) == ["2"] and taken.metrics == ["b/y"] and taken.settings == ["width"]
+    assert taken.left_out == {} and Options(records=tmp_path / "both.csv", study="a").folder.name == "both-a"
     assert taken.last["width"].tolist() == [None]  # a value, where a part that cifar alone has is none
-    for study, said in ((None, "cifar, label_noise: give"), ("imagenet", "cifar, label_noise and not of imagenet")):
+    for study, said in ((None, "cifar, label_noise: choose one by"), ("imagenet", "cifar, label_noise, none of")):
         with pytest.raises(RecordError, match=f"both.csv holds trials of {said}"):
             open_records(Options(records=tmp_path / "both.csv", study=study))
     with pytest.raises(RecordError, match="--study chooses in a file"):
