@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import time
-from textwrap import shorten
 from typing import Any
 
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -55,7 +55,8 @@ class Progress(TrialProgressCallback):
             self.header_printed = True
         numbers = "  ".join(f"{result[key]:8.4f}" if key in result else f"{'-':>8}" for key in columns)
         epoch = f"{result['epoch']}/{self._last_epoch(config)}"
-        label = shorten(self.ledger.plan.label(config), WIDEST, placeholder="...")
+        label = self.ledger.plan.label(config)
+        label = label if len(label) <= WIDEST else f"...{label[3 - WIDEST :]}"  # labels differ at their end
         print(f"{label:<{self.width}}  {epoch:>{self.epoch_width}}  {numbers}  {result['time_left']}", flush=True)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -83,8 +84,7 @@ class Progress(TrialProgressCallback):
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         error = trial.get_error() or ""
-        lines = str(getattr(error, "cause", None) or error).strip().splitlines()
-        why = next((line for line in lines if line and not line.startswith("Failure #")), "Ray gives no reason")
+        why = reason_of(str(getattr(error, "cause", None) or error))
         failure = f"it could not be run, or its process died, {trial.num_failures} times ({why})"
         self._end(self._config(trial), "failed", failure=failure, traceback=str(error))
 
@@ -131,3 +131,10 @@ class Progress(TrialProgressCallback):
         rest = f", {about(each * (total - done))} left" if done < total and outcome != "interrupted" else ""
         ending = f"{outcome}: {failure}" if failure else outcome
         print(f"{self.ledger.plan.label(config)}: {ending} ({done} of {total}{rest})", flush=True)
+
+
+def reason_of(error: str) -> str:
+    """Return the line of Ray's account of a failure that says why: a traceback's last, else the first."""
+    lines = [line for line in error.strip().splitlines() if line and not line.startswith("Failure #")]
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit|Interrupt)\b", line)]
+    return [*reversed(raised), *lines, "Ray gives no reason"][0]
