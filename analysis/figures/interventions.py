@@ -17,7 +17,7 @@ from analysis.figures.look import LOOK, Style, styles
 
 KINDS = ("frequency/within_class", "frequency/between_class")
 ACCURACY = "generalization/test_accuracy"
-NAMED = 40  # points that have their level beside them
+NAMED = 60  # points that have their level beside them
 APART = (0.07, 0.045)  # of the axes, that levels must be apart to be written
 MANY = 2_000  # points beyond which an SVG holds them as an image
 
