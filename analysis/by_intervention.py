@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,13 @@ def effects(records: Records, sound: pd.DataFrame) -> pd.DataFrame:
         parts = {"": own.mean(), "/change": change.mean(), "/standard_error": error}
         rows.append({f"{name}{part}": values[name] for name in columns for part, values in parts.items()})
         rows[-1] = {"setting": setting, "seeds": len(own), "pairs": len(change)} | rows[-1]
-    return pd.DataFrame(rows).sort_values("setting", key=lambda names: names != BASELINE, kind="stable")
+    return pd.DataFrame(sorted(rows, key=lambda row: (row["setting"] != BASELINE, _in_order(row["setting"]))))
+
+
+def _in_order(setting: str) -> list[str | float]:
+    """Return what settings are sorted by: their text, and the numbers in it as numbers."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", setting)
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def effects_text(rows: pd.DataFrame) -> str:

@@ -57,7 +57,7 @@ def test_every_intervention_on_images_is_an_augmentation():
 
 def test_effects_are_means_over_seeds_and_changes_from_the_baseline_of_the_same_seeds():
     level = {("baseline", 0): 0.5, ("baseline", 1): 0.6, ("wide", 0): 0.8, ("wide", 1): 0.7, ("wide", 2): 0.9}
-    level |= {("deep", 5): 0.3}
+    level |= {("deep", 5): 0.3, ("x=16", 0): 0.5, ("x=8", 0): 0.5}
     rows = [
         trial(i, name, accuracy)
         | {"seed": seed, "model": name, "search": "grid", "study": "", "sweep_id": "", "run_id": ""}
@@ -65,7 +65,8 @@ def test_effects_are_means_over_seeds_and_changes_from_the_baseline_of_the_same_
     ]
     records = Records(normal(pd.DataFrame(rows)), {}, "made")
     found = effects(records, records.last).set_index("setting")
-    assert [*found.index] == ["baseline", "model=deep", "model=wide"] and list(found["seeds"]) == [2, 1, 3]
+    assert [*found.index] == ["baseline", *(f"model={name}" for name in ("deep", "wide", "x=8", "x=16"))]
+    assert list(found["seeds"]) == [2, 1, 3, 1, 1]
     wide, deep = found.loc["model=wide"], found.loc["model=deep"]
     assert wide[ACCURACY] == pytest.approx(0.8)  # of all its seeds
     assert wide[f"{ACCURACY}/change"] == pytest.approx((0.3 + 0.1) / 2)  # of the two that the baseline has too
