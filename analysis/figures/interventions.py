@@ -18,7 +18,7 @@ from analysis.figures.look import LOOK, Style, styles
 KINDS = ("frequency/within_class", "frequency/between_class")
 ACCURACY = "generalization/test_accuracy"
 NAMED = 60  # points that have their level beside them
-APART = (0.07, 0.045)  # of the axes, that levels must be apart to be written
+APART = (0.09, 0.05)  # of the axes, that levels must be apart to be written
 MANY = 2_000  # points beyond which an SVG holds them as an image
 
 
@@ -36,9 +36,9 @@ def interventions_figure(
         looks = styles(table["intervention"])
         last = table.sort_values("epoch").groupby("trial_id").tail(1)
         for column, kind in enumerate(KINDS):
-            scatter(panels[0, column], last, x=ACCURACY, y=kind, looks=looks, url=url)
             if published:
                 published_networks(panels[0, column], kind)
+            scatter(panels[0, column], last, x=ACCURACY, y=kind, looks=looks, url=url)
             curves(panels[1, column], table, y=kind, looks=looks)
         legend(figure, looks)
     return figure
@@ -69,7 +69,8 @@ def scatter(
 def _name_levels(axes: Axes, last: pd.DataFrame, x: str, y: str) -> None:
     """Write the level beside every point that has none written near it."""
     points = last[[x, y]].to_numpy(dtype=float)
-    places = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-12)
+    low, high = np.transpose([axes.get_xlim(), axes.get_ylim()])
+    places = (points - low) / (high - low)
     taken: list[np.ndarray] = []
     for place, (_, row) in zip(places, last.iterrows(), strict=True):
         if all(np.abs((place - other) / APART).max() > 1 for other in taken):
