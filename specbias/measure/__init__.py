@@ -17,7 +17,7 @@ from specbias.label_noise import LabelNoise
 from specbias.measure.frequency import KINDS, frequency_arrays, frequency_metrics, measure_probes
 from specbias.measure.generalization import evaluate, measure_generalization
 from specbias.measure.jacobian import jacobian_norm
-from specbias.measure.noise_fitting import measure_noise_fitting
+from specbias.measure.noise_fitting import CYCLES, measure_noise_fitting
 from specbias.measure.pairs import Probes, choose_probes
 from specbias.settings import SettingError
 
@@ -54,6 +54,7 @@ def measure(
     with evaluating(model, config.device, config.precision, layout) as predict:
         outcomes = {name: evaluate(predict, split, data, batch_size=batch) for name, split in data.splits.items()}
     supply = probes.supply if probes and probes.split == "test" else None
+    crowded = config.jacobian_images and "extra" in outcomes and probes is not None and probes.split != "test"
     parts = [measure_generalization(outcomes, data, supply)]
     if noise is not None:
         parts.append(measure_noise_fitting(outcomes, data, noise))
@@ -61,7 +62,6 @@ def measure(
         settings: Any = {"signal": config.signal, "batch_size": batch}
         if probes is not None:
             paths = measure_probes(predict, data, probes, correct=outcomes[probes.split].correct, **settings)
-            crowded = config.jacobian_images and "extra" in outcomes and probes.split != "test"
             few = noise is not None or bool(crowded)
             parts.append((frequency_metrics(paths, few=few), frequency_arrays(paths)))
         if test_probes is not None:
@@ -76,6 +76,8 @@ def measure(
     for scalars, more in parts:
         metrics |= scalars
         arrays |= more
+    if crowded and noise is not None:  # all there is would be one more than 24 metrics
+        arrays[CYCLES] = np.array(metrics.pop(CYCLES))
     return Measurement(epoch, metrics, arrays)
 
 

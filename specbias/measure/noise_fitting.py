@@ -20,6 +20,7 @@ from specbias.data import Data
 from specbias.label_noise import LabelNoise
 from specbias.measure.generalization import Outcome
 
+CYCLES = "noise_fitting/frequency_times_std"
 BATCH = 256  # images over which a batch's mean of the wave is taken when measuring, as in the paper's code
 FINEST = 1e-6  # nats: what single precision can tell apart; a wave worth less has no normalised fit
 
@@ -52,7 +53,7 @@ def measure_noise_fitting(
         "noise_fitting/value": test.clean - test.noisy,
         "noise_fitting/noisy_test_loss": test.noisy,
         "noise_fitting/noisy_train_loss": train.noisy,
-        "noise_fitting/frequency_times_std": noise.frequency_times_std,
+        CYCLES: noise.frequency_times_std,
     }
     if constant.noisy - perfect.noisy > FINEST:
         metrics["noise_fitting/normalised"] = (constant.noisy - test.noisy) / (constant.noisy - perfect.noisy)

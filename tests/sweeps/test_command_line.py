@@ -22,7 +22,7 @@ def call(folder, *arguments):
     ("arguments", "said"),
     [
         (["--model", "vgg"], "error: unknown model 'vgg'; known: small_cnn, resnet18, resnet20, "),
-        (["--preset", "x"], "error: unknown preset 'x'; known: paper, gpu, laptop, quick\n"),
+        (["--preset", "x"], "error: unknown preset 'x'; known: paper, gpu, study, laptop, quick\n"),
         (["--quick", "--tracking-uri", "http://127.0.0.1:9"], "error: --tracking-uri http://127.0.0.1:9: no server"),
         (["--quick", "--tracking-uri", "mlruns"], "error: --tracking-uri mlruns: expected sqlite:///FILE"),
         (["--quick", "--gpus-per-trial", "99", "--dry-run"], "error: --gpus-per-trial 99: there are"),
