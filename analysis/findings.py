@@ -54,7 +54,7 @@ def publish(name: str, analyse: Callable[[Records], Findings], options: Options)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted: nothing was attached", file=sys.stderr)
+        print("interrupted: nothing was saved or attached", file=sys.stderr)
         sys.exit(130)
     attached = attach(records, paths)
     lines = [*header(records), *found.notes, *("\n" + table for table in found.tables)]

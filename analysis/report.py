@@ -161,6 +161,9 @@ def main() -> None:
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was saved or attached", file=sys.stderr)
+        sys.exit(130)
     lines = header(records)
     for name, each in found.items():
         verdicts = [claim.verdict for claim in each.claims]

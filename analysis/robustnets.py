@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WITHIN, BETWEEN = KINDS
 PEARSON = {WITHIN: -0.944, BETWEEN: 0.546}  # with test accuracy, over all
 ACCURACY, BETWEEN_RANGE = (0.625, 0.963), (0.270, 0.323)  # lowest and highest of all
+SLOPE = -0.567  # of their line: within-class share per unit of accuracy
 MEASURED_AS = {"dataset": "cifar10", "probe_split": "test", "spacing": 1.0, "path_samples": None}
 MEASURED_AS |= {"signal": "probabilities"}
 
@@ -50,7 +51,7 @@ NETWORKS = (
 
 def within_at(accuracy: np.ndarray) -> np.ndarray:
     """Return the within-class share that the line through all 447 networks has at these test accuracies (shares)."""
-    return 0.6025 - 0.567 * np.asarray(accuracy)
+    return 0.6025 + SLOPE * np.asarray(accuracy)
 
 
 def comparable(records: Records) -> bool:
@@ -69,9 +70,11 @@ def compared(last: pd.DataFrame) -> str:
         f" theirs {published:+.2f}"
         for kind, published in PEARSON.items()
     )
-    above, (least, most) = alike[WITHIN] - within_at(alike[TEST]), BETWEEN_RANGE
+    above, slope = alike[WITHIN] - within_at(alike[TEST]), np.polyfit(alike[TEST], alike[WITHIN], 1)[0]
+    between, (least, most) = alike[BETWEEN], BETWEEN_RANGE
     return (
-        f"{who}: of {len(alike)} trials here as accurate, {'; '.join(correlations)}; the within-class share is"
-        f" {above.mean():+.3f} off their line on average ({above.min():+.3f} to {above.max():+.3f}), the between-class"
-        f" share {alike[BETWEEN].min():.3f} to {alike[BETWEEN].max():.3f}, theirs {least:.3f} to {most:.3f}"
+        f"{who}: of {len(alike)} trials here as accurate, {'; '.join(correlations)}; the slope of the within-class"
+        f" share by accuracy is {slope:+.2f}, theirs {SLOPE:+.2f}, so that it is {above.min():+.3f} to {above.max():+.3f} "
+        f"off their line; the between-class share is {between.min():.3f} to {between.max():.3f}, theirs {least:.3f} to"
+        f" {most:.3f}"
     )
