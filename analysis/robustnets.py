@@ -71,10 +71,9 @@ def compared(last: pd.DataFrame) -> str:
         for kind, published in PEARSON.items()
     )
     above, slope = alike[WITHIN] - within_at(alike[TEST]), np.polyfit(alike[TEST], alike[WITHIN], 1)[0]
-    between, (least, most) = alike[BETWEEN], BETWEEN_RANGE
+    off, between = (f"{each.min():.3f} to {each.max():.3f}" for each in (above, alike[BETWEEN]))
     return (
         f"{who}: of {len(alike)} trials here as accurate, {'; '.join(correlations)}; the slope of the within-class"
-        f" share by accuracy is {slope:+.2f}, theirs {SLOPE:+.2f}, so that it is {above.min():+.3f} to {above.max():+.3f} "
-        f"off their line; the between-class share is {between.min():.3f} to {between.max():.3f}, theirs {least:.3f} to"
-        f" {most:.3f}"
+        f" share by accuracy is {slope:+.2f}, theirs {SLOPE:+.2f}, so that it is {off} off their line; the between"
+        f"-class share is {between}, theirs {BETWEEN_RANGE[0]:.3f} to {BETWEEN_RANGE[1]:.3f}"
     )

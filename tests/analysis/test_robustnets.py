@@ -42,7 +42,7 @@ def test_how_far_trials_are_off_the_line_is_said_of_those_as_accurate_as_the_pub
     above = [n.within + off - within_at(n.accuracy) for n in NETWORKS]
     slope = linregress([n.accuracy for n in NETWORKS], [n.within for n in NETWORKS]).slope
     said = compared(records(off=off).last)
-    assert "of 9 trials here as accurate" in said and f"{min(above):+.3f} to {max(above):+.3f} off their line" in said
+    assert "of 9 trials here as accurate" in said and f"{min(above):.3f} to {max(above):.3f} off their line" in said
     assert f"accuracy is {slope:+.2f}, theirs -0.57" in said
     assert "too few trials" in compared(records().last.iloc[-3:])
 
