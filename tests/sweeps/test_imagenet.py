@@ -70,7 +70,7 @@ def run_and_die_once(config, checkpoint):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_loses_one_class_at_most(ray_with_two_gpus, tmp_path, empty_store, monkeypatch):
+def test_a_killed_worker_loses_one_class_at_most(ray_with_two_gpus, tmp_path, empty_store, monkeypatch, capsys):
     monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path))
     study = replace(STUDY, run=run_and_die_once)
     small = ("dataset=digits", "width=4", "epochs=1", "class_pairs=2", "class_samples=8", "device=cpu")
@@ -84,6 +84,7 @@ def test_a_killed_worker_loses_one_class_at_most(ray_with_two_gpus, tmp_path, em
         records=str(tmp_path / "records.csv"),
     )
     assert run_sweep(study, options) == 0
+    assert "records.csv --study imagenet" in capsys.readouterr().out  # the file may come to hold other studies too
     noted = sorted((tmp_path / "noted").read_text().split())
     assert noted == sorted([*map(str, range(10)), "3"])  # nothing but the class that it died in is measured again
     table = read_records(tmp_path / "records.csv").table
