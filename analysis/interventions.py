@@ -57,17 +57,10 @@ def interventions(records: Records) -> Findings:
     from analysis.inference.many import associate_all
     from analysis.inference.relation import as_text as relation_text
     from analysis.robustnets import comparable, compared
-    from analysis.table import RecordError
     from analysis.waves import CYCLES
 
     records = records.of_part("training")
-    records.need(ACCURACY, *KINDS)
-    records.refuse_selected()
-    last = records.last.assign(unit=records.units)
-    sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
-    if (settings := sound["unit"].nunique()) < FEWEST:
-        why = f"{settings} settings of {records.source} have a finite accuracy and frequency"
-        raise RecordError(f"{why}: a rank correlation takes {FEWEST}")
+    last, sound = sound_trials(records)
     rows, changed = associations(sound), effects(records, sound)
     relations = [relation(records, sound, kind) for kind in KINDS]
     names = [name for name in records.metrics if not name.startswith("generalization/") and name != CYCLES]
@@ -98,6 +91,20 @@ def interventions(records: Records) -> Findings:
             "right_by_all": right,
         },
     )
+
+
+def sound_trials(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the last rows with their `unit`, and those of finite accuracy and frequencies; RecordError if too few."""
+    from analysis.table import RecordError
+
+    records.need(ACCURACY, *KINDS)
+    records.refuse_selected()
+    last = records.last.assign(unit=records.units)
+    sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
+    if (settings := sound["unit"].nunique()) < FEWEST:
+        why = f"{settings} settings of {records.source} have a finite accuracy and frequency"
+        raise RecordError(f"{why}: a rank correlation takes {FEWEST}")
+    return last, sound
 
 
 def relation(records: Records, sound: pd.DataFrame, kind: str) -> Relation:
