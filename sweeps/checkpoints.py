@@ -15,21 +15,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from specbias.config import NetworkConfig
-from specbias.data import DATASETS
 from specbias.settings import SettingError, file_identity
-from sweeps.service.command_line import Options
+from specbias.settings.measurement import NetworkConfig
+from sweeps.kinds.network import NETWORK
+from sweeps.service.ask.options import Options
 from sweeps.service.study import Preset, Settings, Study
-
-PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
-IMAGES_PER_SECOND = {"cpu": 1000, "cuda": 20_000}  # guessed for a ResNet-18
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class ListedNetwork(NetworkConfig):
     """A row of the list. Its weights are part of its identity, and what else describes it is written flat."""
 
     weights: str | None = None  # SHA-256 of the checkpoint, 12 digits
+    files: str | None = None  # the same of an npz, npy or parquet, of labels and of a class map
     described: str = "{}"  # the list's further columns, as JSON
     epochs = 0  # the only epoch that is measured: no field
 
@@ -57,7 +55,7 @@ class ListedNetwork(NetworkConfig):
         own = {name: value for name, value in settings.items() if name in known}
         return cls(**({"described": json.dumps(further)} if further else {}) | own)
 
-    def said(self, names: Iterable[str]) -> str:
+    def describe(self, names: Iterable[str]) -> str:
         flat = {name: getattr(self, name) for name in names}
         flat |= json.loads(flat.pop("described", "{}"))
         if flat.get("checkpoint"):
@@ -90,8 +88,9 @@ def _settings(row: dict[Any, Any], number: int, file: str) -> Settings:
         own = {name: ListedNetwork.parse(name, text) for name, text in row.items() if name in known and text}
     except SettingError as error:
         raise SettingError(f"--models {file}, line {number}: {error}") from None
-    if "checkpoint" in own:
-        own["checkpoint"] = str((Path(file).expanduser().parent / own["checkpoint"]).resolve())
+    for name in ("checkpoint", "labels", "class_map"):
+        if name in own:
+            own[name] = str((Path(file).expanduser().parent / own[name]).resolve())
     further = {name: _value(text) for name, text in row.items() if name not in known}
     return own | ({"described": json.dumps(further)} if further else {})
 
@@ -104,91 +103,32 @@ def _value(text: str) -> Any:
 
 
 def complete(config: ListedNetwork) -> ListedNetwork:
-    """Return the config with the identity of its weights."""
-    if config.checkpoint is None:
-        return config
+    """Return the config with the identity of its weights, and of the files that its images are read from."""
+    from specbias.data.opened import files_of
+
+    weights = None if config.checkpoint is None else _identity(Path(config.checkpoint), "checkpoint")
+    files = "/".join(_identity(file, "images") for file in files_of(config)) or None
+    return replace(config, weights=weights, files=files)
+
+
+def _identity(file: Path, setting: str) -> str:
     try:
-        weights = file_identity(Path(config.checkpoint))
+        return file_identity(file)
     except OSError as error:
-        raise SettingError(f"checkpoint={config.checkpoint}: {error.strerror or error}") from None
-    return replace(config, weights=weights)
-
-
-def prepare(config: ListedNetwork) -> None:
-    from specbias.data import load_dataset
-    from specbias.selection import Selection
-
-    if not config.dataset.startswith("imagefolder:"):
-        load_dataset(config.dataset, Selection(image_size=config.image_size))
-
-
-class _Measured:
-    """The state of a network that is only measured: there is nothing to save."""
-
-    def save(self, folder: str) -> None:
-        pass
-
-
-def run(config: ListedNetwork, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
-    from specbias.measure import Measurement
-    from specbias.measure.frequency import REPORTED
-    from specbias.network import measure_network
-
-    record, arrays = measure_network(config)
-    metrics = {f"generalization/{config.split}_accuracy": record["accuracy"]}
-    for kind in ("within_class", "between_class"):
-        found = record[kind]
-        metrics[f"frequency/{kind}"] = found["high_frequency_share"]
-        metrics |= {f"frequency/{kind}/{name}": found[name] for name in REPORTED if found[name] is not None}
-        if found["ends_correct"]["n_paths"]:
-            metrics[f"frequency/{kind}/ends_correct"] = found["ends_correct"]["high_frequency_share"]
-    for part, found in record.get("fourier", {}).items():
-        metrics[f"fourier/{part}"] = found["high_frequency_share"]
-        metrics[f"fourier/{part}/consistent_distance"] = found["consistent_distance"]
-    if "local" in record:
-        metrics["local/mean_frequency"] = record["local"]["mean_frequency"]
-    if "jacobian_norm" in record:
-        metrics["jacobian_norm"] = record["jacobian_norm"]
-    yield _Measured(), Measurement(0, metrics, arrays)
-
-
-def execution(device: str, *, threads: int) -> Settings:
-    """Networks are measured in float32: rounding to bf16 is itself a high frequency."""
-    return {"device": device, "threads": threads}
-
-
-def seconds(config: ListedNetwork) -> float:
-    """Guess a network's time from the number of images; what network it is is not known yet."""
-    facts = DATASETS.get(config.dataset)
-    classes = facts.num_classes if facts else 100
-    images = classes * (classes + 1) // 2 * config.pairs * PATH_SAMPLES + (facts.sizes[2] if facts else 10_000)
-    rate = IMAGES_PER_SECOND[config.device or "cpu"] * (config.threads or 1 if config.device == "cpu" else 1)
-    return 5 + images / rate
-
-
-def calibrate(config: ListedNetwork) -> Settings:
-    raise SettingError("--calibrate: there is nothing to choose, networks are measured in float32")
+        raise SettingError(f"{setting}={file}: {error.strerror or error}") from None
 
 
 STUDY = Study(
     name="checkpoints",
     question=__doc__,
-    config_class=ListedNetwork,
-    run=run,
-    complete=complete,
-    check=lambda config: None,
-    prepare=prepare,
-    presets={"paper": Preset({}, lambda base: {}, networks), "quick": Preset({"pairs": 5}, lambda base: {}, networks)},
+    kind=replace(NETWORK, config_class=ListedNetwork, complete=complete),
+    presets={"paper": Preset({}, conditions=networks), "quick": Preset({"pairs": 5}, conditions=networks)},
     choose_preset=lambda gpus: "paper",
-    analysis="analysis/interventions.py",
     columns={
         "generalization/test_accuracy": "accuracy",
         "frequency/within_class": "within",
         "frequency/between_class": "between",
     },
-    seconds=seconds,
-    calibrate=calibrate,
-    execution=execution,
 )
 
 if __name__ == "__main__":

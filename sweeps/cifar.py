@@ -11,16 +11,15 @@ finds that what generalises better has a higher frequency between classes and a 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
-from specbias.check import check_config, complete_config, teacher_of, whole_size
-from specbias.config import TrialConfig
 from specbias.data import facts_of
-from specbias.models import look_up_model
-from specbias.recipes import RECIPES
 from specbias.settings import SettingError
+from specbias.settings.config import TrialConfig
+from specbias.settings.recipes import RECIPES
+from sweeps.kinds.classifier import CLASSIFIER, widths
 from sweeps.service.study import Preset, Settings, Study
 
 
@@ -46,10 +45,10 @@ def more_interventions(base: Any) -> dict[str, list]:
         "weight_decay": [0.0, 1e-4, 2e-3],
         "cutout": [0, 8, 16],
         "mixup": [0.1, 0.4, 1.0],
-        "cutmix": [1.0],
+        "cutmix": [{"cutmix": 1.0, "mixing_probability": 0.5}],
         "image_frequency": [4.0],
         "autoaugment": [1.0],
-        "randaugment": [2.0, 4.0, 8.0],
+        "randaugment": [{"randaugment": magnitude, "policy_source": "torchvision"} for magnitude in (2.0, 4.0, 8.0)],
         "augmix": [3.0],
         "gaussian_noise": [0.1],
         "label_smoothing": [0.0, 0.05, 0.1, 0.2],
@@ -127,6 +126,7 @@ def search_space(trial: Any, base: Any) -> Settings:
             found[chosen] = trial.suggest_float(chosen, *strengths[chosen])
     if found.get("randaugment"):
         found["randaugment_layers"] = trial.suggest_int("randaugment_layers", 1, 3)
+        found["policy_source"] = "torchvision"  # whose magnitude is a strength
     return found
 
 
@@ -147,16 +147,12 @@ SEARCHABLE = (
     *(
         f"frequency/{kind}_class{form}"
         for kind in ("within", "between")
-        for form in ("", "/ends_correct", "/mirror", "/hann", "/detrend", "/mean_frequency", "/total_variation")
+        for form in (
+            *("", "/ends_correct", "/fixed_band", "/mirror", "/hann", "/detrend", "/mean_frequency"),
+            *("/total_variation", "/crossings", "/sharpness"),
+        )
     ),
 )
-
-
-def widths(base: Any, ratios: tuple[float, ...] = (1 / 2, 2)) -> list[int]:
-    """Return those multiples of the width that the model can have; none of a model without one."""
-    step = look_up_model(base.model).width_step
-    found = [int(ratio * base.width) for ratio in ratios] if base.width else []
-    return [width for width in found if width and width % step == 0]
 
 
 def _shares(whole: int, shares: tuple[float, ...], *, least: int) -> list[int]:
@@ -187,85 +183,17 @@ PRESETS = {
     ),
 }
 
-# Sustained FLOP/s of a training step, measured on one core of an AMD EPYC 9004 and guessed for a GPU.
-FLOPS = {("cpu", "float32"): 6e10, ("cpu", "bf16"): 1.0e11, ("cuda", "float32"): 1.5e13, ("cuda", "bf16"): 4e13}
-PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
-
-
-def seconds(config: Any) -> float:
-    """Guess a complete TrialConfig's time from the floating-point operations of its network."""
-    model, facts = look_up_model(config.model), facts_of(config.dataset, config.selection)
-    pairs = facts.num_classes * (facts.num_classes + 1) // 2 * config.probe_pairs
-    measurements = len(config.epochs_to_measure)
-    images = 3 * config.epochs * (whole_size(config) if config.equal_steps else config.train_size)
-    images += measurements * (config.train_size + sum(facts.sizes[1:]))
-    walks = measurements + (config.probe_split != "test")  # paths of the test split are walked at the end
-    wider = config.width / model.width if model.width else 1
-    wider **= 2 if wider > 1 else 1.5  # narrow layers do not fill a core
-    flop = 1e6 * model.megaflops * wider * (facts.image_size / 32) ** 2
-    work = images / FLOPS[config.device, config.precision]
-    work += walks * pairs * PATH_SAMPLES / FLOPS[config.device, config.measure_precision or config.precision]
-    return 4 + flop * work / (config.threads if config.device == "cpu" else 1)
-
-
-def run(config: TrialConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
-    from specbias.trial import run_trial
-
-    return run_trial(config, checkpoint)
-
-
-def prepare(config: TrialConfig) -> None:
-    import torch
-
-    from specbias.data import load_dataset
-    from specbias.distillation import load_teacher
-    from specbias.models import build_model
-    from specbias.models.layers import zero_last_layer
-
-    facts = facts_of(config.dataset, config.selection)
-    sizes = {"num_classes": facts.num_classes, "image_size": facts.image_size}
-    with torch.device("meta"):  # a network that cannot be is said before any trial
-        model = build_model(config.model, **sizes, width=config.width, dropout=config.dropout)
-        if config.zero_head:
-            zero_last_layer(model)
-    if config.teacher is not None:
-        load_teacher(config)
-    load_dataset(config.dataset, config.selection)
-
-
-def calibrate(config: TrialConfig) -> dict[str, Any]:
-    from specbias.calibrate import fastest_execution
-
-    return fastest_execution(config)
-
-
-def memory(configs: Sequence[TrialConfig]) -> int:
-    from specbias.memory import most_demanding, peak_memory
-
-    return max(peak_memory(config) for config in most_demanding(configs))
-
-
 STUDY = Study(
     name="cifar",
     question=__doc__,
-    config_class=TrialConfig,
-    run=run,
-    complete=complete_config,
-    check=check_config,
-    prepare=prepare,
+    kind=CLASSIFIER,
     presets=PRESETS,
     choose_preset=lambda gpus: "gpu" if gpus else "laptop",
-    analysis="analysis/interventions.py",
     columns={
         "generalization/test_accuracy": "accuracy",
         "frequency/within_class": "within",
         "frequency/between_class": "between",
     },
-    seconds=seconds,
-    calibrate=calibrate,
-    memory=memory,
-    recipes=RECIPES,
-    teacher=teacher_of,
     objective={"generalization/validation_accuracy": "max"},
     searchable=SEARCHABLE,
     search_space=search_space,

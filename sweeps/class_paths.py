@@ -25,7 +25,7 @@ from specbias.data import DATASETS, facts_of
 from specbias.models import MODELS
 from specbias.settings import SettingError
 from specbias.synthetic.config import ClassPathsConfig
-from sweeps.service.study import Preset, Settings, Study
+from sweeps.service.study import Kind, Preset, Settings, Study
 
 FLOPS = {"cpu": 4e10, "cuda": 5e12}  # of float32 per second and thread, in narrow convolutions; guessed for a GPU
 PATH_LENGTH = 75  # normalised, between two CIFAR-10 images on the mean
@@ -34,8 +34,8 @@ PATH_LENGTH = 75  # normalised, between two CIFAR-10 images on the mean
 def prepare(config: ClassPathsConfig) -> None:
     """Fetch the images; SettingError where the weights do not fit the network."""
     from specbias.data import load_dataset
-    from specbias.network import load_network
     from specbias.synthetic.class_paths import network_of
+    from specbias.trials.network import load_network
 
     if config.dataset in DATASETS:
         load_dataset(config.dataset)
@@ -68,35 +68,35 @@ def calibrate(config: ClassPathsConfig) -> Settings:
     raise SettingError("--calibrate: there is nothing to choose, paths are found in float32")
 
 
-def nothing_else(base: Any) -> dict[str, list]:
-    return {}
-
-
 PRESETS = {
-    "paper": Preset({}, nothing_else),
-    "laptop": Preset({"images_per_class": 5, "adversarials_per_class": 5}, nothing_else),
-    "quick": Preset({"images_per_class": 2, "adversarials_per_class": 2}, nothing_else),
+    "paper": Preset({}),
+    "laptop": Preset({"images_per_class": 5, "adversarials_per_class": 5}),
+    "quick": Preset({"images_per_class": 2, "adversarials_per_class": 2}),
 }
+
+CLASS_PATHS = Kind(
+    config_class=ClassPathsConfig,
+    run=run,
+    seconds=seconds,
+    analyses=lambda configs: ["analysis/synthetic.py"],
+    draws_records=False,
+    calibrate=calibrate,
+    complete=lambda config: config.identified(),
+    prepare=prepare,
+    execution=execution,
+)
 
 STUDY = Study(
     name=ClassPathsConfig.kind,
     question=__doc__,
-    config_class=ClassPathsConfig,
-    run=run,
-    complete=lambda config: config.identified(),
-    check=lambda config: None,
-    prepare=prepare,
+    kind=CLASS_PATHS,
     presets=PRESETS,
     choose_preset=lambda gpus: "paper" if gpus else "laptop",
-    analysis="analysis/synthetic.py",
     columns={
         "synthetic/connected": "connected",
         "synthetic/connected_straight": "straight",
         "synthetic/length_ratio": "length ratio",
     },
-    seconds=seconds,
-    calibrate=calibrate,
-    execution=execution,
 )
 
 if __name__ == "__main__":

@@ -13,15 +13,10 @@ published ones. Each class is a record; the classes of a network are measured si
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
-from specbias.class_config import ClassConfig, check, complete, trained_before
 from specbias.data import facts_of
-from specbias.models import look_up_model
-from specbias.recipes import RECIPES
-from sweeps import cifar
+from sweeps.kinds.classes import CLASSES
 from sweeps.service.study import Preset, Settings, Study
 
 NETWORKS = [
@@ -38,7 +33,7 @@ def interventions(base: Any) -> dict[str, list]:
 
 def quick_interventions(base: Any) -> dict[str, list]:
     """One network that is wider, and one that is regularised."""
-    return {"width": [2 * base.width], "cutout": [8]}
+    return {"width": [2 * base.width] if base.width else [], "cutout": [8]}
 
 
 def published_interventions(base: Any) -> dict[str, list]:
@@ -52,38 +47,6 @@ def parts(base: Any, options: Any) -> list[Settings]:
     seen = facts_of(base.dataset, base.selection).sizes[0]  # without training images none
     measured = ("frequency", "diversity") if seen else ("frequency",)
     return [{"part": part, "shard": shard} for part in measured for shard in shards]
-
-
-def run(config: ClassConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
-    from specbias.classes import run_classes
-
-    return run_classes(config, checkpoint)
-
-
-def prepare(config: ClassConfig) -> None:
-    """Fetch what a trial reads: data, and published weights."""
-    if config.part == "training":
-        cifar.prepare(config)
-    elif config.pretrained is not None and config.shard == 1:
-        from specbias.classes import open_network
-
-        open_network(config)
-
-
-def seconds(config: ClassConfig) -> float:
-    """Guess a trial's time: a training's from its operations, a measurement's from the images on its paths."""
-    if config.part == "training":
-        return cifar.seconds(config)
-    if config.part == "diversity":
-        return 4 + 0.2 * len(config.labels)
-    model = look_up_model(config.model)
-    facts = facts_of(config.dataset, config.selection)
-    size = (config.image_size or facts.image_size) / 32
-    pairs = min(config.class_pairs, sum(facts.probe_supply.values()))
-    share = config.width / model.width if config.width and model.width else 1
-    images = len(config.labels) * 2 * pairs * (cifar.PATH_SAMPLES * size + config.class_samples)
-    rate = cifar.FLOPS[config.device, config.measure_precision or config.precision]
-    return 4 + images * 1e6 * model.megaflops * (share * size) ** 2 / (rate * config.threads)
 
 
 SMALL: Settings = {"part": "frequency", "shards": 2, "probe_pairs": 0}
@@ -114,25 +77,15 @@ PRESETS = {
 STUDY = Study(
     name="imagenet",
     question=__doc__,
-    config_class=ClassConfig,
-    run=run,
-    complete=complete,
-    check=check,
-    prepare=prepare,
+    kind=CLASSES,
     presets=PRESETS,
     choose_preset=lambda gpus: "published" if gpus else "tiny",
-    analysis="analysis/class_diversity.py",
     columns={
         "generalization/test_accuracy": "accuracy",
         "generalization/class_accuracy": "of class",
-        "frequency/within_class": "within",
-        "frequency/between_class": "between",
+        "frequency/within_class/fixed_band": "within",
+        "frequency/between_class/fixed_band": "between",
     },
-    seconds=seconds,
-    calibrate=lambda config: cifar.calibrate(replace(config, part="training")),
-    last_epoch=lambda config: config.last_epoch,
-    recipes=RECIPES,
-    teacher=trained_before,
 )
 
 if __name__ == "__main__":

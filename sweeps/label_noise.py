@@ -17,10 +17,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from specbias.check import check_config, complete_config, teacher_of
-from specbias.config import TrialConfig
-from specbias.recipes import RECIPES
-from sweeps.cifar import calibrate, memory, prepare, run, seconds, widths
+from specbias.settings.config import TrialConfig
+from specbias.settings.recipes import RECIPES
+from specbias.training.check import complete_config
+from sweeps.kinds.classifier import CLASSIFIER, widths
 from sweeps.service.study import Preset, Settings, Study
 
 FREQUENCIES = (0.005, 0.01, 0.02, 0.038, 0.05, 0.075, 0.1, 0.2)  # cycles per unit of normalised L2 distance
@@ -134,24 +134,14 @@ PRESETS = {
 STUDY = Study(
     name="label_noise",
     question=__doc__,
-    config_class=TrialConfig,
-    run=run,
-    complete=complete,
-    check=check_config,
-    prepare=prepare,
+    kind=replace(CLASSIFIER, complete=complete),
     presets=PRESETS,
     choose_preset=lambda gpus: "laptop",
-    analysis="analysis/noise_fitting.py",
     columns={
         "generalization/test_accuracy": "accuracy",
         "noise_fitting/min": "minimum",
         "noise_fitting/normalised": "fit",
     },
-    seconds=seconds,
-    calibrate=calibrate,
-    memory=memory,
-    recipes=RECIPES,
-    teacher=teacher_of,
 )
 
 if __name__ == "__main__":

@@ -13,15 +13,11 @@ is learned, also where it is the weaker one; sines, splines and Fourier features
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from specbias.settings import SettingError
-from specbias.synthetic.config import RunsConfig, SinusoidsConfig
-from sweeps.service.study import Preset, Settings, Study
-
-FLOPS = {"cpu": 6e10, "cuda": 1e13}  # of float32 training per second: measured per thread of an AMD EPYC 9004, guessed
-SECONDS = 1e-3  # of an update, beside its products
+from specbias.synthetic.config import SinusoidsConfig
+from sweeps.kinds.runs import study_of_runs
+from sweeps.service.study import Preset
 
 
 def amplitudes(base: Any) -> dict[str, list]:
@@ -45,59 +41,6 @@ def interventions(base: Any) -> dict[str, list]:
     }
 
 
-def run(config: RunsConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
-    from specbias.synthetic.run import run_experiment
-
-    return run_experiment(config, checkpoint)
-
-
-def seconds(config: RunsConfig) -> float:
-    """Guess a trial's time from its matrix products: an update is three passes over all samples."""
-    weights = (config.depth - 2) * config.width**2 + 2 * config.width
-    flops = 6 * getattr(config, "samples", 400) * weights * config.runs * config.steps
-    return (
-        5
-        + SECONDS * config.steps
-        + flops / FLOPS[config.device] / (config.threads or 1 if config.device == "cpu" else 1)
-    )
-
-
-def execution(device: str, *, threads: int) -> Settings:
-    """All is in float32: nothing else resolves the amplitudes."""
-    return {"device": device, "threads": threads}
-
-
-def calibrate(config: RunsConfig) -> Settings:
-    raise SettingError("--calibrate: there is nothing to choose, targets of known frequency are learned in float32")
-
-
-def synthetic_study(
-    config_class: type[RunsConfig],
-    question: str,
-    presets: Mapping[str, Preset],
-    *,
-    columns: Mapping[str, str],
-    prepare: Callable[[Any], None] = lambda config: None,
-) -> Study:
-    """Return the study of an experiment on targets of known frequency."""
-    return Study(
-        name=config_class.kind,
-        question=question,
-        config_class=config_class,
-        run=run,
-        complete=lambda config: config,
-        check=lambda config: None,
-        prepare=prepare,
-        presets=presets,
-        choose_preset=lambda gpus: "paper" if gpus else "laptop",
-        analysis="analysis/synthetic.py",
-        columns=columns,
-        seconds=seconds,
-        calibrate=calibrate,
-        execution=execution,
-    )
-
-
 PRESETS = {
     "paper": Preset({"steps": 80_000, "runs": 10}, amplitudes),
     "gpu": Preset({"steps": 80_000, "runs": 20}, interventions),
@@ -106,16 +49,9 @@ PRESETS = {
     "quick": Preset({"steps": 5_000, "runs": 5}, amplitudes),
 }
 
-STUDY = synthetic_study(
-    SinusoidsConfig,
-    __doc__,
-    PRESETS,
-    columns={
-        "synthetic/loss": "loss",
-        "synthetic/amplitude": "learned",
-        "synthetic/spectral_bias": "bias",
-    },
-)
+COLUMNS = {"synthetic/loss": "loss", "synthetic/amplitude": "learned", "synthetic/spectral_bias": "bias"}
+
+STUDY = study_of_runs(SinusoidsConfig, __doc__, PRESETS, COLUMNS)
 
 if __name__ == "__main__":
     from sweeps.service.command_line import main

@@ -1,136 +1,85 @@
-"""What did the user ask for? The flags all sweeps share, and the way from them to an exit status."""
+"""How does a sweep's script become an exit status? Its flags are read, its plan is shown or run."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
 
 import tyro
 
-from specbias.settings import SettingError
-from sweeps.service import preflight
-from sweeps.service.plan import Plan, make_plan
-from sweeps.service.records import finished_trials
+from specbias.settings import SettingError, check_known
+from specbias.settings.output import guard_output
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import Plan, make_plan
+from sweeps.service.keep.records import finished_trials
+from sweeps.service.machines import preflight
+from sweeps.service.run.interrupts import Interrupts
+from sweeps.service.screen import show
 from sweeps.service.study import Study
 
-arg = tyro.conf.arg
-Name = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
-Count = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]
-Whole = Annotated[int, arg(metavar="N")]
-Share = Annotated[str | None, arg(metavar="N|auto", help_behavior_hint="")]
-Place = Annotated[str | None, arg(metavar="PATH", help_behavior_hint="")]
-Flag = Annotated[bool, arg(help_behavior_hint="")]
-Values = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=VALUE")]
-Grids = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=V1,V2")]
-Ranges = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="NAME=LOW:HIGH[:log]")]
-Keys = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], arg(metavar="METRIC")]
 
+def main(study: Study, options_class: type[Options] = Options, *, words: int = 1) -> None:
+    """Run the study as the command line says after so many words, and exit.
 
-@dataclass(frozen=True)
-class Options:
-    preset: Name = None
-    """A named budget; the default depends on whether there is a GPU."""
-    quick: Flag = False
-    """Short for --preset quick: minutes on a laptop, with data that need no download."""
-    recipe: Name = None
-    """How networks are trained: a named set of settings that takes the place of the preset's."""
-    dataset: Name = None
-    """Data set, instead of the preset's."""
-    model: Name = None
-    """Architecture, instead of the preset's."""
-    epochs: Count = None
-    """Passes over the training images, instead of the preset's."""
-    interventions: Annotated[str | None, arg(metavar="A,B", help_behavior_hint="")] = None
-    """Which of the preset's interventions to try: the names of the settings they change; none: the baseline alone."""
-    set: Values = ()
-    """Give a setting of the baseline another value; wins over the preset and all other flags."""
-    grid: Grids = ()
-    """Try all combinations of these values instead of what the preset tries."""
-    range: Ranges = ()
-    """Let --search optuna choose a number between these, the logarithm evenly with :log; beside --grid."""
-    search: Annotated[str, arg(metavar="grid|random|optuna")] = "grid"
-    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels. optuna: chosen
-    by what earlier trials reached, from --grid and --range, --interventions, or the study's own space."""
-    sampler: Annotated[str | None, arg(metavar="tpe|gp|nsga2|random", help_behavior_hint="")] = None
-    """How --search optuna chooses; default tpe."""
-    maximise: Keys = ()
-    """A metric that --search optuna is to raise, instead of the study's own objective; may be given again."""
-    minimise: Keys = ()
-    """A metric that --search optuna is to lower; with several it looks for their best compromises."""
-    num_samples: Count = None
-    """How many distinct trials --search random or optuna makes; default 12, or all there are. Teachers join them."""
-    sweep_seed: Whole = 0
-    """Seed of what --search random or optuna draws."""
-    scheduler: Annotated[str, arg(metavar="none|asha|median")] = "none"
-    """Which rule stops poor trials early, by the first objective, those of --maximise before those of --minimise."""
-    grace_epochs: Count = None
-    """Epochs before which no trial is stopped early; default a tenth of all."""
-    seeds: Count = None
-    """Repeats of every trial, each with a seed of its own, instead of the preset's."""
-    max_concurrent: Count = None
-    """Trials at the same time; default as many as CPUs and GPUs allow."""
-    cpus_per_trial: Whole = 1
-    """CPUs, and threads of torch, that a trial gets."""
-    gpus_per_trial: Share = None
-    """GPUs a trial reserves, may be a fraction; auto: what its memory needs. Default 1 where it uses one, else 0."""
-    calibrate: Flag = False
-    """Time precisions and memory layouts once, before any trial, and use the fastest."""
-    data_dir: Place = None
-    """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
-    storage_path: Place = None
-    """Where trials keep what they have so far; default SPECBIAS_STORAGE_PATH or ray_results here."""
-    tracking_uri: Annotated[str | None, arg(metavar="URI", help_behavior_hint="")] = None
-    """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
-    experiment: Name = None
-    """MLflow experiment, by default named after study and preset; trials finished in it are reused."""
-    records: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    """File of records (.csv): a trial that is in it is not run, one that finishes is put into it."""
-    on_finish: Annotated[str | None, arg(metavar="CMD", help_behavior_hint="")] = None
-    """Shell command to run in the end, told by SPECBIAS_STATUS and SPECBIAS_SUMMARY how it ended."""
-    fresh: Flag = False
-    """Run every trial anew, under a new parent run."""
-    resume: Annotated[str | None, arg(metavar="SWEEP", help_behavior_hint="")] = None
-    """Go on with this sweep, and refuse to begin another; without it, the same command goes on where there is one."""
-    max_failures: Whole = 5
-    """How often a trial whose process died (a lost node, a kill, a crash) is taken up again where it was."""
-    trial_timeout: Annotated[float, arg(metavar="HOURS")] = 12.0
-    """A trial that reports nothing for so long counts as hung: its process is ended, and it is taken up again."""
-    time_budget: Annotated[float | None, arg(metavar="HOURS", help_behavior_hint="")] = None
-    """After so many hours trials are stopped where they are; --resume goes on. Ends with status 3 if some are left."""
-    max_trials: Count = None
-    """Begin at most so many trials in this call; ends with status 3 if some are left."""
-    price: Annotated[float | None, arg(metavar="USD", help_behavior_hint="")] = None
-    """Of an hour of a GPU, or of a CPU core where trials use no GPU: the plan then says what the sweep may cost."""
-    dry_run: Flag = False
-    """Say how many trials there would be and about how long they take; start nothing."""
-
-
-def main(study: Study, options_class: type[Options] = Options) -> None:
-    """Run the study as the command line says, and exit.
-
-    0: all well; 1: a trial failed; 2: bad input; 3: a budget is used up; 130: interrupted.
+    0: all well; 1: a trial failed; 2: bad input; 3: a budget is used up; 130: interrupted, also by SIGTERM or SIGHUP.
     """
-    options = tyro.cli(options_class, description=_description(study), config=(tyro.conf.FlagCreatePairsOff,))
+    guard_output()
+    options = tyro.cli(
+        options_class,
+        prog=" ".join([Path(sys.argv[0]).name, *sys.argv[1:words]]),
+        description=_description(study),
+        args=sys.argv[words:],
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    interrupts = Interrupts().__enter__()  # for good: what ends with this process, as Ray, is not to be interrupted
     try:
-        if options.data_dir is not None:  # a plan looks at data in folders
-            os.environ["SPECBIAS_DATA_DIR"] = options.data_dir
-        if options.dry_run or not os.environ.get("RAY_ADDRESS", "").startswith("ray://"):  # their head has the data
-            gpus = preflight.local_gpus()
-            plan = make_plan(study, options, gpus=gpus)
-        if options.dry_run:
-            _say_plan(plan, options, gpus)
-            sys.exit(0)
-        from sweeps.service.tuner import run_sweep  # ray, mlflow and torch: only now
-
-        sys.exit(run_sweep(study, options))
+        sys.exit(_answer(study, options, interrupts))
     except SettingError as error:
-        print(f"error: {error}", file=sys.stderr)
+        more = "; python -m sweeps doctor looks at all else" if isinstance(error, preflight.MachineError) else ""
+        show(f"error: {error}{more}", sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        interrupts.heeded = False
+        show("interrupted", sys.stderr)
         sys.exit(130)
+
+
+def main_of(studies: Mapping[str, Study], question: str) -> None:
+    """Run the study that the first word names as the others say, and exit; without one, list them.
+
+    The script may also be called by the name of one of them, a link to it: each had a script of its own once.
+    """
+    if (name := Path(sys.argv[0]).stem) in studies:
+        main(studies[name])
+    guard_output()
+    name = sys.argv[1] if sys.argv[1:] else "--help"
+    if name in ("-h", "--help"):
+        lines = [f"  {name:18}{study.question.splitlines()[0]}" for name, study in studies.items()]
+        print("\n".join([f"usage: {Path(sys.argv[0]).name} NAME [OPTIONS]", "", question, *lines]))
+        sys.exit(0)
+    try:
+        check_known(name, studies, "study")
+    except SettingError as error:
+        show(f"error: {error}", sys.stderr)
+        sys.exit(2)
+    main(studies[name], words=2)
+
+
+def _answer(study: Study, options: Options, interrupts: Interrupts) -> int:
+    """Do what the command line asks for, and return the exit status."""
+    if options.data_dir is not None:  # a plan looks at data in folders
+        os.environ["SPECBIAS_DATA_DIR"] = options.data_dir
+    if options.dry_run or not os.environ.get("RAY_ADDRESS", "").startswith("ray://"):  # their head has the data
+        gpus = preflight.local_gpus()
+        plan = make_plan(study, options, gpus=gpus)
+    if options.dry_run:
+        _say_plan(plan, options, gpus)
+        return 0
+    from sweeps.service.run.tuner import run_sweep  # ray, mlflow and torch: only now
+
+    return run_sweep(study, options, interrupts)
 
 
 def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
@@ -151,15 +100,12 @@ def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
         preflight.check_resources(plan, cpus=os.cpu_count() or 1, gpus=gpus)
     if options.gpus_per_trial == "auto" and plan.gpus_per_trial:
         lines.append("the time is that of one trial on a GPU: how many share it is measured at the start")
-    try:
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:  # nobody reads on, as with `| head`: the rest goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    show("\n".join(lines))
 
 
 def _description(study: Study) -> str:
-    settings = ", ".join(study.config_class().to_dict())
-    recipes = f" Recipes: {', '.join(study.recipes)}." if study.recipes else ""
+    settings = ", ".join(study.kind.config_class().to_dict())
+    recipes = f" Recipes: {', '.join(study.kind.recipes)}." if study.kind.recipes else ""
     return (
         f"{study.question}\nPresets: {', '.join(study.presets)}.{recipes}\nSettings for --set and --grid: {settings}."
     )

@@ -1,12 +1,15 @@
-"""Does a sweep lose or double anything when its processes are killed? Kills, seeded; then compares with a quiet one.
+"""Does a sweep lose or double anything when its processes are killed, its files damaged? Compares with a quiet one.
 
   python tests/chaos/chaos.py --seeds 20       a line per seed; some minutes each on 2 cores
   python tests/chaos/chaos.py --first 3        seed 3 alone
+  python tests/chaos/chaos.py --short          of half the trials and epochs, as CI does
 
 A cluster of three nodes on this machine (a head without CPUs and two of one each) runs eight trials, four of them
-taught by the others. At random moments a trial's process, a whole node or the driver is killed with SIGKILL, or the
-driver is interrupted; nodes come back, the driver with --resume. In the end MLflow must hold one finished run per trial
-and the very table, bit for bit, of a sweep that nobody disturbed.
+taught by the others. At random moments a trial's process, a whole node or the driver is killed with SIGKILL, the driver
+is interrupted, or files of the journals are damaged, while the driver runs or when it has been killed; nodes come back,
+the driver with --resume. A rival driver is begun while one runs, or twins at the same moment once it has been killed:
+one of the two is to be refused. In the end MLflow must hold one finished run per trial and the very table, bit for
+bit, of a sweep that nobody disturbed.
 """
 
 import argparse
@@ -24,14 +27,15 @@ import pandas as pd
 from mlflow import MlflowClient
 from ray.cluster_utils import Cluster
 
-from analysis.records import load_records
+from analysis.tables.records import load_records
 
 ROOT = Path(__file__).parents[2]
-TRIALS = 8
 SWEEP = ["--quick", "--experiment", "chaos", "--max-failures", "50"]
-SWEEP += ["--grid", "generation=0,1", "--grid", "cutout=0,4", "--grid", "mixup=0,0.4"]
-for setting in ("epochs=6", "train_size=400", "width=8", "probe_pairs=2", "measurement_epochs=0,1,2,3,4,5"):
+SWEEP += ["--grid", "generation=0,1", "--grid", "mixup=0,0.4"]
+for setting in ("train_size=400", "width=8", "probe_pairs=2"):
     SWEEP += ["--set", setting]
+LONG = ["--grid", "cutout=0,4", "--set", "epochs=6", "--set", "measurement_epochs=0,1,2,3,4,5"]
+SHORT = ["--set", "epochs=3", "--set", "measurement_epochs=0,1,2"]
 LIMIT = 600  # seconds for one seed
 
 
@@ -92,7 +96,8 @@ def disturb(folder, nodes, seed, sweep_id):
             status = None
         if status is None and left:
             left -= 1
-            event = choose.choice(["trial", "trial", "node", "driver", "interrupt"])
+            events = ["trial", "trial", "node", "driver", "interrupt", "damage", "damage to the dead", "rival", "twins"]
+            event = choose.choice(events)
             victims = nodes.trial_processes()
             if event == "trial" and victims:
                 os.kill(choose.choice(victims), signal.SIGKILL)
@@ -100,15 +105,55 @@ def disturb(folder, nodes, seed, sweep_id):
                 nodes.kill(choose)
             elif event in ("driver", "interrupt"):
                 driver.send_signal(signal.SIGKILL if event == "driver" else signal.SIGINT)
+            elif event.startswith("damage"):
+                if event == "damage to the dead":
+                    driver.kill()
+                    driver.wait()
+                damage(folder / "ray", choose)
+            elif event == "rival":
+                driver = one_left(driver, start(folder, nodes.cluster.address))
+            elif event == "twins":
+                driver.kill()
+                driver.wait()
+                driver = one_left(*(start(folder, nodes.cluster.address) for _ in range(2)))
             done[event if event != "trial" or victims else "nothing"] += 1
         elif status in (-signal.SIGKILL, -signal.SIGINT, 130):
             driver = start(folder, nodes.cluster.address, "--resume", sweep_id)
-        elif status == 2 and "no such sweep" in (folder / "driver.log").read_text().splitlines()[-1]:
+        elif status == 2 and "error: --resume" in (folder / "driver.log").read_text().splitlines()[-1]:
             driver = start(folder, nodes.cluster.address)  # it was killed before it had begun
         else:
             return done, status
     driver.kill()
     return done, driver.wait()
+
+
+def one_left(*drivers):
+    """Return the one of two drivers that is left when the other is refused, or has done it all."""
+    while all(driver.poll() is None for driver in drivers):
+        time.sleep(0.1)
+    first, other = sorted(drivers, key=lambda driver: driver.poll() is None)
+    if first.returncode != 2:
+        other.wait(LIMIT)
+    return other if first.returncode == 2 else first
+
+
+def damage(storage, choose):
+    """Flip a bit of some files of the journals, cut them, zero them, put something else there, or delete them."""
+    files = sorted(file for file in storage.glob("*/trials/**/*") if file.is_file())
+    for file in choose.sample(files, min(len(files), choose.randint(1, 4))):
+        kind, place = choose.choice(["flip", "cut", "zero", "odd", "delete"]), choose.random()
+        try:
+            content = bytearray(file.read_bytes())
+            at = int(place * len(content))
+            if kind == "delete":
+                file.unlink()
+            elif kind == "flip" and content:
+                content[at] ^= 1 << choose.randrange(8)
+                file.write_bytes(content)
+            else:
+                file.write_bytes({"cut": content[:at], "zero": bytes(len(content))}.get(kind, b"5"))
+        except FileNotFoundError:
+            continue  # its trial has been copied meanwhile
 
 
 def check(folder, quiet, status):
@@ -148,7 +193,7 @@ def run_seed(folder, nodes, seed, quiet):
     folder.mkdir()
     started = time.monotonic()
     done, status = disturb(folder, nodes, seed, quiet["sweep_id"][0])
-    wrong = check(folder, quiet, status)
+    wrong = check(folder, quiet, status) if done else ["it ended before anything was disturbed"]
     said = ", ".join(f"{count} {event}" for event, count in sorted(done.items()))
     print(f"seed {seed}: {said}; {time.monotonic() - started:.0f} s; {'; '.join(wrong) or 'the same'}", flush=True)
     if wrong:
@@ -160,7 +205,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from the first on")
+    parser.add_argument("--short", action="store_true", help="half the trials and epochs")
     options = parser.parse_args()
+    SWEEP.extend(SHORT if options.short else LONG)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         nodes, folder = Nodes(), Path(name)
         try:
@@ -169,7 +216,7 @@ def main():
             if start(folder / "quiet", nodes.cluster.address).wait(LIMIT):
                 sys.exit((folder / "quiet" / "driver.log").read_text())
             quiet = table(folder / "quiet")
-            assert quiet["trial_id"].nunique() == TRIALS
+            assert quiet["trial_id"].nunique() == (4 if options.short else 8)
             print(f"undisturbed: {len(quiet)} rows, {time.monotonic() - started:.0f} s", flush=True)
             seeds = range(options.first, options.first + options.seeds)
             well = [run_seed(folder / str(seed), nodes, seed, quiet) for seed in seeds]

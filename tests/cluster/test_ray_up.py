@@ -93,7 +93,8 @@ def test_storage_that_is_not_shared_is_refused_in_a_line(cluster, wait_for):
     said, _ = process.communicate(timeout=120)
     cluster.lap("storage refused")
     assert process.returncode != 0
-    (line,) = [line for line in said.splitlines() if line.startswith("error:")]
+    unfolded = re.sub(r"\r?\n {4}", " ", said)  # it is a terminal
+    (line,) = [line for line in unfolded.splitlines() if line.startswith("error:")]
     assert re.search(
         r"--storage-path .*/home/ray_results: node 10\.77\.0\.1[12] does not share it .* at the same", line
     )
@@ -172,6 +173,7 @@ def test_a_laptop_drives_the_head_and_is_told_what_it_says_and_how_it_ended(clus
     assert "4 of them are finished already and reused" in said  # by the head's MLflow
 
 
+@pytest.mark.nightly
 def test_ctrl_c_on_the_laptop_interrupts_the_driver_on_the_head(cluster, client_port):
     status, said = drive(cluster, client_port, f"{SWEEP} --interventions none --epochs 60", r"baseline +1/60 ")
     cluster.lap("interrupted from the laptop")

@@ -10,14 +10,14 @@ import sys
 import numpy as np
 from mlflow import MlflowClient
 
-from specbias.measure import Measurement
+from specbias.measurement import Measurement
 from sweeps.cifar import STUDY
-from sweeps.service.command_line import Options
-from sweeps.service.journal import Journal
-from sweeps.service.ledger import Ledger
-from sweeps.service.mirror import Mirror
-from sweeps.service.plan import make_plan
-from sweeps.service.tracking import Tracking
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.keep.journal import Journal
+from sweeps.service.keep.tracking import Tracking
+from sweeps.service.run.ledger import Ledger
+from sweeps.service.run.mirror import Mirror
 
 METRICS = 20
 PATIENCE = 120  # seconds that the server may be away
@@ -37,6 +37,7 @@ def main() -> None:
             metrics = {f"made/metric_{i:02d}": (config.seed + 1) / (epoch + 1) / (i + 3) for i in range(METRICS)}
             journal.write(token, Measurement(epoch, metrics, {"epoch": np.array(epoch)}), lambda place: None)
             mirror.note(config, epoch)
+        journal.end("complete", token=token)
         mirror.end(config, "finished")
     left = mirror.close(PATIENCE)
     if left:

@@ -1,16 +1,17 @@
 """A list of networks becomes one experiment: rows, columns, identities, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 
-from analysis.records import load_records
+from analysis.tables.records import load_records
 from specbias.models import build_model
 from specbias.settings import SettingError
 from sweeps.checkpoints import STUDY, ListedNetwork, ListOptions
-from sweeps.service.plan import make_plan
-from sweeps.service.tuner import run_sweep
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.run.tuner import run_sweep
 
-HEADER = "model,checkpoint,model_args,width,recipe,input_mean\n"
+HEADER = "model,checkpoint,model_args,width,recipe,input_mean,input_std\n"
 
 
 @pytest.fixture
@@ -21,9 +22,8 @@ def listed(tmp_path):
         torch.manual_seed(number)
         model = build_model("small_cnn", num_classes=10, image_size=32, width=width)
         torch.save(model.state_dict(), tmp_path / f"{number}.pt")
-        lines.append(
-            f'small_cnn,{number}.pt,"{{""width"": {width}}}",{width},{"plain" if number else "mixup"},{means[number]}\n'
-        )
+        recipe, same = "plain" if number else "mixup", means[number]
+        lines.append(f'small_cnn,{number}.pt,"{{""width"": {width}}}",{width},{recipe},{same},{same}\n')
     (tmp_path / "networks.csv").write_text(HEADER + "".join(lines))
     return tmp_path / "networks.csv"
 
@@ -44,7 +44,7 @@ def test_every_row_is_a_trial_with_its_settings_and_a_readable_label(listed, tmp
     assert trials[2].to_dict()["width"] == 8 and trials[0].to_dict()["recipe"] == "mixup"
     assert all(ListedNetwork.from_dict(config.to_dict()) == config for config in trials)
     label = plan(listed, tmp_path).label(trials[0])
-    means = "input_mean=(0.5, 0.5, 0.5)"
+    means = "input_mean=(0.5, 0.5, 0.5) input_std=(0.5, 0.5, 0.5)"
     assert label == f'model=small_cnn checkpoint=0.pt model_args={{"width": 4}} {means} width=4 recipe=mixup'
 
 
@@ -55,6 +55,20 @@ def test_other_weights_in_the_same_file_are_another_trial(listed, tmp_path):
     assert [a.trial_id == b.trial_id for a, b in zip(after, before, strict=True)] == [False, True, True]
 
 
+def test_other_images_labels_or_class_maps_in_the_same_files_are_another_trial(listed, tmp_path):
+    pixels = np.random.default_rng(0).integers(256, size=(40, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "noise.npy", pixels)
+    np.save(tmp_path / "labels.npy", np.arange(40) % 10)
+    (tmp_path / "map.json").write_text('{"0": 1, "1": 0}')
+    chosen = (f"dataset=npy:{tmp_path / 'noise.npy'}", "pairs=1", "device=cpu", f"class_map={tmp_path / 'map.json'}")
+    found = {plan(listed, tmp_path, set=chosen).trials[0].trial_id for _ in range(2)}
+    for file, other in (("noise.npy", pixels[::-1]), ("labels.npy", np.arange(40) % 5)):
+        np.save(tmp_path / file, other)
+        found.add(plan(listed, tmp_path, set=chosen).trials[0].trial_id)
+    (tmp_path / "map.json").write_text('{"0": 1, "1": 2}')
+    assert len(found | {plan(listed, tmp_path, set=chosen).trials[0].trial_id}) == 4
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -62,9 +76,9 @@ def test_other_weights_in_the_same_file_are_another_trial(listed, tmp_path):
         ("model,weights\nsmall_cnn,0.pt\n", "expected rows under the columns model and checkpoint"),
         (HEADER, "expected rows under the columns"),
         (HEADER + "small_cnn,0.pt\n", "line 2: not as many values as columns"),
-        (HEADER + "small_cnn,0.pt,,,,,,\n", "line 2: not as many values as columns"),
-        (HEADER + "small_cnn,7.pt,,,,\n", "7.pt: No such file"),
-        (HEADER + "small_cnn,0.pt,,,,wide\n", "line 2: input_mean=wide: not 3 numbers or none"),
+        (HEADER + "small_cnn,0.pt,,,,,,,\n", "line 2: not as many values as columns"),
+        (HEADER + "small_cnn,7.pt,,,,,\n", "7.pt: No such file"),
+        (HEADER + "small_cnn,0.pt,,,,wide,\n", "line 2: input_mean=wide: not 3 numbers or none"),
     ],
 )
 def test_a_list_that_cannot_be_is_said(listed, tmp_path, text, said):
@@ -80,5 +94,5 @@ def test_the_list_lands_in_one_experiment_with_its_columns(listed, tmp_path, ray
     records = load_records("nets", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     table = records.table.sort_values("checkpoint", ignore_index=True)
     assert table["width"].tolist() == [4, 4, 8] and table["recipe"].tolist() == ["mixup", "plain", "plain"]
-    assert table["frequency/between_class"].between(0, 1).all() and len(records.metrics) <= 24
+    assert table["frequency/between_class"].between(0, 1).all()
     assert table["generalization/test_accuracy"].between(0, 1).all()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import sys
 import time
@@ -13,12 +14,14 @@ import pytest
 import ray
 import torch
 from mlflow import MlflowClient
+from ray.tune.experiment import Trial
 
-from analysis.table import read_records
+from analysis.tables.records_file import read_records
 from specbias.settings import SettingError, Settings
-from sweeps.service.command_line import Options
-from sweeps.service.study import Preset, Study
-from sweeps.service.tuner import run_sweep
+from sweeps.service.ask.options import Options
+from sweeps.service.machines.provenance import code_identity, study_sources
+from sweeps.service.run.tuner import run_sweep
+from sweeps.service.study import Kind, Preset, Study
 
 pytestmark = [pytest.mark.usefixtures("ray_with_two_gpus"), pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
@@ -30,7 +33,7 @@ class ToyConfig(Settings):
 
     epochs: int = 4
     trouble: str = "none"
-    at: int = 2
+    at: int = 2  # beyond the last: when all is measured
     folder: str = ""  # where it notes what it did
     seed: int = 0
     device: str = "cpu"
@@ -53,7 +56,9 @@ def run(config, checkpoint):
         if epoch == config.at and noted.read_text().split().count(str(epoch)) == 1:
             TROUBLES[config.trouble](config)
         state = ToyState(epoch, state.total + epoch)
-        yield state, SimpleNamespace(epoch=epoch, metrics={"total": float(state.total)}, arrays={})
+        yield state, SimpleNamespace(step=epoch, metrics={"total": float(state.total)}, arrays={})
+    if config.at > config.epochs and noted.read_text().split().count(str(config.epochs)) == 1:
+        TROUBLES[config.trouble](config)
 
 
 def fill_the_disk(config):
@@ -64,30 +69,36 @@ def need_more_memory(config):
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
+def damage_the_last_state(config):
+    (file,) = Path(config.folder).glob(f"ray/*/trials/{config.trial_id}/epoch_{config.epochs:04d}/state/state.json")
+    file.write_text("[4, 11]")
+
+
 TROUBLES = {
     "none": lambda config: None,
     "die": lambda config: os.kill(os.getpid(), signal.SIGKILL),
     "hang": lambda config: time.sleep(3600),
     "disk": fill_the_disk,
     "memory": need_more_memory,
+    "damage": damage_the_last_state,
 }
+KIND = Kind(
+    config_class=ToyConfig,
+    run=run,
+    analyses=lambda configs: [],
+    seconds=lambda config: 1.0,
+    calibrate=lambda config: {},
+    execution=lambda device, threads: {"device": "cpu"},
+)
 STUDY = Study(
     name="toy",
     question="None.",
-    config_class=ToyConfig,
-    run=run,
-    complete=lambda config: config,
-    check=lambda config: None,
-    prepare=lambda config: None,
-    presets={"quick": Preset({}, lambda base: {})},
+    kind=KIND,
+    presets={"quick": Preset({})},
     choose_preset=lambda gpus: "quick",
-    analysis=None,
     columns={"total": "total"},
-    seconds=lambda config: 1.0,
     objective={"total": "max"},
     searchable=("total",),
-    calibrate=lambda config: {},
-    execution=lambda device, threads: {"device": "cpu"},
 )
 
 
@@ -118,6 +129,10 @@ def epochs_run(folder):
     return sorted(Path(file).read_text().split() for file in folder.iterdir() if len(file.name) == 12)
 
 
+def nightly(value):
+    return pytest.param(value, marks=pytest.mark.nightly)
+
+
 WHOLE = ("FINISHED", [1.0, 3.0, 6.0, 10.0], "")
 
 
@@ -134,6 +149,31 @@ def test_a_trial_that_dies_each_time_is_failed_and_the_others_go_on(tmp_path, em
     assert "trouble=die: failed: it could not be run, or its process died" in capsys.readouterr().out
 
 
+class Marker:
+    """Whoever loads its pickle makes a file."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_what_ray_pickles_of_a_failure_is_never_loaded_nor_on_the_storage(tmp_path, empty_store, monkeypatch):
+    contents, handle = [b"", pickle.dumps(Marker(tmp_path / "loaded"))], Trial.handle_error
+
+    def overwrite(trial, error=None):
+        handle(trial, error)
+        Path(trial.pickled_error_file).write_bytes(contents.pop())
+
+    monkeypatch.setattr(Trial, "handle_error", overwrite)
+    status, held = sweep(tmp_path, empty_store(tmp_path), "trouble=die", "at=1,2", max_failures=0)
+    assert status == 1 and {found[0] for found in held.values()} == {"FAILED"} and contents == []
+    assert all("its process died" in found[2] and "no reason" not in found[2] for found in held.values())
+    assert not (tmp_path / "loaded").exists()
+    assert {file.name for file in (tmp_path / "ray").glob("*/*")} == {"trials"}
+
+
 def test_a_full_disk_fails_the_trial_and_the_next_call_goes_on_where_it_was(tmp_path, empty_store, capsys):
     store = empty_store(tmp_path)
     status, held = sweep(tmp_path, store, "trouble=disk")
@@ -142,6 +182,43 @@ def test_a_full_disk_fails_the_trial_and_the_next_call_goes_on_where_it_was(tmp_
     assert status == 0 and held["disk", 2] == WHOLE
     assert epochs_run(tmp_path) == [["1", "2", "2", "3", "4"]]
     assert not list((tmp_path / "ray").iterdir())
+
+
+def test_a_trial_whose_journal_is_damaged_before_it_is_copied_goes_on_in_the_same_call(tmp_path, empty_store, capsys):
+    status, held = sweep(tmp_path, empty_store(tmp_path), "trouble=damage", "at=5")
+    assert status == 0 and held == {("damage", 5): WHOLE} and epochs_run(tmp_path) == [["1", "2", "3", "4", "4"]]
+    said = capsys.readouterr().out
+    assert "its journal is damaged (epoch_0004/state/state.json is not what was written); it goes on" in said
+    (state,) = (tmp_path / "mlruns").glob("**/state/state.json")
+    assert state.read_text() == "[4, 10]"
+
+
+def test_what_other_code_began_goes_on_only_where_that_is_accepted_and_what_it_finished_is_reused(
+    tmp_path, empty_store, monkeypatch, capsys
+):
+    store, grid = empty_store(tmp_path), ("trouble=none,disk",)
+    assert sweep(tmp_path, store, *grid)[0] == 1
+    before = code_identity(study_sources(STUDY))
+    for patched in ("sweeps.service.run.feed", "sweeps.service.run.resume"):
+        monkeypatch.setattr(f"{patched}.study_sources", lambda study: "edited")
+    now = code_identity("edited")
+    said = (
+        rf"1 of the trials were begun by other code \(trouble=disk: {before}, this is {now}\): .*--accept-changed-code"
+    )
+    with pytest.raises(SettingError, match=said):
+        sweep(tmp_path, store, *grid)
+    assert "1 of the finished trials were made by other code than this" in capsys.readouterr().out
+    monkeypatch.setattr(
+        "sweeps.service.run.resume.code_identity", lambda study_code: before
+    )  # as if it changed under way
+    status, held = sweep(tmp_path, store, *grid)
+    assert status == 1 and held["disk", 2][2].startswith(f"SettingError: other code began it ({before}, this is {now})")
+    monkeypatch.undo()
+    for patched in ("sweeps.service.run.feed", "sweeps.service.run.resume"):
+        monkeypatch.setattr(f"{patched}.study_sources", lambda study: "edited")
+    status, held = sweep(tmp_path, store, *grid, accept_changed_code=True)
+    assert status == 0 and held == {("none", 2): WHOLE, ("disk", 2): WHOLE}
+    assert "and go on with this one" in capsys.readouterr().out
 
 
 def test_so_many_trials_are_begun_as_asked_and_resume_begins_the_others(tmp_path, empty_store, capsys):
@@ -189,6 +266,27 @@ def test_a_study_is_run_in_blocks_on_machines_that_share_only_a_file_of_records(
     ]
     assert "2 of them are in the file of records and not run" in capsys.readouterr().out
     assert epochs_run(tmp_path) == [["1", "2", "3", "4"]] * 3
+
+
+@pytest.mark.parametrize("deleted", ["experiment", nightly("parent"), nightly("parent and runs")])
+def test_a_sweep_whose_runs_were_deleted_after_it_ended_goes_on_from_its_journals(
+    tmp_path, empty_store, capsys, deleted
+):
+    store, grid = empty_store(tmp_path), ("trouble=none", "at=1,2,3")
+    assert sweep(tmp_path, store, *grid, max_trials=2)[0] == 3
+    sweep_id = capsys.readouterr().out.split("--resume ")[1].split()[0]
+    client, found = MlflowClient(store), runs(store)
+    if deleted == "experiment":  # and all that is in it, as where the data base is emptied
+        client.delete_experiment(found[0].info.experiment_id)
+        client._tracking_client.store._hard_delete_experiment(found[0].info.experiment_id)
+    else:
+        for run in found:
+            if deleted == "parent and runs" or "mlflow.parentRunId" not in run.data.tags:
+                client.delete_run(run.info.run_id)
+    status, held = sweep(tmp_path, store, *grid, resume=sweep_id)
+    assert status == 0 and list(held.values()) == [WHOLE] * 3 and sweep_status(store) == ["FINISHED"]
+    assert epochs_run(tmp_path) == [["1", "2", "3", "4"]] * 3
+    assert not list((tmp_path / "ray").iterdir())
 
 
 def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(tmp_path, empty_store):

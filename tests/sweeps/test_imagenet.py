@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from analysis.table import read_records
+from analysis.tables.records_file import read_records
 from specbias.settings import SettingError
 from sweeps.imagenet import STUDY
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
-from sweeps.service.tuner import run_sweep
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.run.tuner import run_sweep
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
 
@@ -60,11 +60,11 @@ def test_published_networks_are_trained_by_nobody(tmp_path, monkeypatch):
 def run_and_die_once(config, checkpoint):
     """The study's own trial, killed when it comes to class 3 for the first time; it notes what it measures."""
     noted = Path(os.environ["SPECBIAS_DATA_DIR"]) / "noted"
-    for state, measurement in STUDY.run(config, checkpoint):
+    for state, measurement in STUDY.kind.run(config, checkpoint):
         if config.part == "frequency":
             with noted.open("a") as file:
-                file.write(f"{measurement.epoch}\n")
-            if measurement.epoch == 3 and noted.read_text().split().count("3") == 1:
+                file.write(f"{measurement.step}\n")
+            if measurement.step == 3 and noted.read_text().split().count("3") == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
         yield state, measurement
 
@@ -72,7 +72,7 @@ def run_and_die_once(config, checkpoint):
 @pytest.mark.slow
 def test_a_killed_worker_loses_one_class_at_most(ray_with_two_gpus, tmp_path, empty_store, monkeypatch, capsys):
     monkeypatch.setenv("SPECBIAS_DATA_DIR", str(tmp_path))
-    study = replace(STUDY, run=run_and_die_once)
+    study = replace(STUDY, kind=replace(STUDY.kind, run=run_and_die_once))
     small = ("dataset=digits", "width=4", "epochs=1", "class_pairs=2", "class_samples=8", "device=cpu")
     options = Options(
         quick=True,

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,16 +16,17 @@ import numpy as np
 import pytest
 from pyarrow.fs import copy_files
 
-from sweeps.service import journal as journal_module
-from sweeps.service.journal import Journal, Superseded, delete_folder, list_folder
+from sweeps.service.keep import journal as journal_module
+from sweeps.service.keep.journal import Damaged, Journal, Superseded
+from sweeps.service.keep.storage import delete_folder, list_folder
 
 WRITER = """
 import sys, tempfile
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
-from sweeps.service import journal as journal_module
-from sweeps.service.journal import Journal
+from sweeps.service.keep import journal as journal_module
+from sweeps.service.keep.journal import Journal
 journal = Journal(sys.argv[1], "trial")
 token = journal.start({})
 with tempfile.TemporaryDirectory() as folder:
@@ -33,13 +35,13 @@ with tempfile.TemporaryDirectory() as folder:
 print("ready", flush=True)
 while True:
     epoch, total = epoch + 1, total + epoch + 1
-    found = SimpleNamespace(epoch=epoch, metrics={"sum": total}, arrays={"big": np.full(200_000, total)})
+    found = SimpleNamespace(step=epoch, metrics={"sum": total}, arrays={"big": np.full(200_000, total)})
     journal.write(token, found, lambda folder: (Path(folder) / "sum").write_text(f"{epoch} {total}"))
 """
 
 
 def measurement(epoch):
-    return SimpleNamespace(epoch=epoch, metrics={"a": epoch / 3, "b": math.nan}, arrays={"x": np.arange(epoch)})
+    return SimpleNamespace(step=epoch, metrics={"a": epoch / 3, "b": math.nan}, arrays={"x": np.arange(epoch)})
 
 
 def saving(epoch):
@@ -64,8 +66,34 @@ def test_what_was_written_comes_back_and_all_but_the_newest_two_states_are_delet
         with np.load(journal.fetch(record, "arrays.npz", str(tmp_path / "copy"))) as arrays:
             assert np.array_equal(arrays["x"], np.arange(record.epoch))
     assert len(list((tmp_path / "root").glob("trial/*/state"))) == 2
-    assert (Path(journal.fetch_state(str(tmp_path / "copy"))) / "weights").read_text() == "after 12000"
+    assert (Path(journal.fetch(records[-1], "state", str(tmp_path / "copy"))) / "weights").read_text() == "after 12000"
     assert (journal.owner["attempt"], journal.owner["facts"]) == (1, {"host": "here"})
+
+
+WRITTEN_BEFORE = {  # by a version whose measurements had an epoch and no step
+    "epoch_0002/record.json": """{"epoch": 2, "time": 1764500000000, "metrics": {"a": 0.5}, "epochs": [2], "code":
+        "c0de", "files": {"arrays.npz": "8739c76e681f900923b900c9df0ef75cf421d39cabb54650c4b9ad19b6a76d85",
+        "state/weights": "ccf19c0309073cf13c01b386abc1a76beefef6a13b916c0963a13e7268e667b5"},
+        "sha256": "b5710e0f42df8222a7ccdbe40d4b5cac0ada7740fe354d894c7fe4f6077c409e"}""",
+    "end.json": """{"outcome": "complete", "failure": "", "traceback": "", "epoch": 2,
+        "sha256": "624a463fdd597fd73b5f8a850046f6b9410480d1f4c274974e8e21afc83b22bf"}""",
+    "epoch_0002/arrays.npz": "PK\x05\x06" + 18 * "\0",
+    "epoch_0002/state/weights": "after 2",
+}
+
+
+def test_journals_of_former_versions_are_read_and_written_alike(tmp_path):
+    for name, text in WRITTEN_BEFORE.items():
+        (tmp_path / "trial" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "trial" / name).write_text(text)
+    journal = Journal(str(tmp_path), "trial")
+    assert journal.last(5) == journal.record(2) and journal.record(2).metrics == {"a": 0.5}
+    assert (Path(journal.resume(str(tmp_path / "state"))) / "weights").read_text() == "after 2"
+    new = Journal(str(tmp_path), "new")
+    new.write(new.start({}), measurement(2), saving(2))
+    new.end("complete")
+    for name in ("epoch_0002/record.json", "end.json"):
+        assert [*json.loads((tmp_path / "new" / name).read_text())] == [*json.loads(WRITTEN_BEFORE[name])]
 
 
 @pytest.mark.parametrize("file", ["record.json", "arrays.npz", "state/weights"])
@@ -85,6 +113,158 @@ def test_a_trial_goes_on_from_the_newest_state_before_anything_torn(journal, tmp
 def test_nothing_is_resumed_where_an_early_measurement_is_torn(journal, tmp_path, file):
     (tmp_path / "root" / "trial" / "epoch_0001" / file).write_bytes(b"")
     assert journal.resume(str(tmp_path / "copy")) is None and journal.records() == []
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_so_many_of_the_newest_states_are_kept_as_are_to_be(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(journal_module, "STATES_KEPT", kept)
+    journal = Journal(str(tmp_path), "trial")
+    token = journal.start({})
+    for epoch in range(5):
+        journal.write(token, measurement(epoch), saving(epoch))
+        found = sorted(int(state.parent.name[6:]) for state in tmp_path.glob("trial/*/state"))
+        assert found == [*range(5)][: epoch + 1][-kept:]
+    (tmp_path / "trial" / "epoch_0004" / "state" / "weights").write_text("torn")
+    state = Journal(str(tmp_path), "trial").resume(str(tmp_path / "copy"))
+    assert (Path(state) / "weights").read_text() == "after 3" if kept > 1 else state is None
+
+
+def test_a_measurement_that_is_gone_with_its_folder_is_missed(journal, tmp_path):
+    shutil.rmtree(tmp_path / "root" / "trial" / "epoch_0001")
+    assert journal.last(12000).epochs == [0, 1, 5, 12000]
+    assert Journal(str(tmp_path / "root"), "trial").resume(str(tmp_path / "copy")) is None
+
+
+@pytest.mark.parametrize("file", ["arrays.npz", "state/weights"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "zeroed", "gone", "of another epoch"])
+def test_what_is_not_as_it_was_written_is_never_fetched(journal, tmp_path, file, damage):
+    torn, record = tmp_path / "root" / "trial" / "epoch_12000" / file, journal.last(12000)
+    content = torn.read_bytes()
+    if damage == "gone":
+        torn.unlink()
+    else:
+        other = (torn.parents[file.count("/") + 1] / "epoch_0005" / file).read_bytes()
+        flipped = bytes([content[0] ^ 1]) + content[1:]
+        damaged = {"cut": content[:-1], "flipped": flipped, "zeroed": bytes(len(content)), "of another epoch": other}
+        torn.write_bytes(damaged[damage])
+    part = file.partition("/")[0]
+    assert not journal.holds(record, part)
+    with pytest.raises(Damaged, match=f"epoch_12000/{file} is"):
+        journal.fetch(record, part, str(tmp_path / "copy"))
+
+
+def test_a_complete_trial_is_known_by_its_end_and_without_that_by_its_last_epoch(journal, tmp_path):
+    assert journal.last(5).epoch == 5 and journal.last(20) is None
+    journal.end("complete")  # at 12000, before the last that there could be
+    assert journal.last(20000).epoch == 12000
+    (tmp_path / "root" / "trial" / "epoch_12000" / "record.json").write_bytes(b"")
+    assert journal.last(20000) is None  # and no older one
+
+
+JSON_FILES = ("epoch_0001/record.json", "end.json", "owner.json", "suggestion.json")
+
+
+def read(journal, file):
+    readers = {"end.json": "ending", "owner.json": "owner", "suggestion.json": "suggestion"}
+    return getattr(journal, readers[file]) if file in readers else journal.record(1)
+
+
+@pytest.fixture
+def full(journal):
+    """A journal with each kind of file, and what is in each."""
+    journal.suggest({"number": 3, "settings": {"rate": 0.5, "name": "a"}, "params": {"rate": 0.5}})
+    journal.end("complete", failure="none")
+    return journal, {file: read(journal, file) for file in JSON_FILES}
+
+
+@pytest.mark.parametrize("file", JSON_FILES)
+def test_a_damaged_record_is_as_it_was_or_as_if_it_were_not_there(full, file):
+    journal, written = full
+    path = Path(journal.folder) / file
+    content = path.read_bytes()
+    flipped = [
+        content[:i] + bytes([content[i] ^ 1 << bit]) + content[i + 1 :] for i in range(len(content)) for bit in (0, 4)
+    ]
+    cut = [content[:i] for i in range(len(content))]
+    zeroed = [bytes(len(content)), content[:100] + bytes(len(content) - 100), bytes(64) + content[64:]]
+    missed = 0
+    for damaged in (*flipped, *cut, *zeroed, content + content, b"\xff" + content):
+        path.write_bytes(damaged)
+        found = read(journal, file)
+        assert found in (written[file], None, {})
+        missed += found == written[file]
+    assert missed < len(content) / 2  # white space alone
+    path.write_bytes(content)
+    assert read(journal, file) == written[file]
+
+
+def swapped(value):
+    """Return a JSON object with the values of every two of its keys swapped, one at a time, or another put there."""
+    for name in value:
+        for other in value:
+            if value[name] != value[other]:
+                yield value | {name: value[other], other: value[name]}
+        for odd in (None, 5, "x", [], {}, math.nan, True):
+            yield value | {name: odd}
+        yield {key: found for key, found in value.items() if key != name}
+
+
+@pytest.mark.parametrize("file", JSON_FILES)
+def test_odd_content_is_as_if_it_were_not_there(full, tmp_path, file):
+    journal, written = full
+    path = Path(journal.folder) / file
+    content = path.read_text()
+    odd = [
+        "5",
+        '"x"',
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "[[1]]",
+        "[" * 100_000,
+        "NaN",
+        "9" * 5000,
+        '{"sha256": null}',
+        "\x00",
+    ]
+    for text in (*odd, *map(json.dumps, swapped(json.loads(content)))):
+        path.write_text(text)
+        assert read(journal, file) in (None, {}), text
+    path.unlink()
+    path.mkdir()
+    assert read(journal, file) in (None, {})
+
+
+def test_a_record_of_another_place_or_an_earlier_version_is_as_if_it_were_not_there(journal, tmp_path, monkeypatch):
+    place = tmp_path / "root" / "trial"
+    shutil.copy(place / "epoch_0001" / "record.json", place / "epoch_0005" / "record.json")
+    shutil.copytree(place, tmp_path / "root" / "other")
+    assert [record.epoch for record in journal.records()] == [0, 1, 12000]
+    assert Journal(str(tmp_path / "root"), "other").records() == []
+    told = json.loads((place / "epoch_0000" / "record.json").read_text())
+    (place / "epoch_0000" / "record.json").write_text(json.dumps({k: v for k, v in told.items() if k != "sha256"}))
+    assert journal.record(0) is None
+    monkeypatch.setattr(journal_module, "FORMAT", 3)
+    assert journal.records() == []
+
+
+def test_whatever_else_lies_in_a_journal_is_passed_over_and_deleted_when_the_trial_goes_on(journal, tmp_path):
+    place = tmp_path / "root" / "trial"
+    for name in ("epoch_0001.tmp", "epoch_x", "epoch_", "epoch_00005", "epoch_\u0661\u0662\u0663\u0664", "epoch_-001"):
+        shutil.copytree(place / "epoch_0001", place / name)
+    (place / "epoch_0002").write_text("a file")
+    (tmp_path / "root" / "a file").write_text("")
+    assert Journal(str(tmp_path / "root"), "a file").records() == [] and list_folder(str(place / "epoch_0002")) == set()
+    assert [record.epoch for record in journal.records()] == [0, 1, 5, 12000]
+    assert (Path(journal.resume(str(tmp_path / "copy"))) / "weights").read_text() == "after 12000"
+    assert list_folder(str(place)) == {"owner.json", *(f"epoch_{epoch:04d}" for epoch in (0, 1, 5, 12000))}
+
+
+def test_a_record_names_no_file_outside_its_folder(journal, tmp_path):
+    record = journal.record(1)
+    journal._write_json("epoch_0001/record.json", vars(record) | {"files": {"state/../../../secret": "0" * 64}})
+    assert journal.record(1) is None
 
 
 def test_an_attempt_that_another_has_followed_writes_nothing(tmp_path):
@@ -162,4 +342,19 @@ def test_a_folder_of_the_storage_is_listed_and_deleted_also_where_there_is_none(
 
 def test_a_record_is_readable_by_people(journal, tmp_path):
     told = json.loads((tmp_path / "root" / "trial" / "epoch_0001" / "record.json").read_text())
-    assert set(told) == {"epoch", "time", "metrics", "files"} and set(told["files"]) == {"arrays.npz", "state/weights"}
+    assert set(told) == {"epoch", "time", "metrics", "epochs", "code", "files", "sha256"} and set(told["files"]) == {
+        "arrays.npz",
+        "state/weights",
+    }
+
+
+def test_the_end_of_a_trial_that_failed_names_no_last_state(tmp_path):
+    """Another sweep may have finished it: its students are not to be taught by what is left of this attempt."""
+    journal = Journal(str(tmp_path), "trial")
+    token = journal.start({})
+    for epoch in range(3):
+        journal.write(token, measurement(epoch), saving(epoch))
+    journal.end("failed", failure="no space", token=token)
+    assert journal.last(10) is None and journal.last(2).epoch == 2
+    journal.end("complete", token=token)
+    assert journal.last(10).epoch == 2

@@ -7,9 +7,9 @@ import pytest
 from specbias.settings import SettingError
 from sweeps import cifar
 from sweeps.label_noise import STUDY
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
-from sweeps.service.tuner import run_sweep
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.run.tuner import run_sweep
 
 QUICK = [
     "noise_type=uniform",
@@ -78,7 +78,10 @@ def test_every_epoch_is_measured_without_paths_unless_asked_for():
     assert plan(set=("measurement_epochs=0,3",)).base.epochs_to_measure == (0, 3, 20)
 
 
-@pytest.mark.parametrize(("name", "waves", "interventions"), [("quick", 5, 2), ("laptop", 4, 4), ("paper", 91, 4)])
+@pytest.mark.parametrize(
+    ("name", "waves", "interventions"),
+    [("quick", 5, 2), ("laptop", 4, 4), pytest.param("paper", 91, 4, marks=pytest.mark.slow)],
+)
 def test_every_preset_plans_distinct_trials_that_can_run(name, waves, interventions):
     found = plan(quick=False, preset=name)
     assert len({c.trial_id for c in found.trials}) == len(found.trials) == waves * (1 + interventions)
@@ -86,6 +89,7 @@ def test_every_preset_plans_distinct_trials_that_can_run(name, waves, interventi
     assert {(strength, "uniform") for strength, _ in strengths} <= strengths  # each has its control
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_with_two_gpus")
 def test_a_sweep_of_a_wave_and_its_control_ends_well(tmp_path, capsys):
     options = Options(

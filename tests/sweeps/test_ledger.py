@@ -3,9 +3,9 @@
 import pytest
 
 from sweeps.cifar import STUDY
-from sweeps.service.command_line import Options
-from sweeps.service.ledger import Ledger
-from sweeps.service.plan import make_plan
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.run.ledger import Ledger
 
 
 @pytest.fixture
@@ -57,6 +57,14 @@ def test_a_trial_that_is_to_run_again_comes_first_with_what_it_is_to_get(plan):
     begun(ledger)
     ledger.again(first, gpus=0.5)
     assert ledger.begin_next() is first and ledger.gpus == {first.trial_id: 0.5}
+
+
+def test_a_finished_trial_that_is_to_go_on_has_not_finished_and_its_student_waits(plan):
+    teacher = next(config for config in plan.trials if (config.cutout, config.generation) == (0, 0))
+    ledger = Ledger(plan, {teacher.trial_id: "finished"})
+    ledger.again(teacher)
+    assert not ledger.has_finished(teacher.trial_id) and ledger.gpus == {}
+    assert begun(ledger) == [(0, 0), (4, 0)]
 
 
 def test_a_trial_that_runs_again_is_not_counted_twice(plan):

@@ -11,7 +11,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from specbias.settings import SettingError
-from sweeps.service import nodes
+from sweeps.service.machines import nodes
+from sweeps.service.machines.environment import Environment
 
 SCRIPT = Path(__file__).parents[2] / "sweeps" / "cifar.py"
 
@@ -22,7 +23,7 @@ def sweep(folder, **environment):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
+@pytest.mark.parametrize("address", ["127.0.0.1:9", pytest.param("ray://127.0.0.1:9", marks=pytest.mark.slow)])
 def test_a_cluster_that_does_not_answer_is_said_in_a_line_and_at_once(tmp_path, address):
     done = sweep(tmp_path, RAY_ADDRESS=address)
     assert (done.returncode, done.stdout) == (2, "")
@@ -48,8 +49,9 @@ def two_nodes():
 PLAN = SimpleNamespace(expected=("one", "another"), cpus_per_trial=1, gpus_per_trial=0)
 
 
-def check(folder, prepare=lambda config: None, environment=None):
-    nodes.check_nodes(PLAN, storage_path=str(folder / "ray"), prepare=prepare, environment=environment or {})
+def check(folder, prepare=lambda config: None, folders=None):
+    environment = Environment(folders=folders or {})
+    nodes.check_nodes(PLAN, storage_path=str(folder / "ray"), prepare=prepare, environment=environment)
 
 
 @pytest.mark.slow
@@ -86,21 +88,21 @@ def test_a_node_of_other_versions_or_other_code_is_refused(two_nodes, tmp_path, 
 
 @pytest.mark.slow
 def test_storage_that_a_node_cannot_read_is_refused(two_nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr(nodes, "_marker", lambda path: nodes.contextlib.nullcontext(f"{path}/elsewhere"))
+    monkeypatch.setattr(nodes, "marker", lambda path: nodes.contextlib.nullcontext(f"{path}/elsewhere"))
     with pytest.raises(SettingError, match=r"/ray: node [\d.]+ does not share it \(.*No such file.*\); name a folder"):
         check(tmp_path)
 
 
 def test_what_the_driver_writes_is_read_where_it_is_and_removed(tmp_path):
     storage = tmp_path / "not" / "yet"
-    with nodes._marker(str(storage)) as marker:
+    with nodes.marker(str(storage)) as marker:
         assert Path(marker).parent == tmp_path  # nothing is made for a sweep that may be refused
         assert nodes._look(marker) == (nodes._versions(), "")
         assert "No such file" in nodes._look(f"{marker}x")[1]
     assert list(tmp_path.iterdir()) == []
     with (
         pytest.raises(SettingError, match="--storage-path nowhere://x: cannot be written"),
-        nodes._marker("nowhere://x"),
+        nodes.marker("nowhere://x"),
     ):
         pass
 

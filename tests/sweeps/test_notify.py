@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sweeps.service.notify import notify
+from sweeps.service.run.notify import notify
 
 ENDED = {"status": 1, "summary": "3 finished, 1 failed", "experiment": "a b", "sweep_id": "0e1", "parent_run": "9f"}
 

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from sweeps.service.optimise import Optimiser
+from sweeps.service.run.optimise import Optimiser
 
 LOWER = {"m": "min"}
 
@@ -48,7 +48,12 @@ def later(sampler, seed, trials):
     return statistics.median(found[trials // 2 :])
 
 
-@pytest.mark.parametrize(("sampler", "trials", "seeds"), [("tpe", 40, 3), ("gp", 16, 1)])
+GP = pytest.param("gp", marks=pytest.mark.slow)  # seconds for a suggestion
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials", "seeds"), [("tpe", 40, 3), pytest.param("gp", 16, 1, marks=pytest.mark.slow)]
+)
 def test_a_sampler_that_looks_at_results_finds_lower_values_than_chance(sampler, trials, seeds):
     for seed in range(seeds):
         assert later(sampler, seed, trials) < 0.7 * later("random", seed, trials)
@@ -72,7 +77,7 @@ def test_generations_crowd_at_the_front_as_draws_do_not():
     assert share("nsga2") > 2 * share("random")
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", GP, "nsga2", "random"])
 @pytest.mark.parametrize("objectives", [LOWER, {"m": "min", "n": "max"}], ids=["one", "two"])
 def test_a_search_that_is_recalled_goes_on_as_if_it_had_never_ended(sampler, objectives):
     """Its suggestions having been JSON in between, two of them still running; no draw comes twice.

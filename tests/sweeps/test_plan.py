@@ -1,15 +1,19 @@
 """A sweep is a list before it is a job: what each combination of flags plans, and what it refuses."""
 
+import dataclasses
 import itertools
 
 import pytest
 
-from specbias.recipes import RECIPES
 from specbias.settings import SettingError
+from specbias.settings.recipes import RECIPES
 from sweeps import sinusoids
+from sweeps.__main__ import studies
 from sweeps.cifar import STUDY
-from sweeps.service.command_line import Options
-from sweeps.service.plan import about, make_plan
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import about, make_plan
+
+STUDIES = {study.name: study for study in studies().values()}
 
 
 def plan(gpus=0.0, **options):
@@ -78,6 +82,7 @@ def test_random_search_can_draw_all_there_is_and_no_more():
         plan(search="random", num_samples=7, grid=("width=4,8", "mixup=0,0.5,1"))
 
 
+@pytest.mark.slow
 def test_random_search_draws_no_two_settings_that_exclude_each_other():
     found = plan(quick=False, preset="paper", search="random", num_samples=40).trials
     assert {bool(c.mixup) + 2 * bool(c.cutmix) for c in found} == {0, 1, 2}
@@ -220,8 +225,22 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
     options = {"cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial, "max_concurrent": most}
     found = plan(gpus=1.0, set=("device=cpu",), **options)
     assert found.concurrent == concurrent
-    total = sum(STUDY.seconds(c) for c in found.trials)
+    total = sum(STUDY.kind.seconds(c) for c in found.trials)
     assert found.seconds(found.trials) == pytest.approx(total / concurrent)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_gpu_is_not_guessed_to_be_faster_for_the_cpu_threads_beside_it(name):
+    study = STUDIES[name]
+    of_files = name in ("checkpoints", "class_paths")  # nothing is planned without them
+    trials = [study.kind.config_class()] if of_files else make_plan(study, Options(quick=True), gpus=0.0, cpus=2).trials
+
+    def seconds(config, device, threads):
+        return study.kind.seconds(dataclasses.replace(config, device=device, threads=threads))
+
+    for config in trials:
+        assert seconds(config, "cuda", 8) == seconds(config, "cuda", 1)
+        assert seconds(config, "cpu", 8) <= seconds(config, "cpu", 1)
 
 
 @pytest.mark.parametrize(
@@ -230,8 +249,11 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
         ({"preset": "huge", "quick": False}, "unknown preset 'huge'; known: paper, gpu, study, laptop, quick"),
         ({"preset": "paper"}, "--quick is --preset quick"),
         ({"dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, cifar100, digits"),
-        ({"model": "vgg"}, "unknown model 'vgg'; known: small_cnn, resnet18"),
+        ({"model": "vgg"}, "unknown model 'vgg': did you mean vgg16. known: small_cnn, resnet18"),
         ({"interventions": "mixup,magic"}, "unknown intervention 'magic'; known: epochs, .*mixup"),
+        ({"interventions": "mixup,cutmix"}, "--interventions cutmix: --preset paper and gpu have it, this one has epo"),
+        ({"interventions": "jacobian_images"}, "no preset has it, .*; --grid jacobian_images=V1,V2 tries levels"),
+        ({"set": ("lr=0.1",)}, "unknown setting 'lr': did you mean learning_rate. known: dataset"),
         ({"interventions": ","}, "--interventions: none named"),
         (
             {"interventions": "flip_crop", "set": ("flip_crop=0",)},
@@ -248,7 +270,7 @@ def test_the_time_rests_on_as_many_trials_at_once_as_fit(cpus_per_trial, gpus_pe
             {"grid": ("generation=0,1",), "set": ("teacher=nowhere.pt",)},
             "teacher=nowhere.pt: there is no file of weights",
         ),
-        ({"set": ("wdith=3",)}, "unknown setting 'wdith'; known: dataset"),
+        ({"set": ("wdith=3",)}, "unknown setting 'wdith': did you mean width. known: dataset"),
         ({"set": ("width",)}, "--set width: expected NAME=VALUE"),
         ({"set": ("width=x",)}, "width=x: not a whole number or none"),
         ({"grid": ("wdith=3",)}, "unknown setting 'wdith'"),

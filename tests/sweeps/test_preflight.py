@@ -1,16 +1,19 @@
 """What is asked before any trial."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from specbias.config import TrialConfig
 from specbias.settings import SettingError
+from specbias.settings.config import TrialConfig
 from sweeps.cifar import STUDY
-from sweeps.service import preflight
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.machines import preflight
+from sweeps.service.study import execution_settings
 
 
 def plan(**changes):
@@ -40,14 +43,23 @@ def test_a_gpu_that_is_used_must_be_reserved():
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("torchvision:resnet81", "unknown model of torchvision 'resnet81'; known: alexnet"),
+        ("torchvision:resnet81", "unknown model of torchvision 'resnet81': did you mean resnet18. known: alexnet"),
         ("torchvision:alexnet", "model=torchvision:alexnet: takes no images of 32 x 32"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused_before_any_trial(model, said):
     with pytest.raises(SettingError, match=said):
-        STUDY.prepare(TrialConfig(dataset="digits", model=model))
-    STUDY.prepare(TrialConfig(dataset="digits", model="pyramid_net"))
+        STUDY.kind.prepare(TrialConfig(dataset="digits", model=model))
+    STUDY.kind.prepare(TrialConfig(dataset="digits", model="pyramid_net"))
+
+
+def test_a_file_of_records_that_cannot_be_written_is_refused_before_anything_is_opened(tmp_path):
+    places = {"storage_path": str(tmp_path), "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"}
+    preflight.check_places(**places, records=str(tmp_path / "records.csv"))
+    for file in ("/proc/records.csv", "/proc/version"):
+        with pytest.raises(SettingError, match=f"--records {file}: cannot be written"):
+            preflight.check_places(**places, records=file)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_tracking_store_becomes_absolute(monkeypatch, tmp_path):
@@ -89,7 +101,7 @@ def test_a_storage_path_becomes_absolute_unless_it_is_a_uri(monkeypatch, tmp_pat
 )
 def test_precision_on_a_cpu_follows_what_the_hardware_says(monkeypatch, text, precision):
     monkeypatch.setattr(Path, "read_text", lambda self: text)
-    assert preflight.execution_settings("cpu", threads=3) == {
+    assert execution_settings("cpu", threads=3) == {
         "device": "cpu",
         "precision": precision,
         "memory_format": "channels_last",
@@ -100,14 +112,49 @@ def test_precision_on_a_cpu_follows_what_the_hardware_says(monkeypatch, text, pr
     }
 
 
-def test_visible_gpus_are_those_the_environment_lets_through(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert preflight.local_gpus() == 0  # no driver's tool, no GPU
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA A10G (UUID: x)'\necho 'GPU 1: NVIDIA A10G (UUID: y)'\n")
-    tool.chmod(0o755)
+class Driver:
+    """NVIDIA's, of a machine with four GPUs: the second is not for this container, the last has the CPU's memory."""
+
+    NVMLError = type("NVMLError", (Exception,), {})
+
+    def __init__(self, *, works):
+        self.works, self.open = works, 0
+
+    def nvmlInit(self):
+        if not self.works:
+            raise self.NVMLError("the library has another version than the kernel's module")
+        self.open += 1
+
+    def nvmlShutdown(self):
+        self.open -= 1
+
+    def nvmlSystemGetDriverVersion(self):
+        return "580.82"
+
+    def nvmlDeviceGetCount(self):
+        return 4
+
+    def nvmlDeviceGetHandleByIndex(self, i):
+        if i == 1:
+            raise self.NVMLError("no permission")
+        return i
+
+    def nvmlDeviceGetName(self, card):
+        return f"GPU {card}"
+
+    def nvmlDeviceGetMemoryInfo(self, card):
+        if card == 3:
+            raise self.NVMLError("not supported")
+        return SimpleNamespace(total=(card + 1) * 2**30)
+
+
+def test_visible_gpus_are_those_that_can_be_used_and_the_environment_lets_through(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert preflight.local_gpus() == 2
+    monkeypatch.setitem(sys.modules, "pynvml", Driver(works=False))
+    assert preflight.local_gpus() == 0 and preflight.cards() == []
+    monkeypatch.setitem(sys.modules, "pynvml", driver := Driver(works=True))
+    assert preflight.cards() == ["GPU 0, 1024 MiB, 580.82", "GPU 2, 3072 MiB, 580.82", "GPU 3, shared memory, 580.82"]
+    assert preflight.local_gpus() == 3 and driver.open == 0
     for visible, count in (("0", 1), ("", 0), ("-1", 0), ("0,1", 2)):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert preflight.local_gpus() == count

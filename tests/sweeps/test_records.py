@@ -14,14 +14,15 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from analysis.records import load_records
-from analysis.table import FIXED, read_records
+from analysis.tables.records import load_records
+from analysis.tables.records_file import UNFINISHED, read_records
 from specbias.settings import SettingError
+from specbias.trials.record import FIXED
 from sweeps.cifar import STUDY
-from sweeps.service import records as module
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
-from sweeps.service.records import append_records, finished_trials, rows_of
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.keep import records as module
+from sweeps.service.keep.records import append_records, finished_trials, rows_of
 
 KEYS = ("frequency/within_class", "generalization/test_accuracy", "jacobian_norm")
 
@@ -59,7 +60,7 @@ def test_the_file_of_a_sweep_is_read_as_the_same_sweep_is_from_mlflow(file, tmp_
     for config in plan.trials:
         tags = {"mlflow.parentRunId": parent, "specbias.trial_id": config.trial_id, "specbias.outcome": "finished"}
         run_id = client.create_run(experiment, tags=tags).info.run_id
-        client.log_batch(run_id, params=[Param(name, str(value)) for name, value in config.to_dict().items()])
+        client.log_batch(run_id, params=[Param(name, str(value)) for name, value in config.as_record().items()])
         values = {epoch: {key: any_float(stream) for key in KEYS} for epoch in (2, 0, 20)}
         values[20][KEYS[2]] = math.inf if config == plan.base else math.nan
         metrics = [Metric(key, value, 1, epoch) for epoch in values for key, value in values[epoch].items()]
@@ -200,3 +201,48 @@ def test_four_processes_that_append_at_once_lose_and_double_nothing(file):
     assert keys_in(file) == Counter((f"{name}{i}", epoch) for name in "abcd" for i in range(25) for epoch in range(2))
     table = read_records(file).table
     assert table["only_c_20"].dropna().tolist() == [20, 20]
+
+
+def test_a_file_that_ends_between_two_epochs_of_a_trial_has_not_that_trial(file, capsys):
+    a, b = ([row | {"epochs": 2} for row in rows(trial)] for trial in "ab")
+    append_records(file, [*a, *b])
+    whole = file.read_text()
+    file.write_text("".join(whole.splitlines(keepends=True)[:-1]))  # b to epoch 1 of 2
+    assert finished_trials(file) == {"a"}
+    append_records(file, b)
+    assert "1 trials are without the row of their last epoch; they are taken out" in capsys.readouterr().err
+    assert file.read_text() == whole
+    append_records(file, [row | {"epochs": 20, "part": "frequency"} for row in rows("c")])  # rows that are classes
+    assert finished_trials(file) == {"a", "b", "c"}
+
+
+def test_a_byte_order_mark_doubles_no_column_and_semicolons_are_named(file):
+    append_records(file, rows("a"))
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert finished_trials(file) == {"a"}
+    append_records(file, rows("b", width=8))
+    assert [name for name in file.read_text().splitlines()[0].split(",") if "trial_id" in name] == ["trial_id"]
+    assert finished_trials(file) == {"a", "b"} == set(read_records(file).table["trial_id"])
+    file.write_text(file.read_text().replace(",", ";"))
+    with pytest.raises(SettingError, match="no file of records, its values are separated by ';' and not by commas"):
+        finished_trials(file)
+
+
+def test_a_trial_with_a_level_to_stop_at_is_whole_wherever_it_ended(file, capsys):
+    """In a file that a study runs into and in its analysis alike; those without one are not."""
+    levels = {"a": (0.9, 0.0), "b": (0.0, 0.1), "c": (0.0, 0.0), "d": ("", ""), "e": (0, None)}
+    names, given = ("stop_accuracy", "stop_loss"), {}
+    for trial, stops in levels.items():
+        given[trial] = rows(trial, epochs=3, **dict(zip(names, stops, strict=True)))
+    append_records(file, [row | {"epochs": 8} for each in given.values() for row in each])
+    assert finished_trials(file) == {"a", "b"}
+    records = read_records(file)
+    assert records.last["trial_id"].tolist() == ["a", "b"] and records.left_out == {UNFINISHED: 3}
+    append_records(file, rows("f", epochs=1))
+    assert "3 trials are without the row of their last epoch" in capsys.readouterr().err
+    assert {trial for trial, _ in keys_in(file)} == {"a", "b", "f"}
+
+
+def test_any_text_of_a_setting_comes_back(file):
+    append_records(file, rows("a", epochs=1, s="{[1]}", t="(" * 500))
+    assert read_records(file).table[["s", "t"]].iloc[0].tolist() == ["{[1]}", "(" * 500]

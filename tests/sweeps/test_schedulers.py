@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from sweeps.service.schedulers import build_scheduler
+from sweeps.service.run.schedulers import build_scheduler
 
 EPOCHS = (0, 1, 2, 5, 10, 20, 30)
 

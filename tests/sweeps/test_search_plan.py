@@ -1,14 +1,17 @@
 """A search is planned without its trials: what it chooses from, what it is to reach, what it may not look at."""
 
+import hashlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from specbias import settings as settings_module
 from specbias.settings import SettingError
 from sweeps import cifar, label_noise
-from sweeps.service.command_line import Options
-from sweeps.service.optimise import Optimiser
-from sweeps.service.plan import ask_trial, make_plan
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import ask_trial, make_plan
+from sweeps.service.run.optimise import Optimiser
 
 
 def plan(gpus=0.0, study=cifar.STUDY, **options):
@@ -40,6 +43,19 @@ def test_the_studys_own_space_gives_trials_that_can_run_and_only_what_their_bran
         assert config.randaugment or config.randaugment_layers == 3  # a detail of what it does not do
     assert len({config.learning_rate for config in found.trials}) == 40
     assert {config.cutout for config in found.trials} == {0, 4, 8, 12, 16}
+
+
+def test_a_long_search_hashes_each_trial_once_however_often_it_is_asked_for(monkeypatch):
+    hashed = []
+    count = SimpleNamespace(sha256=lambda data: hashed.append(data) or hashlib.sha256(data))
+    monkeypatch.setattr(settings_module, "hashlib", count)
+    found, chooser = plan(), optimiser(plan(), "random")
+    before = len(hashed)
+    for number in range(1, 31):
+        found, _ = ask_trial(found, chooser)
+        labels = [found.label(found.by_id[config.trial_id]) for config in found.trials]
+        assert len(labels) == len(found.by_id) == number
+    assert len(hashed) - before <= 40  # a few suggestions are there already
 
 
 def test_a_baseline_that_augments_is_no_branch_of_its_own():
@@ -90,7 +106,7 @@ def test_interventions_are_drawn_from_their_levels_and_the_baselines():
     assert ("pyramid_net", 64) in {(config.model, config.batch_size) for config in asked(of_models, 10).trials}
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2", "random"])
 def test_a_small_space_is_tried_once_and_then_there_is_no_more(sampler):
     """What excludes each other is not tried at all; the optimiser is told of neither as a result."""
     found = plan(grid=("mixup=0,0.5", "cutmix=0,1"))
@@ -164,13 +180,13 @@ def test_the_objectives_are_the_users_in_order_and_the_scheduler_goes_by_the_fir
 
 def test_what_a_search_may_cost_is_said_before_it_starts():
     cheap, dear = plan(price=2.0), plan(price=2.0, num_samples=24)
-    hours = 12 * cifar.seconds(cheap.base) / 3600
+    hours = 12 * cifar.STUDY.kind.seconds(cheap.base) / 3600
     assert (
         "12 trials, about" in cheap.description and f"{hours:.2g} CPU-core-hours or {2 * hours:.2f} USD" in cheap.cost
     )
     assert f"{4 * hours:.2f} USD" in dear.cost and "USD" not in plan().cost
     shared = plan(quick=False, gpus=2.0, gpus_per_trial=0.5, price=1.0)
-    assert f"{0.5 * 12 * cifar.seconds(shared.base) / 3600:.2g} GPU-hours" in shared.cost
+    assert f"{0.5 * 12 * cifar.STUDY.kind.seconds(shared.base) / 3600:.2g} GPU-hours" in shared.cost
 
 
 @pytest.mark.parametrize(
@@ -180,8 +196,11 @@ def test_what_a_search_may_cost_is_said_before_it_starts():
         ({"scheduler": "pbt"}, "unknown scheduler 'pbt'; known: none, asha, median"),
         ({"scheduler": "asha", "grace_epochs": 20}, "--grace-epochs 20: must be from 1 to 19"),
         ({"grace_epochs": 2}, "--grace-epochs belongs to --scheduler"),
-        ({"maximise": ("accuracy",)}, "--maximise accuracy: .*; known: generalization/validation_accuracy, "),
-        ({"minimise": ("generalization/test_loss",)}, "--minimise generalization/test_loss: .* that a search may see"),
+        (
+            {"maximise": ("accuracy",)},
+            "unknown metric for --maximise 'accuracy'; known: generalization/",
+        ),
+        ({"minimise": ("generalization/test_loss",)}, "unknown metric for --minimise 'generalization/test_loss': did"),
         ({"maximise": ("frequency/within_class",), "minimise": ("frequency/within_class",)}, "give one of --maximise"),
         ({"search": "grid", "maximise": ("frequency/within_class",)}, "--maximise belongs to --search optuna"),
         ({"search": "random", "sampler": "tpe"}, "--sampler belongs to --search optuna"),

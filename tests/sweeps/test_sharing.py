@@ -7,8 +7,8 @@ import torch
 
 from specbias.settings import SettingError
 from sweeps.cifar import STUDY
-from sweeps.service import sharing
-from sweeps.service.sharing import (
+from sweeps.service.machines import sharing
+from sweeps.service.machines.sharing import (
     CONTEXT,
     MARGIN,
     allocator_share,
@@ -147,7 +147,9 @@ def test_without_a_gpu_nothing_is_capped(monkeypatch):
 
 
 def test_the_share_is_measured_from_the_trials_and_said(gpu):
-    found = measure_sharing(replace(STUDY, memory=lambda trials: len(trials) * 12 * GB), ["one"])
+    found = measure_sharing(
+        replace(STUDY, kind=replace(STUDY.kind, memory=lambda trials: len(trials) * 12 * GB)), ["one"]
+    )
     assert found == (0.1666, 12 * GB, 80 * GB)
     assert str(found) == "the most demanding trial takes 12.0 of the GPU's 80.0 GB: 6 trials at a time on a GPU"
     assert "1 trial at a time" in str(found._replace(share=1.0))
@@ -158,7 +160,7 @@ def test_a_trial_that_does_not_fit_at_all_is_refused_in_a_line_and_what_else_fai
         def memory(trials):
             raise error
 
-        return replace(STUDY, memory=memory)
+        return replace(STUDY, kind=replace(STUDY.kind, memory=memory))
 
     with pytest.raises(SettingError, match="not even one trial fits on this GPU: a smaller batch_size"):
         measure_sharing(fail(torch.OutOfMemoryError("x")), [])

@@ -1,6 +1,8 @@
 """Studies on targets of known frequency: what each plans, and one sweep of them for real, through the same service."""
 
-import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -8,16 +10,46 @@ import pytest
 
 from specbias.settings import SettingError
 from specbias.synthetic.config import CONFIGS
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
-from sweeps.service.tuner import run_sweep
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.service.command_line import main_of
+from sweeps.service.run.tuner import run_sweep
+from sweeps.synthetic import STUDIES
 
-STUDIES = {kind: importlib.import_module(f"sweeps.{kind}").STUDY for kind in CONFIGS}
 TINY = ("steps=200", "runs=2", "width=8", "depth=3", "record_every=50")
 
 
 def plan(kind, **options):
     return make_plan(STUDIES[kind], Options(**options), gpus=0.0, cpus=2)
+
+
+def test_every_experiment_is_a_study_of_that_name():
+    assert STUDIES.keys() == CONFIGS.keys()
+    assert all(study.kind.config_class is CONFIGS[name] for name, study in STUDIES.items())
+
+
+def test_the_script_takes_the_name_of_a_study_and_then_its_flags(monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["sweeps/synthetic.py", *words])
+        with pytest.raises(SystemExit) as end:
+            main_of(STUDIES, "Which?")
+        return end.value.code, *capsys.readouterr()
+
+    for words in ([], ["--help"]):
+        code, out, _ = call(*words)
+        assert code == 0 and "usage: synthetic.py NAME" in out and all(name in out for name in STUDIES)
+    monkeypatch.chdir(Path(__file__).parents[2])
+    for old in {*STUDIES} - {"sinusoids", "class_paths"}:  # links to the script
+        done = subprocess.run(
+            [sys.executable, f"sweeps/{old}.py", "--quick", "--dry-run"], capture_output=True, text=True
+        )
+        assert done.returncode == 0 and done.stdout.startswith(f"{old}, preset quick: "), old
+    code, out, _ = call("spike", "--help")
+    assert code == 0 and "usage: synthetic.py spike" in out and "What do depth, width and free weights" in out
+    code, out, _ = call("spike", "--quick", "--dry-run")
+    assert code == 0 and "spike, preset quick: 5 trials" in out
+    code, _, error = call("spikes", "--quick")
+    assert code == 2 and error.startswith("error: unknown study 'spikes': did you mean spike? known: ")
 
 
 @pytest.mark.parametrize("kind", STUDIES)
@@ -27,7 +59,7 @@ def test_every_preset_of_every_study_is_a_plan_of_distinct_trials(kind, tmp_path
     for preset in STUDIES[kind].presets:
         found = plan(kind, preset=preset, set=named)
         assert len({config.trial_id for config in found.trials}) == len(found.trials) >= 1
-        assert all(0 < STUDIES[kind].seconds(config) < float("inf") for config in found.trials)
+        assert all(0 < STUDIES[kind].kind.seconds(config) < float("inf") for config in found.trials)
     assert STUDIES[kind].name == kind
 
 

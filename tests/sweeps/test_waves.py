@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from sweeps.cifar import STUDY
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
 
 
 def plan(**options):
@@ -26,7 +26,7 @@ def test_students_bring_their_teachers_which_come_in_an_earlier_wave():
         "generation=2 seed=0",
     ]
     assert found.waves(waves[2]) == [waves[2]]  # what is finished is not waited for
-    each = [sum(STUDY.seconds(c) for c in wave) / 2 for wave in waves]
+    each = [sum(STUDY.kind.seconds(c) for c in wave) / 2 for wave in waves]
     assert found.seconds(found.trials) == pytest.approx(sum(each))
 
 

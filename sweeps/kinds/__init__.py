@@ -1,0 +1,1 @@
+"""What kinds of trial are there, and how does the service run each?"""

@@ -1,0 +1,1 @@
+"""The life of a sweep: Ray Tune, trials, progress, what is copied, the end."""

@@ -1,0 +1,93 @@
+"""How does what a trial's journal holds come into its run in MLflow? An epoch once, however often it is tried."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from specbias.trials.record import Tag
+from sweeps.service.keep.journal import Damaged, Journal, Record
+from sweeps.service.keep.records import append_records, rows_of
+from sweeps.service.keep.tracking import Tracking
+from sweeps.service.run.ledger import Ledger
+
+
+class Copier:
+    """Copies trials to their runs; of several trials at once if need be, but never twice of one."""
+
+    def __init__(
+        self, tracking: Tracking, ledger: Ledger, root: str, *, tags: dict[str, str], records: str | None
+    ) -> None:
+        self.tracking, self.ledger, self.root, self.tags, self.records = tracking, ledger, root, tags, records
+        self._copied: dict[str, set[int]] = {}  # trial_id -> epochs that its run has
+        self._described: set[str] = set()  # trial_ids whose runs have their settings
+        self._late: dict[str, set[int]] = {}  # epochs that were noted and are not whole here
+
+    def forget(self, trial_id: str) -> None:
+        """Take the trial's run for empty: it was deleted in MLflow."""
+        self._copied.pop(trial_id, None)
+        self._described.discard(trial_id)
+
+    def copy(self, config: Any, epochs: set[int], ending: dict[str, str] | None) -> None:
+        """Copy these epochs, or all there are if the trial has ended; then its end.
+
+        Damaged, and no end, where a finished trial is not whole: when it has gone on, MLflow is asked again.
+        """
+        epochs = epochs | self._late.get(config.trial_id, set())
+        journal, known = Journal(self.root, config.trial_id), config.trial_id in self.tracking.run_ids
+        run_id = self.tracking.open_trial(config, self.ledger.plan.label(config))
+        if config.trial_id not in self._copied:
+            self._copied[config.trial_id] = self.tracking.reopen(run_id) if known else set()
+        if ending is not None and ending["outcome"] == "finished":
+            try:
+                self._finish(config, run_id, journal, ending)
+            except Damaged:
+                del self._copied[config.trial_id]
+                raise
+            return
+        records = journal.records() if ending else [record for e in sorted(epochs) if (record := journal.record(e))]
+        try:
+            self._log(config, run_id, journal, records)
+        except Damaged:  # what is not whole is left out
+            self._log(config, run_id, journal, [r for r in records if journal.holds(r, "arrays.npz")])
+        self._late[config.trial_id] = epochs - self._copied[config.trial_id]  # not to be seen here yet, or damaged
+        if ending is not None:
+            self.tracking.end(run_id, **ending)
+
+    def _finish(self, config: Any, run_id: str, journal: Journal, ending: dict[str, str]) -> None:
+        """Copy all that a finished trial measured, its last state and its end; Damaged where not all of it is whole.
+
+        Its journal is kept until the sweep is over: MLflow may lose what it holds.
+        """
+        plan, copied = self.ledger.plan, self._copied[config.trial_id]
+        last = journal.last(plan.study.kind.last_epoch(config))
+        if last is None:
+            raise Damaged("its last measurement is not whole")
+        records = [record for epoch in last.epochs if (record := journal.record(epoch))]
+        lost = {*last.epochs} - {record.epoch for record in records}
+        if lost - copied:
+            raise Damaged(f"its measurement of epoch {min(lost - copied)} is not whole")
+        self._log(config, run_id, journal, records)
+        self.tracking.log_state(run_id, journal, last)
+        self.tracking.end(run_id, **ending)
+        if self.records is not None:
+            metrics = self.tracking.curve(run_id) if lost else {}
+            metrics |= {record.epoch: record.metrics for record in records}
+            append_records(self.records, rows_of(plan, config, run_id=run_id, search=plan.chosen_by, metrics=metrics))
+        journal.drop_older_states(last)
+
+    def _log(self, config: Any, run_id: str, journal: Journal, records: list[Record]) -> None:
+        """Copy those of the records that are not copied yet; Damaged, and none copied, where arrays are not whole."""
+        copied = self._copied[config.trial_id]
+        new = [record for record in records if record.epoch not in copied]
+        settings = {} if config.trial_id in self._described else config.as_record()
+        self.tracking.log(run_id, new, journal, tags=self._tags(config, journal), settings=settings)
+        self._described.add(config.trial_id)
+        copied.update(record.epoch for record in records)
+
+    def _tags(self, config: Any, journal: Journal) -> dict[str, str]:
+        owner, plan = journal.owner, self.ledger.plan
+        tags = self.tags | {Tag.STUDY: plan.study.name, Tag.INTERVENTION: plan.intervention(config)}
+        if (suggestion := journal.suggestion) is not None:
+            tags[Tag.SUGGESTION] = json.dumps(suggestion)
+        return tags | owner.get("facts", {}) | {Tag.ATTEMPTS: str(owner.get("attempt", 0))}

@@ -1,0 +1,273 @@
+"""Do networks learn low frequencies first? Targets of known frequency: the experiments of Rahaman et al. (ICML 2019).
+
+"On the Spectral Bias of Neural Networks" has ten, each with its figures. The first and the ninth have
+files of their own, sweeps/sinusoids.py and sweeps/class_paths.py, and names here too.
+
+  python sweeps/synthetic.py NAME --quick        minutes on 2 cores
+  python sweeps/synthetic.py NAME --help         its question, its presets and all flags
+  python analysis/synthetic.py --experiment NAME-quick      the figures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from specbias.synthetic.config import (
+    ClassificationConfig,
+    CurvatureConfig,
+    DigitNoiseConfig,
+    KernelSpectrumConfig,
+    ManifoldConfig,
+    NeighboursConfig,
+    PerturbationConfig,
+    SpikeConfig,
+)
+from sweeps import class_paths, sinusoids
+from sweeps.kinds.runs import RUNS_ON_DIGITS, RUNS_ON_TWO_DIGITS, study_of_runs
+from sweeps.service.study import Preset, Settings
+
+LOSS, ACCURACY = {"synthetic/loss": "loss"}, {"synthetic/accuracy": "accuracy"}
+VALIDATION = {"synthetic/validation_loss": "validation"}
+
+
+def noises(frequencies: Sequence[float], strengths: Sequence[float]) -> list[Settings]:
+    """No noise, and every frequency with every strength."""
+    waves = [{"noise_frequency": k, "noise_strength": beta} for k in frequencies for beta in strengths]
+    return [{"noise_strength": 0.0}, *waves]
+
+
+def white(base: Any) -> dict[str, list]:
+    """Both noises of the paper."""
+    return {"noise": ["white"]}
+
+
+def cells(frequencies: Sequence[int], petals: Sequence[int]) -> list[Settings]:
+    """Every frequency with every number of petals."""
+    return [{"frequency": frequency, "petals": count} for frequency in frequencies for count in petals]
+
+
+def bounds(*values: float) -> list[Settings]:
+    """Bounds of the weights, on the network that the paper tries them with."""
+    return [{"weight_clip": value, "depth": 6, "width": 64} for value in values]
+
+
+def sizes_and_bounds(base: Any) -> dict[str, list]:
+    """The three groups of the paper; its depth 3, width 16 and bound 10 are the baseline."""
+    return {"depth": [4, 5, 6], "width": [32, 64, 128], "weight_clip": bounds(0.1, 0.15, 0.2, 2.0)}
+
+
+def quick_sizes_and_bounds(base: Any) -> dict[str, list]:
+    """The largest depth and a large width, and two bounds, which are of another network than the baseline."""
+    return {"depth": [6], "width": [64], "weight_clip": bounds(0.1, 2.0)}
+
+
+def flat(base: Any) -> dict[str, list]:
+    """The flat manifold, as the paper has it and scaled."""
+    return {"inputs": ["flat", "scaled"]}
+
+
+PERTURBATION = study_of_runs(
+    PerturbationConfig,
+    """Are low frequencies more robust than high ones to random changes of the parameters?
+
+Experiment 2 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks learn sums of sines as
+in sweeps/sinusoids.py; then steps of growing length are taken in random directions of parameter space, and the
+amplitude of every frequency is compared with what it was. Expected: the higher a frequency, the shorter the step that
+destroys it.
+
+  python sweeps/synthetic.py perturbation --quick   5 runs x 5,000 updates, about 2 minutes on 2 cores
+  python sweeps/synthetic.py perturbation           10 runs x 60,000 updates, about half an hour on 2 cores
+  python analysis/synthetic.py --experiment perturbation-quick      the figures
+""",
+    {
+        "paper": Preset({"steps": 80_000, "runs": 10}),
+        "laptop": Preset({"steps": 60_000, "runs": 10}),
+        "quick": Preset({"steps": 5_000, "runs": 5, "deltas": 21, "directions": 20}),
+    },
+    sinusoids.COLUMNS,
+)
+
+DIGIT_NOISE = study_of_runs(
+    DigitNoiseConfig,
+    """Does noise on the labels harm more where its frequency is low? A wave along the norm of two digits' images.
+
+Experiment 3 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): the labels -1 and 1 of threes
+and eights get noise beta sin(2 pi k |x|), and validation is on clean labels of other images. Expected: noise of low
+frequency is learned together with the labels and harms from the start, the more the larger beta; noise of high
+frequency is learned later, so that the validation loss first falls to nearly what it is without noise, then rises.
+
+The paper's data are MNIST. The laptop and quick presets take scikit-learn's digits, 285 of them to train on, whose
+norms span a sixth of MNIST's. There any one wave leaves a trace of its own, and the best validation loss falls with k
+between the ends only: the lowest frequency, 0.1, is a seventh of a period over the data and mostly an offset; the
+highest, 6, was chosen after others had been looked at. On these data it is a picture of the experiment, not a test.
+
+  python sweeps/synthetic.py digit_noise --quick          5 trials of 1 run x 300 updates, under a minute on 2 cores
+  python sweeps/synthetic.py digit_noise                  19 trials of 3 runs x 1,000 updates, about 10 minutes
+  python sweeps/synthetic.py digit_noise --preset paper   21 trials of 1 run x 5,000 updates on MNIST: hours on 2 cores
+  python analysis/synthetic.py --experiment digit_noise-quick      the figures
+""",
+    {
+        "paper": Preset(
+            {"dataset": "mnist", "steps": 5_000, "runs": 1},
+            conditions=lambda base, options: noises((0.05, 0.1, 0.2, 0.5, 1.0), (0.25, 0.5, 1.0, 2.0)),
+        ),
+        "laptop": Preset(
+            {"dataset": "digits", "steps": 1_000, "runs": 3},
+            conditions=lambda base, options: noises((0.1, 0.375, 0.75, 1.5, 3.0, 6.0), (0.5, 1.0, 2.0)),
+        ),
+        "quick": Preset(
+            {"dataset": "digits", "steps": 300, "runs": 1},
+            conditions=lambda base, options: noises((0.1, 6.0), (0.5, 1.0)),
+        ),
+    },
+    LOSS | VALIDATION,
+    RUNS_ON_TWO_DIGITS,
+)
+
+KERNEL_SPECTRUM = study_of_runs(
+    KernelSpectrumConfig,
+    """What does a network learn first of noisy labels, seen in the eigenfunctions of a Gaussian kernel?
+
+Experiment 4 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): threes and eights with noise on
+their labels, once most in the kernel's last eigenfunctions (those that tell close images apart), once white. Learned
+functions are projected on the eigenfunctions. Expected: the first ones are learned first; where the loss to the clean
+labels is least, after about 200 updates (150 where the noise is white), the spectrum is that of the clean labels, also
+in the last eigenfunctions, and only then comes the noise. The least loss is lower for the ramp than for white noise.
+
+The paper's data are 2,000 images of MNIST; laptop and quick take all 357 of scikit-learn's digits, with a bandwidth
+that gives the kernel the same range of eigenvalues.
+
+  python sweeps/synthetic.py kernel_spectrum --quick          2 trials of 1 run x 400 updates, under a minute on 2 cores
+  python sweeps/synthetic.py kernel_spectrum                  2 trials of 5 runs x 2,000 updates, about 5 minutes
+  python sweeps/synthetic.py kernel_spectrum --preset paper   2 trials of 1 run x 5,000 updates on MNIST: minutes
+  python analysis/synthetic.py --experiment kernel_spectrum-quick      the figures
+""",
+    {
+        "paper": Preset({"dataset": "mnist", "steps": 5_000, "runs": 1}, white),
+        "laptop": Preset({"dataset": "digits", "steps": 2_000, "runs": 5}, white),
+        "quick": Preset({"dataset": "digits", "steps": 400, "runs": 1}, white),
+    },
+    LOSS | VALIDATION | {"synthetic/spectrum": "spectrum"},
+    RUNS_ON_TWO_DIGITS,
+)
+
+MANIFOLD = study_of_runs(
+    ManifoldConfig,
+    """Are high frequencies learned sooner where the data lie on a more complicated curve?
+
+Experiment 5 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): sums of sines along a flower in
+the plane, of more and more petals. Expected: the more petals, the sooner every frequency is learned.
+
+  python sweeps/synthetic.py manifold --quick   2 trials of 2 runs x 1,500 updates, about 2 minutes on 2 cores
+  python sweeps/synthetic.py manifold           4 trials of 2 runs x 5,000 updates, about 10 minutes on 2 cores
+  python analysis/synthetic.py --experiment manifold-quick      the figures
+""",
+    {
+        "paper": Preset({"steps": 50_000, "runs": 10}, lambda base: {"petals": [4, 10, 16]}),
+        "laptop": Preset({"steps": 5_000, "runs": 2}, lambda base: {"petals": [4, 10, 16]}),
+        "quick": Preset({"steps": 1_500, "runs": 2}, lambda base: {"petals": [16]}),
+    },
+    sinusoids.COLUMNS,
+)
+
+CLASSIFICATION = study_of_runs(
+    ClassificationConfig,
+    """How does the shape of the data's curve decide which frequencies of a class boundary can be learned?
+
+Experiment 6 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): along a flower in the plane the
+class is the sign of a sine. Every number of petals is tried with every frequency. Expected: accuracy after a number of
+updates rises with the petals and falls with the frequency.
+
+  python sweeps/synthetic.py classification --quick   9 trials of 1 run x 500 updates, about 2 minutes on 2 cores
+  python sweeps/synthetic.py classification           16 trials of 2 runs x 2,000 updates, about 15 minutes on 2 cores
+  python analysis/synthetic.py --experiment classification-quick      the figures
+""",
+    {
+        "paper": Preset(
+            {"steps": 10_000, "runs": 2}, conditions=lambda base, options: cells(range(50, 401, 50), range(0, 21, 2))
+        ),
+        "laptop": Preset(
+            {"steps": 2_000, "runs": 2}, conditions=lambda base, options: cells((50, 100, 200, 400), (0, 6, 12, 20))
+        ),
+        "quick": Preset({"steps": 500, "runs": 1}, conditions=lambda base, options: cells((50, 100, 200), (0, 10, 20))),
+    },
+    LOSS | ACCURACY,
+)
+
+SPIKE = study_of_runs(
+    SpikeConfig,
+    """What do depth, width and free weights do to a network's high frequencies?
+
+Experiment 7 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks fit a spike, whose
+spectrum is the same at all frequencies. Three groups: depth at width 16, width at depth 3, and the bound that all
+weights are kept within at depth 6 and width 64. Expected: the mean over the upper half of the frequencies, 1 for the
+spike, rises much with depth, a little with width, and with the bound.
+
+  python sweeps/synthetic.py spike --quick   5 trials of 5 runs x 3,000 updates, about a minute on 2 cores
+  python sweeps/synthetic.py spike           11 trials of 10 runs x 20,000 updates, about 20 minutes on 2 cores
+  python analysis/synthetic.py --experiment spike-quick      the figures
+""",
+    {
+        "paper": Preset({"steps": 60_000, "runs": 10}, sizes_and_bounds),
+        "laptop": Preset({"steps": 20_000, "runs": 10}, sizes_and_bounds),
+        "quick": Preset({"steps": 3_000, "runs": 5}, quick_sizes_and_bounds),
+    },
+    LOSS | {"synthetic/spectrum": "learned", "synthetic/high_frequency": "upper half"},
+)
+
+CURVATURE = study_of_runs(
+    CurvatureConfig,
+    """Is noise harder to fit on a curved manifold than on a flat one?
+
+Experiment 8 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks fit labels drawn at
+random, on images as a denoising auto-encoder reconstructs them, and on uniform samples of as many dimensions as its
+code. Expected: the flat samples are fitted faster. But they also differ in scale and in how far neighbours are apart:
+there is a third kind, flat and scaled to neighbours as far apart as those on the curved one. Seen on digits: what is
+expected where the code has 32 dimensions, with `scaled` between the two; not where it has 8.
+
+  python sweeps/synthetic.py curvature --quick          3 trials of 3 runs x 1,500 updates on digits, about a minute
+  python sweeps/synthetic.py curvature                  9 trials of 3 runs x 1,500 updates on digits, about 10 minutes
+  python sweeps/synthetic.py curvature --preset paper   10 runs on MNIST; for GPUs
+  python analysis/synthetic.py --experiment curvature-quick      the figures
+""",
+    {
+        "paper": Preset({"dataset": "mnist", "steps": 10_000, "runs": 10}, flat),
+        "laptop": Preset(
+            {"steps": 1_500, "runs": 3}, flat, lambda base, options: [{"code": size} for size in (8, 16, 32)]
+        ),
+        "quick": Preset({"steps": 1_500, "runs": 3, "samples": 500, "width": 64, "depth": 4}, flat),
+    },
+    LOSS,
+    RUNS_ON_DIGITS,
+)
+
+NEIGHBOURS = study_of_runs(
+    NeighboursConfig,
+    """Do nearest neighbours have the network's preference for low frequencies?
+
+Appendix E.2 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): the classes of
+`classification`, learned by a network and told by the K nearest samples, for several K. Expected: the spectrum of the
+network's map of the plane decays fastest; and more petals, which help the network, do not help neighbours.
+
+  python sweeps/synthetic.py neighbours --quick   4 trials of 1 run x 500 updates, about a minute on 2 cores
+  python sweeps/synthetic.py neighbours           9 trials of 2 runs x 2,000 updates, about 10 minutes on 2 cores
+  python analysis/synthetic.py --experiment neighbours-quick      the figures
+""",
+    {
+        "paper": CLASSIFICATION.presets["paper"],
+        "laptop": Preset(
+            {"steps": 2_000, "runs": 2}, conditions=lambda base, options: cells((50, 150, 300), (0, 10, 20))
+        ),
+        "quick": Preset({"steps": 500, "runs": 1}, conditions=lambda base, options: cells((50, 150), (0, 20))),
+    },
+    LOSS | ACCURACY,
+)
+
+MANY = (PERTURBATION, DIGIT_NOISE, KERNEL_SPECTRUM, MANIFOLD, CLASSIFICATION, SPIKE, CURVATURE, NEIGHBOURS)
+STUDIES = {study.name: study for study in (sinusoids.STUDY, *MANY, class_paths.STUDY)}
+
+if __name__ == "__main__":
+    from sweeps.service.command_line import main_of
+
+    main_of(STUDIES, __doc__)
