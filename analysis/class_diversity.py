@@ -3,7 +3,7 @@
 Claim 5 of "Spectral Bias in Practice" (NeurIPS 2022), there for ImageNet: for the networks of one sweep, the rank
 correlation over classes of within-class function frequency with the diversity of the class's training images. Networks
 share the classes, so the class is the unit: p comes from permuting the classes jointly for all networks, the interval
-from drawing classes again. Which diversity is primary was declared before looking (specbias.measure.diversity).
+from drawing classes again. Which diversity is primary was declared before looking (specbias.measurement.diversity).
 
   python analysis/class_diversity.py --experiment cifar-quick --data-dir DIR
   python analysis/class_diversity.py --records records.csv            of a sweep that measures class by class
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
-    from analysis.class_associations import Associations
-    from analysis.class_records import Classes
     from analysis.findings import Findings
     from analysis.inference.claim import Claim
-    from analysis.table import Records
+    from analysis.questions.class_associations import Associations
+    from analysis.tables.class_records import Classes
+    from analysis.tables.table import Records
 
 SHOWN = 40  # networks that have a line of their own in the forest plot
 
@@ -39,10 +39,10 @@ class DiversityOptions(Options):
 
 def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findings:
     """Return the association per network and pooled, with its controls, and the figures."""
-    from analysis.class_associations import as_numbers, as_text, associate
-    from analysis.class_records import load_classes
     from analysis.findings import Findings
-    from analysis.table import RecordError
+    from analysis.questions.class_associations import as_numbers, as_text, associate
+    from analysis.tables.class_records import load_classes
+    from analysis.tables.table import RecordError
 
     records.refuse_selected()
     classes = load_classes(records, data_dir)
@@ -58,7 +58,7 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
         claims=[_claim(found, over)],
         tables=[as_text(found)],
         figures=figures,
-        captions=_captions(f"{over} of {records.said('dataset')}", found, classes),
+        captions=_captions(f"{over} of {records.values_of('dataset')}", found, classes),
         notes=[
             "p permutes classes jointly for all networks; held fixed: class accuracy and path length (ranks)",
             *notes,
@@ -75,8 +75,8 @@ def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findin
 
 def mixed(classes: Classes, primary: str) -> tuple[Any, list[str]]:
     """Return the slope of a mixed model with classes and networks as random effects, or why there is none, as notes."""
-    from analysis.class_associations import controls
     from analysis.inference import class_mixed_model
+    from analysis.questions.class_associations import controls
 
     try:
         slope = class_mixed_model(classes.frequency, classes.diversity[primary], controls(classes))
@@ -85,8 +85,8 @@ def mixed(classes: Classes, primary: str) -> tuple[Any, list[str]]:
     if slope.note:
         return slope, [f"no mixed model: {slope.note}"]
     ends = "[{:+.3g}, {:+.3g}]".format(*slope.interval)
-    said = f"frequency per standard deviation of {primary}, classes and networks random: {slope.statistic:+.3g} {ends}"
-    return slope, [f"mixed model, {said}, accuracy and path length held fixed"]
+    text = f"frequency per standard deviation of {primary}, classes and networks random: {slope.statistic:+.3g} {ends}"
+    return slope, [f"mixed model, {text}, accuracy and path length held fixed"]
 
 
 def agreement(found: Associations) -> list[str]:
@@ -97,8 +97,8 @@ def agreement(found: Associations) -> list[str]:
         meta = random_effects({str(i): float(rho) for i, rho in enumerate(found.first.per_model)}, found.first.units)
     except ValueError:
         return []  # fewer than two networks inside (-1, 1)
-    said = f"rho of networks: variance of its Fisher z between them {meta.tau2:.3g}, I2 {meta.i2:.2f}"
-    return [f"{said}; as far as networks with these very classes go"]
+    spread = f"rho of networks: variance of its Fisher z between them {meta.tau2:.3g}, I2 {meta.i2:.2f}"
+    return [f"{spread}; as far as networks with these very classes go"]
 
 
 def measurement(classes: Classes) -> list[str]:
@@ -108,22 +108,25 @@ def measurement(classes: Classes) -> list[str]:
     if classes.standard_error is None:
         return notes
     shares = np.nanmean(classes.standard_error**2, axis=1) / np.nanvar(classes.frequency, axis=1)
-    said = f"{np.median(shares):.0%} of the variance of frequency over classes (median over networks)"
+    share = f"{np.median(shares):.0%} of the variance of frequency over classes (median over networks)"
     worth = "it makes rho smaller" if np.median(shares) < 1 else "classes do not differ beyond it"
-    return [*notes, f"error of measurement, over a class's pairs: {said}; {worth}"]
+    return [*notes, f"error of measurement, over a class's pairs: {share}; {worth}"]
 
 
 def _claim(found: Associations, over: str) -> Claim:
-    """Return the claim, judged by the joint permutation where there are too few classes for an interval."""
-    from analysis.inference.claim import judge_sign
+    """Return the claim, judged by the joint permutation where there is no interval, as of few classes."""
+    from analysis.inference.claim import judge_sign, more, times_of_p
 
     first = found.first
     note = f"p {first.p:.2g} by permuting classes jointly; accuracy and path length held fixed: {first.partial:+.2f}"
     name = f"within-class frequency with {found.primary}, mean rho"
-    claim = replace(judge_sign(name, first, trials=over, positive=True, note=note), n=first.units)
-    if first.interval is None and claim.verdict != "undefined":
+    claim = replace(judge_sign(name, first, trials=over, positive=True, note=note, of="classes"), n=first.units)
+    if claim.interval is None and claim.verdict != "undefined":
         sure = {True: "held", False: "not held"}[first.statistic > 0] if first.p < 0.05 else "undecided"
-        return replace(claim, criterion="> 0 and p < 0.05", verdict=sure)
+        needed = more(first.units, "classes", times_of_p(first.p)) if sure == "undecided" else ""
+        return replace(
+            claim, criterion="> 0 and p < 0.05", verdict=sure, note="; ".join(filter(None, (claim.note, needed)))
+        )
     return claim
 
 
@@ -149,6 +152,7 @@ def _figures(classes: Classes, found: Associations) -> tuple[dict[str, Any], lis
             spread=None if spread is None else spread[there],
             names=[classes.names[i] for i in there],
             of=f"diversity/{found.primary}",
+            frequency=classes.metric,
             pictures=pictures,
         )
     }
@@ -170,21 +174,21 @@ def _spread(classes: Classes) -> np.ndarray | None:
 
 def _captions(over: str, found: Associations, classes: Classes) -> dict[str, str]:
     """Return the captions of the two figures."""
-    said = f"{over}; diversity ({found.primary}) of training images, frequency on paths between held-out images."
+    data = f"{over}; diversity ({found.primary}) of training images, frequency on paths between held-out images."
     drawn = "Bars: one standard error over pairs." if classes.standard_error is not None else ""
     if len(classes.labels) > 1:
         drawn = "Mean over networks; bars: one standard deviation over networks."
-    ends = "95% intervals, classes drawn again" if found.first.interval else "ranges when any one class is left out"
+    ends = "95% intervals, by leaving classes out" if found.first.interval else "ranges without any one class"
     more = f" The first {SHOWN} of {len(classes.labels)} networks." if len(classes.labels) > SHOWN else ""
     return {
-        "class_diversity": f"{said} {drawn}".strip(),
-        "class_diversity_forest": f"{said} {ends.capitalize()}; the mean's, for all networks together.{more}",
+        "class_diversity": f"{data} {drawn}".strip(),
+        "class_diversity_forest": f"{data} {ends.capitalize()}; the mean's, for all networks together.{more}",
     }
 
 
 def main() -> None:
     """Print the associations, save figures and numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(DiversityOptions, description=__doc__)
+    options = read_options(DiversityOptions, __doc__)
     from analysis.findings import publish  # pandas, matplotlib, mlflow and torch only past --help
 
     publish("class_diversity", partial(class_diversity, data_dir=options.data_dir), options)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import tyro
 
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,12 @@ class ExportOptions(Options):
 
 
 def main() -> None:
-    """Write the table and say what is in it."""
-    options = tyro.cli(ExportOptions, description=__doc__)
-    from analysis.findings import header, say  # pandas and mlflow only past --help
-    from analysis.records import open_records
-    from analysis.table import RecordError, write_records
+    """Write the table and print what is in it."""
+    options = read_options(ExportOptions, __doc__)
+    from analysis.findings import header  # pandas and mlflow only past --help
+    from analysis.tables.records import open_records
+    from analysis.tables.records_file import write_records
+    from analysis.tables.table import RecordError
 
     file = options.out or Path("records.csv")
     try:
@@ -39,7 +40,8 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     rows, settings, metrics = len(records.table), len(records.settings), len(records.metrics)
-    say([*header(records), f"{file}: {rows} rows (trial, epoch), {settings} settings, {metrics} metrics"])
+    print("\n".join(header(records)))
+    print(f"{file}: {rows} rows (trial, epoch), {settings} settings, {metrics} metrics")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tyro
-
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +20,8 @@ if TYPE_CHECKING:
     from analysis.figures.noise_fitting import Panel
     from analysis.findings import Findings
     from analysis.inference import Association, PartialCorrelation
-    from analysis.table import Records
-    from analysis.waves import Group
+    from analysis.tables.table import Records
+    from analysis.tables.waves import Group
 
 FEWEST = 5  # waves: of fewer a rank correlation has no interval, nor has one at equal something else
 GAIN = "|cycles| - |spatial|"
@@ -31,11 +29,11 @@ GAIN = "|cycles| - |spatial|"
 
 def image_frequency(records: Records) -> Findings:
     """Return the waves, the rank correlations per setting, and the figure."""
-    from analysis.conditions import data_and_model
     from analysis.figures.noise_fitting import by_wave_figure
     from analysis.findings import Findings
-    from analysis.table import RecordError
-    from analysis.waves import noise_groups
+    from analysis.tables.conditions import data_and_model
+    from analysis.tables.table import RecordError
+    from analysis.tables.waves import noise_groups
 
     records.refuse_selected()
     groups, notes = noise_groups(records)
@@ -96,11 +94,13 @@ def correlations(group: Group, table: pd.DataFrame) -> list[dict]:
     second is than the first, each with its 95% interval over waves. Only waves along one spatial frequency count. Where
     there are fewer than 5, or the control is missing, the row has their number only.
     """
+    from analysis.inference.rows import setting_text
+
     waves = table[table["spatial"].notna() & table["less_control"].notna()]
     with_cycles = bool(waves["cycles"].notna().all())
     parts = {"all frequencies": waves}
     if waves["frequency"].nunique() > 1:
-        parts |= {f"frequency {frequency:g}": part for frequency, part in waves.groupby("frequency")}
+        parts |= {f"frequency {setting_text(frequency)}": part for frequency, part in waves.groupby("frequency")}
     rows, of = [], {"strength": group.strength, "setting": group.setting}
     for name, part in parts.items():
         orders = _orders(part, with_cycles and part is waves) if len(part) >= FEWEST else None
@@ -125,34 +125,40 @@ def _orders(waves: pd.DataFrame, with_cycles: bool) -> dict[str, Association | P
     for key, measure, other in (("spatial | cycles", "spatial", "cycles"), ("cycles | spatial", "cycles", "spatial")):
         found[key] = partial_correlation(waves, measure=measure, target=target, given=[other])
     low, high = cluster_bootstrap(gain, waves, resamples=1000)
-    ends = (low, high) if high - low > 1e-9 else (float("nan"), float("nan"))
-    found[GAIN] = alone._replace(statistic=gain(waves), interval=ends, convention="a difference of sizes")
+    ends, note = (low, high), "no interval: undefined in more than 1 of 100 resamples" if low != low else ""
+    if high - low <= 1e-9:
+        ends, note = (float("nan"), float("nan")), "no interval: all resamples agree"
+    found[GAIN] = alone._replace(
+        statistic=gain(waves), interval=ends, convention="a difference of sizes", note=note, p=float("nan")
+    )
     return found
 
 
 def as_text(rows: list[dict]) -> str:
     """Return the correlations as a table for people, and which of the two orders better."""
+    from analysis.inference.rows import setting_text
+
     lines = [
         "Spearman's correlation with the target, minimum less control, and its 95% interval over waves",
         f"('a | b': of measure a, at equal b; {GAIN}: above 0, the number of cycles orders the waves better)",
     ]
     before = ""
     for row in rows:
-        if (group := f"strength {row['strength']:g}, {row['setting']}") != before:
+        if (group := f"strength {setting_text(row['strength'])}, {row['setting']}") != before:
             lines += ["", before := group]
         if row["orders"] is None:
             lines.append(f"  {row['waves']:20} n = {row['n']}: too few waves with a control ({FEWEST} needed)")
         for key, found in (row["orders"] or {}).items():
-            lines.append(f"  {row['waves']:20} n = {row['n']:<3} {key:20} {_said(found)}")
+            lines.append(f"  {row['waves']:20} n = {row['n']:<3} {key:20} {_result_text(found)}")
     return "\n".join(lines)
 
 
-def _said(found: Association | PartialCorrelation) -> str:
+def _result_text(found: Association | PartialCorrelation) -> str:
     if found.statistic != found.statistic:
-        return f"undefined: {getattr(found, 'note', '') or 'a constant'}"
+        return f"undefined: {found.note or 'a constant'}"
     low, high = found.interval
-    ends = "(no interval: all resamples agree)" if low != low else f"[{low:+.2f}, {high:+.2f}]"
-    return f"{found.statistic:+.2f} {ends}"
+    ends = "" if low != low else f" [{low:+.2f}, {high:+.2f}]"
+    return f"{found.statistic:+.2f}{ends}" + (f" ({found.note})" if found.note else "")
 
 
 def _waves_text(tables: list[tuple[Group, pd.DataFrame]]) -> str:
@@ -189,16 +195,14 @@ def _notes(tables: list[tuple[Group, pd.DataFrame]]) -> list[str]:
         if len(part) > 1
     }
     if doubled:
-        notes.append(
-            f"at noise frequency {', '.join(sorted(doubled))}, spatial frequencies asked for made the same wave"
-        )
+        notes.append(f"at noise frequency {', '.join(sorted(doubled))}, several spatial frequencies made the same wave")
     return notes
 
 
 def panels_of(group: Group, table: pd.DataFrame) -> list[Panel]:
     """Return the panels of one setting: by spatial frequency and, where it is known, by cycles."""
     from analysis.figures.noise_fitting import Curve, Panel
-    from analysis.waves import CYCLES, MINIMUM, UNIFORM
+    from analysis.tables.waves import CYCLES, MINIMUM, UNIFORM
 
     level = group.by_seed(UNIFORM).mean()
     control = float(level) if level == level else None
@@ -223,7 +227,7 @@ def _along(wave: object) -> bool:
 
 def main() -> None:
     """Print waves and correlations, save the figure and its numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
     publish("image_frequency", image_frequency, options)

@@ -14,28 +14,27 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tyro
 
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.findings import Findings
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
 TARGETS = ("generalization/test_accuracy", "frequency/within_class", "frequency/between_class", "noise_fitting/min")
-FEWEST = 10  # settings: fewer cannot be told apart by a forest
+FEWEST = 10  # settings: a forest cannot separate fewer
 DRAWN = 20  # resamples, and permutations: what is above all of these is so by chance in 1 of 21
 TREES, DEPTH = 16, 6
 
 
 def importance(records: Records) -> Findings:
     """Return the importance of every varied setting for each target that the trials have, and the figures."""
-    from analysis.conditions import data_and_model
     from analysis.figures import bars, parallel_coordinates
     from analysis.findings import Findings
-    from analysis.table import RecordError
+    from analysis.tables.conditions import data_and_model
+    from analysis.tables.table import RecordError
 
     records = records.of_part("training")
     records.refuse_selected()
@@ -49,7 +48,9 @@ def importance(records: Records) -> Findings:
         except ValueError as error:
             notes.append(f"no importance for {target}: {error}")
     if not found:
-        raise RecordError(f"the trials of {records.source} tell nothing: " + "; ".join(notes or ["no known metric"]))
+        raise RecordError(
+            f"there is nothing to learn from the trials of {records.source}: " + "; ".join(notes or ["no known metric"])
+        )
     caption = f"{len(last)} trials, {data_and_model(records)}"
     return Findings(
         tables=[as_text(target, table) for target, table in found.items()],
@@ -86,13 +87,15 @@ def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: i
     """
     import pandas as pd
 
+    from analysis.inference.rows import setting_text, varies
+
     sound = last[np.isfinite(last[target].astype(float))]
     units = sound.groupby("unit").agg({**dict.fromkeys([*settings, "intervention"], "first"), target: "mean"})
     if len(units) < FEWEST:
-        raise ValueError(f"{len(units)} settings with a finite value, {FEWEST} are needed to tell them apart")
+        raise ValueError(f"{len(units)} settings with a finite value, {FEWEST} are needed")
     columns = {name: _coordinates(units[name]) for name in settings}
     values = units[target].to_numpy(dtype=float)
-    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # means of equal values differ by rounding
+    if not varies(values):
         raise ValueError("it is the same in all")
     generator = np.random.default_rng(seed)
     whole = _fanova(columns, values, seed=seed)
@@ -105,7 +108,7 @@ def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: i
     for name in sorted(whole, key=lambda name: -whole[name]):
         low, high = np.quantile([each.get(name, 0.0) for each in drawn], (0.025, 0.975))
         chance = max(each.get(name, 0.0) for each in permuted)
-        levels = units[name].map(str).nunique()
+        levels = units[name].map(setting_text).nunique()
         change = _change(
             units[units["intervention"] == name][target], units[units["intervention"] == "baseline"][target]
         )
@@ -127,9 +130,9 @@ def as_text(target: str, table: pd.DataFrame) -> str:
     lines = [f"{target}: share of its variance over {table['n'].iloc[0]} settings"]
     width = max(table["setting"].str.len().max(), 13)
     for row in table.itertuples():
-        said = f"{row.importance:.2f} [{row.low:.2f}, {row.high:.2f}], chance {row.chance:.2f}"
+        share = f"{row.importance:.2f} [{row.low:.2f}, {row.high:.2f}], chance {row.chance:.2f}"
         change = "" if row.change != row.change else f", {row.change:+.3g} from the baseline at most"
-        lines.append(f"  {row.setting:{width}}  {said}  {row.levels} levels{change}")
+        lines.append(f"  {row.setting:{width}}  {share}  {row.levels} levels{change}")
     return "\n".join([*lines, f"  {'only together':{width}}  {max(0.0, 1 - table['importance'].sum()):.2f}"])
 
 
@@ -166,7 +169,7 @@ def _fanova(columns: dict[str, np.ndarray], values: np.ndarray, *, seed: int) ->
 
 def main() -> None:
     """Print the importances, save the figures and their numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     from analysis.findings import publish  # matplotlib, mlflow and optuna only past --help
 
     publish("importance", importance, options)

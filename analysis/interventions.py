@@ -14,97 +14,117 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tyro
 
-from analysis.by_intervention import (
+from analysis.questions.by_intervention import (
     ACCURACY,
     FEWEST,
     KINDS,
     associations,
     associations_text,
+    coefficient_text,
     effects,
     effects_text,
-    said,
 )
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from analysis.findings import Findings
     from analysis.inference.claim import Claim
     from analysis.inference.relation import Relation
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
 NO_PROBE = "generalization/test_accuracy/no_probe"
 LOSS = "generalization/train_loss"
 FEWEST_PATHS = 20  # that all trials get right, for a correlation over them
 PUBLISHED = " Grey: published networks that were not pruned (RobustNets), and the line through all 447."
 NOTE = (
-    "unit: a setting with its repeats, resampled as one; family: the trials of one intervention. 95% intervals; p"
+    "unit: a setting with its repeats, left out as one; family: the trials of one intervention. 95% intervals; p"
     " within families permutes accuracy among the settings of one; q is Benjamini and Hochberg's over the measures of"
     " the last table, all there are. Claims:"
 )
 
 
 def interventions(records: Records) -> Findings:
-    """Return the claims, the associations overall and per intervention, and the figure; RecordError without trials."""
-    from analysis.conditions import data_and_model
+    """Return what each setting changed, the figure and, with enough settings, how frequency goes with accuracy.
+
+    RecordError without trials.
+    """
     from analysis.figures import interventions_figure
+    from analysis.findings import Findings
+    from analysis.questions.robustnets import comparable, compared
+    from analysis.tables.conditions import data_and_model
+
+    records = records.of_part("training")
+    last, sound = sound_trials(records)
+    changed, settings = effects(records, sound), sound["unit"].nunique()
+    if settings >= FEWEST:
+        found = correlations(records, sound)
+    else:
+        few = f"they take {FEWEST} settings with a finite accuracy and frequency, and there are {settings}"
+        found = Findings(notes=[f"no correlation and no claim: {few}"])
+    found.tables.insert(0, effects_text(changed))
+    found.numbers["effects"] = changed
+    found.notes += twins(records, sound)
+    if len(sound) < len(last):
+        left_out = len(last) - len(sound)
+        found.notes.append(f"left out: {left_out} trials whose accuracy or frequency is missing or not finite")
+    if published := comparable(records):
+        found.notes.append(compared(sound))
+    caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
+    found.captions = {"interventions": caption + found.captions.get("interventions", "") + PUBLISHED * published}
+    found.figures["interventions"] = interventions_figure(records.table, url=records.url, published=published)
+    return found
+
+
+def correlations(records: Records, sound: pd.DataFrame) -> Findings:
+    """Return the claims, the associations overall and per intervention in every way, and the caption."""
     from analysis.findings import Findings
     from analysis.inference.claim import SIGN
     from analysis.inference.many import as_text as many_text
     from analysis.inference.many import associate_all
     from analysis.inference.relation import as_text as relation_text
-    from analysis.robustnets import comparable, compared
-    from analysis.waves import CYCLES
+    from analysis.tables.waves import CYCLES
 
-    records = records.of_part("training")
-    last, sound = sound_trials(records)
-    rows, changed = associations(sound), effects(records, sound)
+    rows = associations(sound)
     relations = [relation(records, sound, kind) for kind in KINDS]
     names = [name for name in records.metrics if not name.startswith("generalization/") and name != CYCLES]
     others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
     right, notes = right_by_all_trials(records, sound)
-    notes = [f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}", *notes, *opposite(others)]
-    if len(sound) < len(last):
-        notes.append(f"left out: {len(last) - len(sound)} trials whose accuracy or frequency is missing or not finite")
-    if published := comparable(records):
-        notes.append(compared(sound))
-    caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
+    judged = f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}"
     return Findings(
         claims=claims(sound, relations, right),
-        tables=[
-            effects_text(changed),
-            associations_text(rows),
-            *map(relation_text, relations),
-            many_text(others, ACCURACY),
-        ],
-        figures={"interventions": interventions_figure(records.table, url=records.url, published=published)},
-        captions={"interventions": caption + _caption(relations) + PUBLISHED * published},
-        notes=notes,
-        numbers={
-            "effects": changed,
-            "associations": rows,
-            "relations": relations,
-            "measures": others,
-            "right_by_all": right,
-        },
+        tables=[associations_text(rows), *map(relation_text, relations), many_text(others, ACCURACY)],
+        captions={"interventions": _caption(relations)},
+        notes=[judged, *notes, *opposite(others)],
+        numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
     )
 
 
 def sound_trials(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the last rows with their `unit`, and those of finite accuracy and frequencies; RecordError if too few."""
-    from analysis.table import RecordError
+    """Return the last rows with their `unit`, and those of finite accuracy and frequencies; RecordError if none."""
+    from analysis.tables.conditions import BASELINE
+    from analysis.tables.table import RecordError
 
     records.need(ACCURACY, *KINDS)
     records.refuse_selected()
     last = records.last.assign(unit=records.units)
+    baseline_first = last.sort_values("intervention", key=lambda names: names != BASELINE, kind="stable")
+    last["intervention"] = last["unit"].map(baseline_first.groupby("unit")["intervention"].first())  # one per unit
     sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
-    if (settings := sound["unit"].nunique()) < FEWEST:
-        why = f"{settings} settings of {records.source} have a finite accuracy and frequency"
-        raise RecordError(f"{why}: a rank correlation takes {FEWEST}")
+    if sound.empty:
+        raise RecordError(f"no trial of {records.source} has a finite accuracy and frequency")
     return last, sound
+
+
+def twins(records: Records, sound: pd.DataFrame) -> list[str]:
+    """Return a note on trials that are the same in every measure, bit for bit, if there are any."""
+    groups = sound.groupby(records.metrics, dropna=False, sort=False)["label"]
+    same = "; ".join(" and ".join(labels) for _, labels in groups if len(labels) > 1)
+    return [f"the same in every measure, so that what they differ in had no effect: {same}"] if same else []
 
 
 def relation(records: Records, sound: pd.DataFrame, kind: str) -> Relation:
@@ -112,7 +132,7 @@ def relation(records: Records, sound: pd.DataFrame, kind: str) -> Relation:
     from analysis.inference.relation import relate
     from specbias.data import DATASETS
 
-    dataset = DATASETS.get(records.said("dataset"))
+    dataset = DATASETS.get(records.values_of("dataset"))
     given = [LOSS] if LOSS in sound and sound[LOSS].notna().all() else []
     return relate(
         sound.assign(**records.texts.loc[sound.index, records.varied]),
@@ -130,21 +150,27 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
     """Return the association over the paths whose ends all trials get right, by kind, and notes on what it rests on."""
     from analysis.inference import spearman
     from analysis.inference.paired import right_by_all
-    from analysis.records import last_arrays
-    from analysis.table import RecordError
+    from analysis.tables.records import gone, last_arrays
+    from analysis.tables.table import RecordError
 
     found: dict[str, Any] = {}
-    arrays = ((row["trial_id"], each) for row, each in last_arrays(records))
+    seen: list[str] = []
+
+    def arrays() -> Iterator[tuple[str, dict[str, Any]]]:
+        for row, each in last_arrays(records):
+            seen.append(row["trial_id"])
+            yield row["trial_id"], each
+
     try:
-        common = right_by_all(arrays, kinds=[kind.removeprefix("frequency/") for kind in KINDS])
-    except RecordError as error:
+        common = right_by_all(arrays(), kinds=[kind.removeprefix("frequency/") for kind in KINDS])
+    except (RecordError, ValueError) as error:
         return found, [f"over the paths that all trials get right: not done ({error})"]
-    by_id, notes = sound.set_index("trial_id"), []
+    by_id, notes = sound.set_index("trial_id"), gone(records, len(seen))
     for kind, right in common.items():
         compared = by_id.loc[[trial for trial in right.means if trial in by_id.index]]
         few = right.paths < FEWEST_PATHS
-        said = f", too few for a correlation ({FEWEST_PATHS} needed)" if few else ""
-        notes.append(f"paths that all trials get right, {kind}: {right.paths} of {right.of}{said}")
+        why = f", too few for a correlation ({FEWEST_PATHS} needed)" if few else ""
+        notes.append(f"paths that all trials get right, {kind}: {right.paths} of {right.of}{why}")
         if right.left_out:
             notes.append(f"measured on other paths, left out there: {len(right.left_out)} trials")
         if not few and compared["unit"].nunique() >= FEWEST:
@@ -160,9 +186,9 @@ def opposite(others: pd.DataFrame) -> list[str]:
         own = others[others["measure"].str.startswith(kind + "/")]
         against = own[own["high"] < 0 if positive else own["low"] > 0]["measure"].tolist()
         if against:
-            said = ", ".join(name.removeprefix(kind + "/") for name in against)
+            names = ", ".join(name.removeprefix(kind + "/") for name in against)
             notes.append(
-                f"{kind}: {len(against)} of its {len(own)} other measures have the opposite sign surely: {said}"
+                f"{kind}: {len(against)} of its {len(own)} other measures have the opposite sign surely: {names}"
             )
     return notes
 
@@ -186,17 +212,21 @@ def claims(sound: pd.DataFrame, relations: list[Relation], right: dict[str, Any]
         asked |= {"granulated Kendall": each.granulated} if each.granulated else {}
         for name, result in asked.items():
             note = each.slopes.simpson if each.slopes is not None and name.startswith("slope") else ""
-            found.append(judge_sign(name, result, trials=each.measure, positive=KINDS[each.measure], note=note))
+            positive = KINDS[each.measure]
+            found.append(judge_sign(name, result, trials=each.measure, positive=positive, note=note, of="settings"))
     return found
 
 
 def _caption(relations: list[Relation]) -> str:
-    return "; ".join(f"{each.measure}: Spearman {said(each.spearman)}" for each in relations) + " (95% bootstrap)."
+    return (
+        "; ".join(f"{each.measure}: Spearman {coefficient_text(each.spearman)}" for each in relations)
+        + " (95% jackknife)."
+    )
 
 
 def main() -> None:
     """Print claims and tables, save the figure and the numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
     publish("interventions", interventions, options)

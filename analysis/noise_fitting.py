@@ -11,26 +11,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tyro
-
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.figures.noise_fitting import Curve, Panel
     from analysis.findings import Findings
-    from analysis.table import Records
-    from analysis.waves import Group, Wave
+    from analysis.tables.table import Records
+    from analysis.tables.waves import Group, Wave
 
 
 def noise_fitting(records: Records) -> Findings:
     """Return the table of settings and waves, the claims, and both figures."""
-    from analysis.conditions import data_and_model
     from analysis.figures.noise_fitting import by_epoch_figure, by_wave_figure
     from analysis.findings import Findings
-    from analysis.noise_claims import VERDICTS, noise_claims
-    from analysis.waves import UNIFORM, noise_groups
+    from analysis.questions.noise_claims import VERDICTS, noise_claims
+    from analysis.tables.conditions import data_and_model
+    from analysis.tables.waves import UNIFORM, noise_groups
 
     records.refuse_selected()
     groups, notes = noise_groups(records)
@@ -67,7 +65,7 @@ def table_rows(groups: list[Group]) -> list[dict]:
     import numpy as np
 
     from analysis.inference.resampling import runs_interval
-    from analysis.waves import UNIFORM
+    from analysis.tables.waves import UNIFORM
 
     rows = []
     for group in groups:
@@ -121,9 +119,9 @@ def _number(value: float, width: int, how: str = ".3f") -> str:
 
 
 def seed_notes(groups: list[Group]) -> list[str]:
-    """Return what is to be said of seeds and controls."""
+    """Return the notes on seeds and controls."""
     from analysis.inference.resampling import FEWEST
-    from analysis.waves import UNIFORM
+    from analysis.tables.waves import UNIFORM
 
     notes = ["less control: the minimum less that of the uniform control of the same strength, setting and seed"]
     fewest, _ = _seeds(groups)
@@ -142,7 +140,7 @@ def epoch_panels(records: Records, groups: list[Group]) -> list[Panel]:
     import pandas as pd
 
     from analysis.figures.noise_fitting import CURVES, Panel
-    from analysis.waves import UNIFORM, VALUE
+    from analysis.tables.waves import UNIFORM, VALUE
 
     if any(name not in records.table or records.table[name].isna().all() for name in CURVES):
         return []
@@ -175,7 +173,7 @@ def wave_panels(groups: list[Group]) -> list[Panel]:
     import pandas as pd
 
     from analysis.figures.noise_fitting import Panel
-    from analysis.waves import UNIFORM
+    from analysis.tables.waves import UNIFORM
 
     panels = []
     for strength in _strengths(groups):
@@ -230,7 +228,7 @@ def _seeds(groups: list[Group]) -> tuple[int, int]:
 
 def main() -> None:
     """Print the table and claims, save the figures and their numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
     publish("noise_fitting", noise_fitting, options)

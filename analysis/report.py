@@ -1,6 +1,6 @@
 """What did the sweep show? One page in one file, that needs no network: question, claims, trials, failures, figures.
 
-It runs every analysis that the sweep's trials can be asked, and is attached to the sweep's parent run, where MLflow's
+It runs every analysis that the sweep's trials allow, and is attached to the sweep's parent run, where MLflow's
 artifact viewer opens it.
 
   python analysis/report.py --experiment cifar-quick
@@ -15,25 +15,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from analysis.options import Options
-from specbias.masking import masked
+from analysis.tables.options import Options, read_options
+from specbias.settings.masking import masked
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
-ANALYSES = ("interventions", "noise_fitting", "image_frequency", "training_curves", "class_diversity", "importance")
+ANALYSES = (
+    "interventions",
+    "decompose",
+    "noise_fitting",
+    "image_frequency",
+    "training_curves",
+    "class_diversity",
+    "importance",
+)
 LARGEST = 4_000_000  # bytes of a table that the page carries
 AXES = ("generalization/test_accuracy", "frequency/within_class", "frequency/between_class", "noise_fitting/min")
 
 
 def page_of(records: Records) -> tuple[str, dict[str, Findings], list[tuple[str, str]]]:
-    """Return the page, what each analysis found, and which could not be done and why."""
+    """Return the page, the results of each analysis, and which could not be done and why."""
     from jinja2 import Environment, FileSystemLoader
 
-    from analysis.table import RecordError
+    from analysis.tables.table import RecordError
 
     found, not_done = run_analyses(records)
     try:
@@ -53,7 +59,7 @@ def page_of(records: Records) -> tuple[str, dict[str, Findings], list[tuple[str,
 def run_analyses(records: Records) -> tuple[dict[str, Findings], list[tuple[str, str]]]:
     """Return what each analysis finds, by its name, and of those that cannot be done why not."""
     from analysis.studies import STUDIES
-    from specbias.registry import load
+    from specbias.settings.registry import load
 
     found, not_done = {}, []
     for name in ("synthetic",) if records.study in STUDIES else ANALYSES:
@@ -79,7 +85,7 @@ def _facts(records: Records, trained: Records | None) -> dict[str, Any]:
         "outcomes": ", ".join(f"{count} {name}" for name, count in outcomes.items()) or f"{len(records.last)} trials",
         "failures": [trial for trial in records.trials if trial["outcome"] != "finished"],
         "columns": shown,
-        "rows": [[_said(value) for value in row] for row in rows],
+        "rows": [[_cell_text(value) for value in row] for row in rows],
         "listed": "All trials"
         if trained is not None and len(trained.last) == len(records.last)
         else "Trained networks",
@@ -137,18 +143,18 @@ def _png(figure: Any) -> str:
         return base64.b64encode(png.read_bytes()).decode()
 
 
-def _said(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:
     """Write report.html and the claims as report.json, and attach both to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     import json
 
-    from analysis.findings import header, say  # pandas, matplotlib and mlflow only past --help
-    from analysis.records import attach, open_records
-    from analysis.table import RecordError
+    from analysis.findings import header  # pandas, matplotlib and mlflow only past --help
+    from analysis.tables.records import attach, open_records
+    from analysis.tables.table import RecordError
 
     try:
         records = open_records(options)
@@ -171,7 +177,8 @@ def main() -> None:
         lines.append(f"  {name}: {counts or 'no claims'}")
     lines += [f"  {name}: not done ({why})" for name, why in not_done]
     attached = attach(records, paths)
-    say([*lines, f"saved{', and attached to the parent run' if attached else ''}:", *(f"  {path}" for path in paths)])
+    lines += [f"saved{', and attached to the parent run' if attached else ''}:", *(f"  {path}" for path in paths)]
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tyro
-
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
     from analysis.findings import Findings
     from analysis.studies.trial import Trial
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
 
 def synthetic(records: Records) -> Findings:
     """Return what the analysis of the records' study finds; RecordError where there is none."""
     from analysis.inference.claim import RULE
     from analysis.studies import STUDIES
-    from analysis.table import RecordError
-    from specbias.registry import load
+    from analysis.tables.records import gone
+    from analysis.tables.table import RecordError
+    from specbias.settings.registry import load
 
     if records.study not in STUDIES:
         known = ", ".join(STUDIES)
@@ -37,6 +36,7 @@ def synthetic(records: Records) -> Findings:
         f"{len(trials)} trials of {records.study}, {runs} seeds; bands: one standard deviation over a trial's runs."
     )
     found.captions |= dict.fromkeys(found.figures, caption)
+    found.notes += gone(records, len(trials))
     found.numbers = {"numbers": found.numbers}
     if found.claims:
         found.notes.append(f"95% bootstrap intervals over runs. {RULE}: see analysis/studies/__init__.py")
@@ -45,15 +45,15 @@ def synthetic(records: Records) -> Findings:
 
 def load_trials(records: Records) -> list[Trial]:
     """Return the sweep's trials in its order, each with its settings and the arrays of its last measurement."""
-    from analysis.records import last_arrays
     from analysis.studies.trial import Trial
+    from analysis.tables.records import last_arrays
 
     return [Trial(row["label"], row[records.settings].to_dict(), arrays) for row, arrays in last_arrays(records)]
 
 
 def main() -> None:
     """Print claims and tables, save figures and numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
     publish("synthetic", synthetic, options)

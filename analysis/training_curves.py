@@ -9,11 +9,9 @@ low frequencies first, so that within a trial the frequency between classes rise
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from analysis.options import Options
+from analysis.tables.options import Options, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from analysis.findings import Findings
     from analysis.inference.claim import Claim
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
 TEST, TRAIN = "generalization/test_accuracy", "generalization/train_accuracy"
 WITHIN, BETWEEN = KINDS = ("frequency/within_class", "frequency/between_class")
@@ -37,10 +35,10 @@ HERE = (
 
 def training_curves(records: Records) -> Findings:
     """Return the differences at equal accuracy, each trial's order in time, the claim, and the figure."""
-    from analysis.conditions import data_and_model
     from analysis.figures.training_curves import training_curves_figure
     from analysis.findings import Findings
     from analysis.inference.claim import RULE
+    from analysis.tables.conditions import data_and_model
 
     records = records.of_part("training")
     records.refuse_selected()
@@ -65,8 +63,8 @@ def training_curves(records: Records) -> Findings:
 
 def curves_table(records: Records) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows with both frequencies and test accuracy, of a setting and seed the first trial's; and notes."""
-    from analysis.conditions import BASELINE, seeds_of, setting_names
-    from analysis.table import RecordError
+    from analysis.tables.conditions import BASELINE, seeds_of, setting_names
+    from analysis.tables.table import RecordError
 
     there = records.table[[TEST, *KINDS]].notna().all(axis=1)
     table = records.table[there].copy()
@@ -95,8 +93,8 @@ def at_equal_accuracy(table: pd.DataFrame, accuracy: str) -> list[dict]:
     """
     import numpy as np
 
-    from analysis.conditions import BASELINE
     from analysis.inference.resampling import runs_interval
+    from analysis.tables.conditions import BASELINE
 
     curves = dict(iter(table.dropna(subset=[accuracy]).sort_values("epoch").groupby(["setting", "seed"])))
     rows = []
@@ -167,11 +165,10 @@ def rising_claims(orders: list[dict]) -> tuple[list[Claim], list[str]]:
         if lost := len(means) - len(up):
             notes.append(f"{kind}: left out: {lost} of {len(means)} settings, whose mean correlation is 0 or undefined")
         if len(up):
-            name, note = f"share of settings in which {kind} rises with epoch", f"{up.sum()} of {len(up)}"
-            least = None if kind == WITHIN else 0.5
-            claims.append(
-                judge(name, np.mean, up, trials="over settings", at_least=least, note=note, interval=binomial)
-            )
+            name = f"share of settings in which {kind} rises with epoch"
+            least, note = None if kind == WITHIN else 0.5, f"{up.sum()} of {len(up)}"
+            over: dict[str, Any] = {"trials": "over settings", "of": "settings", "interval": binomial}
+            claims.append(judge(name, np.mean, up, at_least=least, note=note, **over))
     return claims, notes
 
 
@@ -196,7 +193,7 @@ def as_text(rows: list[dict]) -> str:
             f"  {'setting':{width}}  {'level':>6}  {'seeds':>5}  {'within-class':30}  between-class",
         ]
         for row in (row for row in rows if row["accuracy"] == accuracy):
-            cells = [_said(**row[kind]) for kind in KINDS]
+            cells = [_difference_text(**row[kind]) for kind in KINDS]
             mark = "  (at the first measurement)" if row["at_once"] else ""
             start = f"  {row['setting']:{width}}  {row['level']:6.3f}  {row['pairs']:5}"
             lines.append(f"{start}  {cells[0]:30}  {cells[1]}{mark}")
@@ -204,7 +201,7 @@ def as_text(rows: list[dict]) -> str:
     return "\n".join(lines[:-1])
 
 
-def _said(difference: float, baseline: float, interval: tuple[float, float] | None) -> str:
+def _difference_text(difference: float, baseline: float, interval: tuple[float, float] | None) -> str:
     ends = "" if interval is None else f" [{interval[0]:+.3f}, {interval[1]:+.3f}]"
     return f"{difference:+.3f}{ends} (of {baseline:.3f})"
 
@@ -225,8 +222,8 @@ def orders_text(orders: list[dict]) -> str:
 
 
 def _notes(rows: list[dict], table: pd.DataFrame) -> list[str]:
-    from analysis.conditions import BASELINE
     from analysis.inference.resampling import FEWEST
+    from analysis.tables.conditions import BASELINE
 
     if BASELINE not in set(table["setting"]):
         return ["no differences at equal accuracy: there is no baseline"]
@@ -240,7 +237,7 @@ def _notes(rows: list[dict], table: pd.DataFrame) -> list[str]:
 
 def main() -> None:
     """Print tables and claims, save the figure and its numbers, and attach them to the sweep's parent run."""
-    options = tyro.cli(Options, description=__doc__)
+    options = read_options(Options, __doc__)
     from analysis.findings import publish  # pandas, matplotlib and mlflow only past --help
 
     publish("training_curves", training_curves, options)

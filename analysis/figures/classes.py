@@ -29,9 +29,10 @@ def class_scatter(
     spread: np.ndarray | None = None,
     names: Sequence[str],
     of: str,
+    frequency: str = "frequency/within_class/fixed_band",
     pictures: Mapping[int, np.ndarray] | None = None,
 ) -> Figure:
-    """Draw within-class frequency y against diversity x, the metric `of`, both (classes,), with `spread` as bars.
+    """Draw `frequency` y against diversity x, the metric `of`, both (classes,), with `spread` as bars.
 
     `pictures`, class -> images (n, 3, H, W) in uint8, are those of `extremes`: they stand at the right, and their
     points have the colour of their block.
@@ -46,7 +47,7 @@ def class_scatter(
         look: dict[str, Any] = {"fmt": "o", "color": COLOURS[0], "ecolor": "0.75", "elinewidth": 0.8}
         look["markersize"] = 4 if len(x) <= MANY else 2.5
         axes.errorbar(x, y, yerr=spread, **look)
-        axes.set(xlabel=label(of), ylabel=label("frequency/within_class"))
+        axes.set(xlabel=label(of), ylabel=label(frequency))
         axes.margins(0.1)
         if pictures:
             _pictures(parts[1], [(side, names[i], pictures[i]) for side, classes in ends.items() for i in classes])

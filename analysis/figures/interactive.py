@@ -11,7 +11,8 @@ from plotly.offline import get_plotlyjs
 
 from analysis.figures.labels import label
 from analysis.figures.look import styles
-from analysis.table import is_metric
+from analysis.inference.rows import setting_text
+from specbias.trials.record import is_metric
 
 MARKERS = {"*": "star", "o": "circle", "s": "square", "D": "diamond", "v": "triangle-down", "^": "triangle-up"}
 MARKERS |= {"P": "cross", "X": "x", "<": "triangle-left", ">": "triangle-right", "p": "pentagon", "h": "hexagon"}
@@ -76,7 +77,7 @@ def trials_parallel(last: pd.DataFrame, *, columns: list[str], colour: str) -> s
         if is_metric(name):
             axis |= {"values": sound[name].tolist(), "tickformat": ".3g"}
         else:
-            texts = sound[name].map(str)
+            texts = sound[name].map(setting_text)
             levels = list(dict.fromkeys(texts[sound[name].map(_order).sort_values(kind="stable").index]))
             axis |= {"values": [levels.index(text) for text in texts], "tickvals": [*range(len(levels))]}
             axis |= {"ticktext": levels}

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import robustnets
 from analysis.figures.labels import label
 from analysis.figures.look import LOOK, Style, styles
+from analysis.questions import robustnets
 
 KINDS = ("frequency/within_class", "frequency/between_class")
 ACCURACY = "generalization/test_accuracy"
@@ -29,7 +29,7 @@ def interventions_figure(
 
     `table` has a row per trial and epoch with the columns trial_id, label, intervention, epoch and the metrics.
     Colours are interventions, the same in all four panels; left within-class, right between-class. In the SVG, every
-    point is a link to `url(run_id)`, its run in MLflow. `published` adds the networks of analysis.robustnets in grey.
+    point is a link to `url(run_id)`, its run in MLflow. `published` adds those of questions/robustnets.py in grey.
     """
     with plt.rc_context(LOOK):
         figure, panels = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")

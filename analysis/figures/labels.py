@@ -23,6 +23,9 @@ PATHS = {"within_class": "within-class", "between_class": "between-class"}
 SCALARS = {
     "mean_frequency": "mean frequency\n(cycles per unit of L2 distance)",
     "total_variation": "total variation\n(probability per unit of L2 distance)",
+    "fixed_band": f"frequency\n({SHARE}, fixed band)",
+    "crossings": "crossings\n(changes of the predicted class on a path)",
+    "sharpness": "sharpness\n(probability per unit of L2 distance)",
     "ends_correct": f"frequency\n({SHARE}, ends correct)",
 }
 DIVERSITIES = {

@@ -66,13 +66,17 @@ def _best(number: int, taken: Taken, width: float, height: float) -> tuple[Place
     A place that another point is as near to counts as farther by FAR.
     """
     point, others = taken.points[number], np.delete(taken.points, number, axis=0)
+    hidden = np.concatenate([taken.points, *taken.others])
+    crossed = np.concatenate([others, *taken.others[1:]])
     best, found = np.inf, None
     for place in _places(point, width, height):
+        if place.distance >= best:
+            break
         near = _reach(place.box, others) <= place.distance
         cost = place.distance + FAR * near
         leads = near or place.distance >= FAR
         line = np.linspace(point, point + place.offset, 25 if leads else 0)
-        if cost < best and _free(place.box, line, taken, others):
+        if cost < best and _free(place.box, line, taken, hidden, crossed):
             best, found = cost, (place, line)
     return found
 
@@ -88,16 +92,14 @@ def _places(point: np.ndarray, width: float, height: float) -> Iterator[Place]:
             yield Place(distance, offset, (int(right), int(up)), box)
 
 
-def _free(box: Bbox, line: np.ndarray, taken: Taken, others: np.ndarray) -> bool:
+def _free(box: Bbox, line: np.ndarray, taken: Taken, hidden: np.ndarray, crossed: np.ndarray) -> bool:
+    """Whether the box is in the window and hides none of the points (k, 2), and its line keeps away from the others."""
     window = taken.window
     if box.x0 < window.x0 or box.x1 > window.x1 or box.y0 < window.y0 or box.y1 > window.y1:
         return False
-    if any(box.overlaps(other) or _reach(other, line) <= 0 for other in taken.boxes):
+    if _reach(box, hidden) <= 0 or any(box.overlaps(other) or _reach(other, line) <= 0 for other in taken.boxes):
         return False
-    if any(_reach(box, each) <= 0 for each in (taken.points, *taken.others)):
-        return False
-    near = [_reach(Bbox([at, at]), each) for at in line for each in (others, *taken.others[1:])]
-    return min(near, default=np.inf) > GAP
+    return bool(np.hypot(*(line[:, None] - crossed).T).min(initial=np.inf) > GAP)
 
 
 def _reach(box: Bbox, points: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.labels import label
 from analysis.figures.look import COLOURS, LOOK
+from analysis.inference.rows import setting_text
 
 LEVELS = 8  # of an axis that are named
 
@@ -57,7 +58,7 @@ def _axis(axes: plt.Axes, place: int, column: pd.Series) -> np.ndarray:
     """Draw an axis with its levels and return where each row crosses it, from 0 to 1."""
     axes.axvline(place, color="0.6", linewidth=0.8, zorder=0)
     numbers = pd.to_numeric(column, errors="coerce")
-    texts = column.map(str)
+    texts = column.map(setting_text)
     levels = sorted(texts.unique(), key=lambda text: (numbers[texts == text].iloc[0], text))
     if len(levels) <= LEVELS or numbers.isna().any():
         heights = dict(zip(levels, np.linspace(0, 1, len(levels)), strict=True))

@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from analysis.inference.learning_time import rank_correlation
-from analysis.inference.resampling import FEWEST, Interval, runs_interval
+from analysis.inference.resampling import FEWEST, Interval, are_one, no_interval, runs_interval
 
 RULE = (
-    "held: the whole interval meets the criterion; not held: none of it does; undecided: a part, or the data cannot"
-    f" tell; met, not met: the value alone, where there is no interval (fewer than {FEWEST} runs, a count, a minimum);"
-    " undefined: there is no number. Intervals of 5 to 10 runs cover the truth in about 83 to 92 of 100 cases, not in"
-    " 95. Nearly all criteria are this project's and not the papers'"
+    "held: the whole interval meets the criterion; not held: none of it does; undecided: a part does, or the data"
+    " cannot decide it; met, not met: the value alone, where there is no interval (fewer than"
+    f" {FEWEST} runs, a count, a minimum); undefined: there is no number. Intervals of 5 to 10 runs cover the truth in"
+    " about 83 to 92 of 100 cases, not in 95. Nearly all criteria are this project's and not the papers'"
 )
 SIGN = (
-    "held: the whole interval is on that side of 0; not held: on the other; undecided: on both, or there is none;"
-    " undefined: there is no number"
+    "held: the whole interval is on that side of 0; not held: on the other; undecided: on both, at 0, or there is none;"
+    " undefined: there is no number, as where nothing varies"
 )
 FEWEST_RANKED = 3  # values that a rank correlation is judged of
 ROUNDING = 1e-9  # a rank correlation of 0.8 may come out as a little less
+LEVEL = 0.05  # of a p that says more than chance
+MANY = 1000  # times as many units as there are: more than that is not worth a number
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,27 @@ class Claim:
         return {**vars(self), "statistic": _finite(self.statistic), "interval": interval}
 
 
+class Criterion(NamedTuple):
+    """What a number is to be: above a bound (sign 1) or below it (-1), or at it too where that is closed."""
+
+    bound: float
+    sign: int
+    closed: bool = False
+    slack: float = 0.0  # what rounding may make of the bound
+
+    def __str__(self) -> str:
+        return f"{'>' if self.sign > 0 else '<'}{'=' * self.closed} {self.bound:g}"
+
+    def verdict(self, value: float, ends: tuple[float, float] | None) -> str:
+        """Return whether the value, or all of the interval, meets it; ends at an open bound decide nothing."""
+        beyond = [self.sign * (each - self.bound) for each in ends or [value]]
+        if all(each >= -self.slack if self.closed else each > self.slack for each in beyond):
+            return "held" if ends else "met"
+        if ends is None:
+            return "not met"
+        return "not held" if all(each < -self.slack for each in beyond) else "undecided"
+
+
 def judge(
     name: str,
     statistic: Callable[..., float],
@@ -52,50 +76,81 @@ def judge(
     trials: str,
     at_least: float | None = None,
     at_most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
     note: str = "",
-    decidable: bool = True,
+    undecidable: str = "",
     interval: Interval = runs_interval,
+    of: str = "runs",
 ) -> Claim:
-    """Return the claim that statistic(*runs) is at least or at most a value; each of `runs` is a trial's (runs, ...).
+    """Return the claim that statistic(*runs) meets one criterion; each of `runs` is a trial's (runs, ...).
 
-    The verdict is by RULE; undecided too where it is not `decidable` by these data. Without a criterion it is reported.
-    `interval` says how uncertain the statistic is: by default with the runs of each trial drawn again.
+    It is to be at least or at most a value, or above or below it, which the value itself is not. The verdict is by
+    RULE; where these data cannot decide it, it is undecided, and `undecidable` is the reason. Without a criterion it is
+    reported. `interval` says how uncertain the statistic is: by default with the runs of each trial drawn again. `of`
+    names what it is over, of which the note of an undecided claim says about how many more would decide it. Where all
+    runs of each trial are equal to the last bit, and no whole numbers as counts and epochs are, they are one run, and
+    it is undecided.
     """
-    value, ends = float(statistic(*runs)), interval(statistic, *runs)
-    low = -math.inf if at_least is None else at_least - ROUNDING
-    high = math.inf if at_most is None else at_most + ROUNDING
-    criterion = f">= {at_least:g}" if at_least is not None else f"<= {at_most:g}" if at_most is not None else ""
+    value, ends, n = float(statistic(*runs)), interval(statistic, *runs), min(map(len, runs))
+    bounds = ((at_least, 1, True), (at_most, -1, True), (above, 1, False), (below, -1, False))
+    criterion = next((Criterion(b, sign, closed, ROUNDING) for b, sign, closed in bounds if b is not None), None)
     if math.isnan(value):
         verdict = "undefined"
-    elif not criterion:
+    elif criterion is None:
         verdict = "reported"
-    elif not decidable:
-        verdict = "undecided"
+    elif undecidable or (interval is not no_interval and n >= FEWEST and all(map(are_one, runs))):
+        verdict, note = "undecided", _joined(note, undecidable or f"{n} equal {of} are one")
     else:
-        verdict = _verdict(value, ends, low, high)
-    return Claim(trials, name, value, ends, min(map(len, runs)), criterion, verdict, note)
+        verdict = criterion.verdict(value, ends)
+        if verdict == "undecided" and ends is not None:
+            note = _joined(note, more(n, of, _times(value, ends, criterion.bound), criterion.bound))
+    return Claim(trials, name, value, ends, n, "" if criterion is None else str(criterion), verdict, note)
 
 
-def judge_sign(name: str, found: Any, *, trials: str, positive: bool, note: str = "") -> Claim:
-    """Return the claim that a result (its statistic, interval and n) is above 0, or below it if not `positive`.
+def judge_sign(name: str, found: Any, *, trials: str, positive: bool, note: str = "", of: str = "units") -> Claim:
+    """Return the claim that a result (statistic, interval, n, units, note) is above 0, or below it if not `positive`.
 
-    The verdict is SIGN's; without an interval a sign is not known.
+    The verdict is SIGN's; without an interval a sign is not known. A note of the result's own goes along. `of` names
+    the units.
     """
-    low, high = (0.0, math.inf) if positive else (-math.inf, 0.0)
     interval = found.interval if found.interval and not any(map(math.isnan, found.interval)) else None
-    if math.isnan(found.statistic):
-        verdict = "undefined"
+    criterion, note = Criterion(0.0, 1 if positive else -1), _joined(note, getattr(found, "note", ""))
+    if math.isnan(found.statistic) or interval is None:
+        verdict = "undefined" if math.isnan(found.statistic) else "undecided"
     else:
-        verdict = "undecided" if interval is None else _verdict(found.statistic, interval, low, high)
-    return Claim(trials, name, found.statistic, interval, found.n, "> 0" if positive else "< 0", verdict, note)
+        verdict = criterion.verdict(found.statistic, interval)
+        if verdict == "undecided":
+            p = getattr(found, "p", math.nan)
+            by_p = 0.0 in interval and found.statistic and p > LEVEL  # stretched to 0: its width says nothing
+            times = times_of_p(p) if by_p else _times(found.statistic, interval, 0.0)
+            note = _joined(note, more(found.units, of, times))
+    return Claim(trials, name, found.statistic, interval, found.n, str(criterion), verdict, note)
 
 
-def _verdict(value: float, ends: tuple[float, float] | None, low: float, high: float) -> str:
-    if ends is None:
-        return "met" if low <= value <= high else "not met"
-    if low <= ends[0] and ends[1] <= high:
-        return "held"
-    return "not held" if ends[1] < low or ends[0] > high else "undecided"
+def _times(value: float, ends: tuple[float, float], bound: float) -> float:
+    """Return how many times as many units would separate a value from the bound: intervals shrink as 1/sqrt(n)."""
+    half, away = (value - ends[0] if value > bound else ends[1] - value), abs(value - bound)
+    return (half / away) ** 2 if away else math.inf
+
+
+def times_of_p(p: float) -> float:
+    """Return how many times as many units would bring a p to 0.05: z grows as sqrt(n)."""
+    away = float(stats.norm.isf(p / 2))
+    return (float(stats.norm.isf(LEVEL / 2)) / away) ** 2 if away > 0 else math.inf
+
+
+def more(n: int, of: str, times: float, bound: float = 0.0) -> str:
+    """Return about how many more than n units would decide a claim, where so many times as many are needed."""
+    if not times < MANY:
+        return f"too near {bound:g} to be decided by more {of}"
+    missing = max(n * times - n, 1)
+    rounded = math.ceil(missing) if missing < 100 else float(f"{missing:.1g}")
+    return f"about {rounded:.0f} more {of} would decide it, if the effect stays as it is"
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def judge_order(
@@ -116,8 +171,8 @@ def judge_order(
         return rank_correlation(np.asarray(x), np.array([run.mean() for run in runs]))
 
     note = ", ".join(f"{at:g}: {run.mean():.2g}" for at, run in zip(x, values, strict=True))
-    ranked = len(set(x)) >= FEWEST_RANKED
-    return judge(name, order, *values, trials=trials, at_least=at_least, at_most=at_most, note=note, decidable=ranked)
+    few = "" if len(set(x)) >= FEWEST_RANKED else f"an order takes {FEWEST_RANKED} values"
+    return judge(name, order, *values, trials=trials, at_least=at_least, at_most=at_most, note=note, undecidable=few)
 
 
 def as_text(claims: list[Claim]) -> str:

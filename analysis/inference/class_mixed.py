@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from analysis.inference.classes import FEWEST_CLASSES, complete_classes
+from analysis.inference.rows import varies
 
 LARGEST = 1e6  # of an intercept's variance over the residual's that is looked for
 
@@ -53,9 +54,12 @@ def class_mixed_model(
     columns = np.stack([np.ones_like(frequency), *usual.values()])
     scale = float(frequency.std())
     note = _undefined(columns, frequency)
-    nan, said = math.nan, (frequency.size, classes, "class", left_out, "REML, random intercepts of classes and models")
+    nan, described = (
+        math.nan,
+        (frequency.size, classes, "class", left_out, "REML, random intercepts of classes and models"),
+    )
     if note:
-        return ClassSlope(nan, (nan, nan), dict.fromkeys(held, nan), nan, nan, nan, *said, note)
+        return ClassSlope(nan, (nan, nan), dict.fromkeys(held, nan), nan, nan, nan, *described, note)
     crossed, freedom = _strata(np.concatenate([columns, _usual(frequency)[None]]))
     ratios = _likeliest(crossed, freedom, models, classes)
     slopes, covariance, residual, _ = _solve(crossed, freedom, _eigenvalues(ratios, models, classes))
@@ -63,13 +67,12 @@ def class_mixed_model(
     slope, *others = (float(value) * scale for value in slopes[1:])
     by_class, by_model, rest = (float(ratio) * residual * scale**2 for ratio in (*ratios, 1.0))
     given = dict(zip(held, others, strict=True))
-    return ClassSlope(slope, (slope - half, slope + half), given, by_class, by_model, rest, *said)
+    return ClassSlope(slope, (slope - half, slope + half), given, by_class, by_model, rest, *described)
 
 
 def _usual(values: np.ndarray) -> np.ndarray:
     """Return the values with mean 0 and standard deviation 1; a constant as zeros."""
-    size = float(values.std())
-    return (values - values.mean()) / size if size > 1e-12 * np.abs(values).max() else np.zeros_like(values)
+    return (values - values.mean()) / float(values.std()) if varies(values) else np.zeros_like(values)
 
 
 def _undefined(columns: np.ndarray, frequency: np.ndarray) -> str:

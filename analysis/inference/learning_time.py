@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from analysis.inference.rows import equate
+
 WINDOW = 5  # recorded steps that a median is taken over, against the spikes of Adam
 
 
@@ -33,7 +35,9 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's rank correlation of x (n,) and y (n,): infinite values tie at the end, a constant has NaN."""
     if len(x) < 2 or np.isnan(y).any():
         return float("nan")
-    ranks = stats.rankdata(np.stack([x, y]), axis=1) - (len(x) + 1) / 2  # scipy's spearmanr takes ten times as long
+    ranks = (
+        stats.rankdata(np.stack([equate(x), equate(y)]), axis=1) - (len(x) + 1) / 2
+    )  # scipy's spearmanr takes ten times as long
     size = np.sqrt(np.square(ranks).sum(axis=1).prod())
     return float(ranks.prod(axis=0).sum() / size) if size else float("nan")
 

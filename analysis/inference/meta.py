@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+FEW = 5  # models of which fewer give a prediction interval that covers nearly always (t of 1 or 2 degrees)
 SPEARMAN = 1.06  # variance of atanh of a rank correlation, times n - 3 (Fieller, Hartley and Pearson 1957)
+
+NEAR_ONE = 0.9  # a rank correlation whose interval by Fisher's z covers the truth in fewer than 95 of 100
+ROUGH = "so near 1 such an interval covers the truth in about 90 of 100"
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,18 @@ class Meta:
     unit: str
     left_out: int  # models without a finite rho, or with one of -1 or 1, or of n < 4
     convention: str
+    note: str = ""
 
 
 def fisher_interval(rho: float, n: int) -> tuple[float, float]:
-    """Return the 95% interval of one Spearman's rho over n > 3 independent rows, on Fisher's scale; NaN for -1 or 1."""
+    """Return the 95% interval of one Spearman's rho over n > 3 independent rows, on Fisher's scale; NaN for -1 or 1.
+
+    The variance of atanh rho is (1 + rho^2 / 2) / (n - 3) (Bonett and Wright 2000): Fieller's 1.06 is too little for a
+    high rho. Beyond NEAR_ONE either covers less than it says.
+    """
     if n < 4 or not abs(rho) < 1:
         return math.nan, math.nan
-    half = float(stats.norm.ppf(0.975)) * math.sqrt(SPEARMAN / (n - 3))
+    half = float(stats.norm.ppf(0.975)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
     return math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)
 
 
@@ -40,8 +49,10 @@ def random_effects(rho: Mapping[str, float], n: int | Mapping[str, int]) -> Meta
     """Return the random-effects mean of Spearman's rho by model, each over its n classes (or other rows).
 
     z = atanh rho with variance 1.06/(n - 3); the variance between models by DerSimonian and Laird (1986), by
-    statsmodels; intervals 95%, back on the scale of rho. The prediction interval has t with k - 2 degrees of freedom
-    (Higgins, Thompson and Spiegelhalter 2009).
+    statsmodels; intervals 95%, back on the scale of rho. That of the mean is Hartung and Knapp's (2001) with t of k - 1
+    degrees of freedom, as the normal one is too narrow for few models that differ; where all agree to the digit, the
+    normal one. The prediction interval has t with k - 2 degrees of freedom (Higgins, Thompson and
+    Spiegelhalter 2009), and is too narrow where models differ by less than their own errors: `note` says so.
 
     Valid only as a description of how models differ where they share the classes: these correlations are not
     independent, and an interval without 0 says nothing about other classes. Over 30 models of the same ten classes it
@@ -58,12 +69,18 @@ def random_effects(rho: Mapping[str, float], n: int | Mapping[str, int]) -> Meta
     variance = SPEARMAN / (np.array([sizes[name] for name in used]) - 3.0)
     with np.errstate(divide="ignore", invalid="ignore"):  # of models that agree too well, see below
         found = combine_effects(z, variance, method_re="dl")
-    mean, error, tau2 = float(found.mean_effect_re), float(found.sd_eff_w_re), float(found.tau2)
-    if tau2 <= 0:  # statsmodels weighs with a negative variance as it is
-        mean, error, tau2 = float(found.mean_effect_fe), float(found.sd_eff_w_fe), 0.0
+    tau2, kind = (float(found.tau2), "re") if found.tau2 > 0 else (0.0, "fe")  # statsmodels takes a negative one as is
+    mean, error, spread = (
+        float(getattr(found, name)) for name in (f"mean_effect_{kind}", f"sd_eff_w_{kind}", f"sd_eff_w_{kind}_hksj")
+    )
     i2 = float(found.i2) if tau2 else 0.0
-    half = float(stats.norm.ppf(0.975)) * error
+    agree = spread <= 1e-9 * error
+    half = float(stats.norm.ppf(0.975)) * error if agree else float(stats.t.ppf(0.975, len(used) - 1)) * spread
     wide = float(stats.t.ppf(0.975, len(used) - 2)) * math.sqrt(tau2 + error**2) if len(used) > 2 else math.nan
+    notes = {
+        "prediction: rough, models hardly differ beyond their errors": i2 < 0.5,
+        f"prediction: very wide, of {len(used)} models": len(used) < FEW,
+    }
     return Meta(
         statistic=math.tanh(mean),
         interval=(math.tanh(mean - half), math.tanh(mean + half)),
@@ -74,5 +91,6 @@ def random_effects(rho: Mapping[str, float], n: int | Mapping[str, int]) -> Meta
         units=len(used),
         unit="model",
         left_out=len(rho) - len(used),
-        convention="Fisher's z of Spearman's rho, DerSimonian-Laird",
+        convention="Fisher's z of Spearman's rho, DerSimonian-Laird, Hartung-Knapp",
+        note="; ".join(text for text, holds in notes.items() if holds),
     )

@@ -1,4 +1,4 @@
-"""How much does the order of two runs by one quantity tell of their order by another, given the cells they are in?"""
+"""How much information has the order of two runs by one quantity on that by another, within cells?"""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from specbias.measure.standard_error import ratio_standard_error
+from analysis.inference.measured_alike import HOW, refuse_unlike
+from specbias.measurement.standard_error import ratio_standard_error
 
 
 class Difference(NamedTuple):
@@ -29,16 +30,18 @@ def paired_difference(
 ) -> Difference:
     """Return the mean difference of a path's `scalar` between two measurements, the arrays of their npz files.
 
-    `kind` is within_class or between_class; `scalar` any array of a value per path: share, mirror/share,
+    `kind` is within_class or between_class; `scalar` any array of a value per path: share, fixed_band,
     total_variation, ... What the images have in common drops out, so that far smaller differences show than the
     standard errors of the two means suggest. The error resamples images, with all paths of one together. With
     `both_correct`, over the paths whose ends both networks classify correctly: a difference there is not one of
-    accuracy. Paths that only one was measured on are left out; ValueError if no path is left, or they
-    measured different signals.
+    accuracy. Paths that only one was measured on are left out, and those where `scalar` has no value in one;
+    ValueError if no path is left, or they measured different signals, or `scalar` above different bands or by
+    different versions of the measure.
     """
-    signals = [str(arrays["frequency/signal"]) for arrays in (first, second)]
-    if signals[0] != signals[1]:
-        raise ValueError(f"one is of {signals[0]}, the other of {signals[1]}")
+    try:
+        refuse_unlike(first, second, scalar=scalar)
+    except ValueError as refused:
+        raise ValueError(f"{scalar}: {refused}") from None
     prefix = f"frequency/{kind}"
     names = [f"{prefix}/{name}" for name in ("first_image", "second_image", "samples")]
     paths = [[tuple(path) for path in np.stack([arrays[name] for name in names], 1)] for arrays in (first, second)]
@@ -50,16 +53,17 @@ def paired_difference(
         for arrays, side in ((first, 0), (second, 1)):
             right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
             rows = rows[right[rows[:, side]]]
+    difference = second[f"{prefix}/{scalar}"][rows[:, 1]] - first[f"{prefix}/{scalar}"][rows[:, 0]]
+    rows, difference = rows[np.isfinite(difference)], difference[np.isfinite(difference)]
     if not len(rows):
         raise ValueError(f"{kind}: no path {'that both get right' if both_correct else 'on which both were measured'}")
-    difference = second[f"{prefix}/{scalar}"][rows[:, 1]] - first[f"{prefix}/{scalar}"][rows[:, 0]]
     images = (first[name][rows[:, 0]] for name in names[:2])
     error = ratio_standard_error(difference, np.ones(len(difference)), *images)
     return Difference(float(difference.mean()), error, len(difference))
 
 
 class RightByAll(NamedTuple):
-    """The mean of a scalar per trial over the paths whose ends every one of them classifies correctly."""
+    """The mean of a scalar per trial over the paths, of a value in all, whose ends every one classifies correctly."""
 
     means: dict[Hashable, float]
     paths: int
@@ -74,23 +78,29 @@ def right_by_all(
 
     `measurements` are (trial, arrays of its npz file), looked at once, one at a time. A trial that errs more has more
     paths with a wrong end, whose frequency is another: over these paths trials are compared on the same images, and at
-    the same accuracy, 1. A kind that no trial was measured on is left out.
+    the same accuracy, 1. Paths without a value in one are in no mean. A kind that no trial was measured on is left out.
+    ValueError where `scalar` of two trials is of different signals, bands or versions of the measure.
     """
     seen: dict[str, list[tuple[Hashable, int, np.ndarray, np.ndarray]]] = {kind: [] for kind in kinds}
+    first: tuple[str, dict[str, np.ndarray]] | None = None
     for trial, arrays in measurements:
-        for kind in kinds:
+        own = {f"frequency/{name}": arrays[f"frequency/{name}"] for name in HOW if f"frequency/{name}" in arrays}
+        there = [kind for kind in kinds if f"frequency/{kind}/{scalar}" in arrays]
+        if there:
+            first = first or (str(trial), own)
+            refuse_unlike(first[1], own, names=(f"trial {first[0]}", f"trial {trial}"), scalar=scalar)
+        for kind in there:
             prefix = f"frequency/{kind}"
-            if f"{prefix}/{scalar}" in arrays:
-                names = (f"{prefix}/{name}" for name in ("first_image", "second_image", "samples"))
-                paths = hash(np.stack([arrays[name] for name in names]).astype(np.int64).tobytes())
-                right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
-                seen[kind].append((trial, paths, right, arrays[f"{prefix}/{scalar}"]))
+            names = (f"{prefix}/{name}" for name in ("first_image", "second_image", "samples"))
+            paths = hash(np.stack([arrays[name] for name in names]).astype(np.int64).tobytes())
+            right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
+            seen[kind].append((trial, paths, right, arrays[f"{prefix}/{scalar}"]))
     return {kind: _over_common(rows) for kind, rows in seen.items() if rows}
 
 
 def _over_common(rows: list[tuple[Hashable, int, np.ndarray, np.ndarray]]) -> RightByAll:
     most, _ = Counter(paths for _, paths, _, _ in rows).most_common(1)[0]
     compared = [row for row in rows if row[1] == most]
-    everyone = np.logical_and.reduce([right for _, _, right, _ in compared])
+    everyone = np.logical_and.reduce([right & np.isfinite(values) for _, _, right, values in compared])
     means = {trial: float(values[everyone].mean()) for trial, _, _, values in compared} if everyone.any() else {}
     return RightByAll(means, int(everyone.sum()), len(everyone), [row[0] for row in rows if row[1] != most])

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.inference.rows import usable_rows
+from analysis.inference.meta import NEAR_ONE, ROUGH, fisher_interval
+from analysis.inference.rows import equate, level_numbers, usable_rows
 
+FEW = 6  # rows less columns held fixed, below which the interval covers nearly always
 NEW = 1e-9  # of a column's size: less than this beside the columns before it is rounding
 
 
@@ -40,9 +42,10 @@ def partial_correlation(
     Ranks of all columns, then the correlation of what those of `given` leave of both, by least squares. (By the inverse
     of a covariance, as in pingouin 0.7, opposite rankings would have +1: the matrix is singular.) A column of `given`
     that is not numeric becomes a dummy per category but the first; constant columns and combinations of earlier ones
-    are dropped, and named. The 95% interval is Fisher's, with standard error 1/sqrt(n - k - 3), and p that of t with
-    n - k - 2 degrees of freedom; n - k is at least 4. With `cluster` the rows of one cluster are averaged first, so
-    that n is the number of clusters and repeats do not count as evidence; a categorical must be constant in each.
+    are dropped, and named. The 95% interval is that of `fisher_interval` for n - k rows, and p that of t with n - k - 2
+    degrees of freedom, at most that of one swap of neighbours less than 1; n - k is at least 4. With `cluster` the rows
+    of one cluster are averaged first, so that n is the number of clusters and repeats do not count as evidence; a
+    categorical must be constant in each.
 
     The ranks leave a monotone but not linear dependence on `given` in part unexplained: among many rows that remainder
     is significant. ValueError for an unknown column, a column given twice, and too few rows.
@@ -63,23 +66,26 @@ def partial_correlation(
         raise ValueError(f"{n} rows for {k} columns held fixed; at least {k + 4} needed")
     value, p, note = _partial(ranks)
     interval = _fisher(value, n - k) if math.isfinite(value) else (value, value)
-    said = (n, cluster or "row", left_out, "Spearman: ranks, ties get their mean rank")
-    return PartialCorrelation(value, interval, p, n, k, dropped, *said, note)
+    wide = f"wide: {n} rows with {k} columns held fixed" if n - k < FEW else ""
+    note = note or "; ".join(filter(None, (wide, ROUGH if abs(value) >= NEAR_ONE else "")))
+    described = (n, cluster or "row", left_out, "Spearman: ranks, ties get their mean rank")
+    return PartialCorrelation(value, interval, p, n, k, dropped, *described, note)
 
 
 def _by_cluster(rows: pd.DataFrame, cluster: str, numbers: list[str]) -> pd.DataFrame:
     """Return a row per cluster: the means of numbers, the one value of the others."""
-    groups = rows.groupby(cluster, sort=False, observed=True)
+    same = rows[cluster].groupby(level_numbers(rows[cluster])).transform("first")
+    groups = rows.assign(**{cluster: same}).groupby(cluster, sort=False, observed=True)
     others = [name for name in rows if name not in (cluster, *numbers)]
     mixed = [name for name in others if (groups[name].nunique() > 1).any()]
     if mixed:
         raise ValueError(f"not constant in each {cluster!r}: {', '.join(mixed)}")
-    means = groups[[name for name in numbers if name != cluster]].mean()
+    means = groups[[name for name in numbers if name != cluster]].mean().apply(equate, raw=True)
     return means.join(groups[others].first()).reset_index()
 
 
 def _covariates(rows: pd.DataFrame, given: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the ranks of the columns that tell something new, and the names of the dropped."""
+    """Return the ranks of the columns that are not combinations of others, and the names of the dropped."""
     columns: dict[str, np.ndarray] = {}
     for name in given:
         if pd.api.types.is_numeric_dtype(rows[name]):
@@ -116,16 +122,20 @@ def _partial(ranks: pd.DataFrame) -> tuple[float, float, str]:
         left.append(rest / np.linalg.norm(rest))
     value = float(np.clip(left[0] @ left[1], -1, 1))
     freedom = len(ranks) - given.shape[1] - 2
-    size = abs(value) * math.sqrt(freedom / max(1 - value**2, 1e-300))
+    most = min(abs(value), _swapped(len(ranks) - given.shape[1]))
+    size = most * math.sqrt(freedom / (1 - most**2))
     return value, float(2 * stats.t.sf(size, freedom)), ""
+
+
+def _swapped(rows: int) -> float:
+    """Return the rank correlation of so many rows that agree but for one swap of neighbours: the most that is known."""
+    return 1 - 12 / (rows * (rows**2 - 1))
 
 
 def _fisher(value: float, rows: int) -> tuple[float, float]:
     """Return Fisher's interval for so many rows less columns held fixed; at 1 that of one swap of neighbours less."""
-    half = float(stats.norm.ppf(0.975)) / math.sqrt(rows - 3)
-    most = 1 - 12 / (rows * (rows**2 - 1))
-    z = math.atanh(math.copysign(min(abs(value), most), value))
-    low, high = math.tanh(z - half), math.tanh(z + half)
+    most = _swapped(rows)
+    low, high = fisher_interval(math.copysign(min(abs(value), most), value), rows)
     if abs(value) <= most:
         return low, high
     return (low, 1.0) if value > 0 else (-1.0, high)

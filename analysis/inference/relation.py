@@ -13,8 +13,10 @@ from analysis.inference.conditional import ConditionalInformation, conditional_m
 from analysis.inference.granulated import Granulated, granulated_kendall
 from analysis.inference.partial import PartialCorrelation, partial_correlation
 from analysis.inference.rank import Association, kendall_tau, permutation_p, spearman
-from analysis.inference.resampling import resamples_for
-from analysis.inference.shape import IsotonicFit, SegmentedFit, isotonic_fit, segmented_fit
+from analysis.inference.resampling import resamples_for, unit_means
+from analysis.inference.rows import demand_columns
+from analysis.inference.segmented import SegmentedFit, segmented_fit
+from analysis.inference.shape import IsotonicFit, isotonic_fit
 from analysis.inference.sign_error import SignError, sign_error
 from analysis.inference.slopes import Slopes, slopes
 
@@ -59,14 +61,16 @@ def relate(
     """Return how `measure` goes with `target` over the rows of `table`, each a run.
 
     `family` names the column of the kind of intervention, `axes` those of the settings varied, `given` what is held
-    fixed beside the family, `cluster` the unit that is resampled, `test_size` the number of test images. What needs
-    more levels, repeats or rows than there are is left out, and said. ValueError where not even a rank correlation is.
+    fixed beside the family, `cluster` the unit of inference, `test_size` the number of test images. What needs more
+    levels, repeats or rows than there are is left out, with the reason in `not_done`. ValueError where not even a rank
+    correlation is possible, and for a cluster of several families.
     """
+    demand_columns(table, numbers=[measure, target], others=[family, *axes, *given, *([cluster] if cluster else [])])
     columns: dict[str, Any] = {"measure": measure, "target": target}
     over: dict[str, Any] = columns | {"axes": [*axes], "cluster": cluster}
     clusters = table[cluster] if cluster else None
     x, y = table[target], table[measure]
-    means = table.groupby(cluster).agg({target: "mean", measure: "mean", family: "first"}) if cluster else table
+    means = unit_means(table, [target, measure], family=family, cluster=cluster)
     points, few = (means[target], means[measure]), resamples_for(len(table))
     found, not_done = _attempted(
         slopes=lambda: slopes(table, **columns, family=family, cluster=cluster),
@@ -83,7 +87,7 @@ def relate(
         spearman=spearman(x, y, clusters=clusters),
         tau_a=kendall_tau(x, y, variant="a", clusters=clusters),
         tau_b=kendall_tau(x, y, variant="b", clusters=clusters),
-        within=spearman(*points, blocks=means[family], resamples=1).statistic,
+        within=spearman(*points, blocks=means[family]).statistic,
         p_within=permutation_p(*points, blocks=means[family]),
         **found,
         given=tuple(given),
@@ -115,41 +119,49 @@ def _signs(table: pd.DataFrame, *, axes: Sequence[str], test_size: int | None, *
 
 
 def as_text(found: Relation) -> str:
-    """Return the relation for people: a line per question, with its interval, and what could not be asked."""
+    """Return the relation for people: a line per result, with its interval, and what could not be computed."""
     lines = [
-        ("Spearman", _said(found.spearman)),
-        ("Kendall tau-a", _said(found.tau_a)),
-        ("Kendall tau-b", _said(found.tau_b)),
+        ("Spearman", _result_text(found.spearman)),
+        ("Kendall tau-a", _result_text(found.tau_a)),
+        ("Kendall tau-b", _result_text(found.tau_b)),
         ("Spearman within families", f"{_number(found.within)}, p {_number(found.p_within)} by permutation"),
         *(_slopes_lines(found.slopes) if found.slopes is not None else ()),
     ]
     if found.partial is not None:
-        lines.append((f"partial, given {', '.join([*found.given, 'family'])}", _said(found.partial)))
+        lines.append((f"partial, given {', '.join([*found.given, 'family'])}", _result_text(found.partial)))
     if found.granulated is not None:
         defined = {axis: value for axis, value in found.granulated.per_axis.items() if not math.isnan(value)}
         axes = ", ".join(f"{axis} {value:+.2f}" for axis, value in defined.items())
         axes += "".join(f", {axis} no cell" for axis in found.granulated.per_axis if axis not in defined)
-        lines.append(("granulated Kendall, mean", f"{_said(found.granulated)}; {axes}"))
+        lines.append(("granulated Kendall, mean", f"{_result_text(found.granulated)}; {axes}"))
     if (each := found.information) is not None:
-        said = f"{_number(each.k)}, p {_number(each.p)} (given {', '.join(each.subset) or 'nothing'})"
+        value = f"{_number(each.k)}, p {_number(each.p)} (given {', '.join(each.subset) or 'nothing'})"
         lost = f"; undefined given {each.undefined} other sets of settings" if each.undefined else ""
-        lines.append(("conditional information K", f"undefined: {each.note}" if each.note else said + lost))
+        lines.append(("conditional information K", f"undefined: {each.note}" if each.note else value + lost))
     if (signs := found.signs) is not None:
         few = f"too few runs per pair of settings differ surely (effective pairs: {_number(signs.largest_ess)})"
-        many = f"{_said(signs)}; worst {signs.max:.2f}, n {signs.n}"
+        many = f"{_result_text(signs)}; worst {signs.max:.2f}, n {signs.n}"
         lines.append(("sign error, mean", many if signs.n else f"undefined: {few}"))
     if (fit := found.monotone) is not None:
         lines.append(("monotone fit", f"{fit.direction}, R2 {_number(fit.statistic)}, p {_number(fit.p)}"))
-    if (fold := found.broken) is not None:
-        slopes_said = f"slope {_number(fold.before)} then {_number(fold.after)}, p {_number(fold.p)}"
-        lines.append(("line with a break at", f"{_said(fold)}; {slopes_said}"))
+    if found.broken is not None:
+        lines.append(("line with a break", _break_text(found.broken)))
     lines += [(f"no {NAMES[name]}", why) for name, why in found.not_done.items()]
     return f"{found.measure} with {found.target}\n" + "\n".join(f"  {name:34} {text}" for name, text in lines)
 
 
+def _break_text(fold: SegmentedFit) -> str:
+    if math.isnan(fold.statistic):
+        return f"none: {fold.note}"
+    chance = "" if fold.p <= 0.05 else "none beyond chance; the best "
+    return (
+        f"{chance}at {_result_text(fold)}: slope {_number(fold.before)} then {_number(fold.after)}, p {_number(fold.p)}"
+    )
+
+
 def _slopes_lines(found: Slopes) -> list[tuple[str, str]]:
     parts = (("all", found.pooled), ("within families", found.within), ("mixed", found.mixed))
-    lines = [(f"slope, {name}", _said(part)) for name, part in parts]
+    lines = [(f"slope, {name}", _result_text(part)) for name, part in parts]
     if left := {name: slope for name, slope in found.leave_one_out.items() if not math.isnan(slope)}:
         ends = (min(left, key=lambda name: left[name]), max(left, key=lambda name: left[name]))
         lines.append(("slope without one family", " to ".join(f"{left[end]:+.3g} (no {end})" for end in ends)))
@@ -158,12 +170,13 @@ def _slopes_lines(found: Slopes) -> list[tuple[str, str]]:
     return lines
 
 
-def _said(found: Any) -> str:
+def _result_text(found: Any) -> str:
+    note = getattr(found, "note", "")
     if math.isnan(found.statistic):
-        return "undefined" + (f": {found.note}" if getattr(found, "note", "") else "")
+        return f"undefined: {note}" if note else "undefined"
     interval = found.interval
     ends = "" if interval is None or math.isnan(interval[0]) else f" [{interval[0]:+.3g}, {interval[1]:+.3g}]"
-    return f"{found.statistic:+.3g}{ends}"
+    return f"{found.statistic:+.3g}{ends}" + (f" ({note})" if note else "")
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,14 +12,14 @@ import pandas as pd
 from scipy import sparse
 
 from analysis.inference.granulated import numbered, setting_levels
-from analysis.inference.resampling import FEWEST, bootstrap_values, percentile_interval, usable
+from analysis.inference.resampling import jackknife, usable
 
 PAIRS = 2_000_000  # of runs at a time, so that memory stays small
 
 
 @dataclass(frozen=True)
 class SignError:
-    """The sign error of every environment that says enough, and its summaries: the largest is the robust one."""
+    """The sign error of every environment with enough weight, and its summaries: the largest is the robust one."""
 
     table: pd.DataFrame  # a row per environment: axis, from_level, to_level, first, second, error, ess, pairs
     configurations: pd.DataFrame  # the settings of each configuration, by the number in `first` and `second`
@@ -58,8 +59,6 @@ def sign_error(
     axes: Sequence[str],
     test_size: int,
     min_ess: float = 12,
-    resamples: int | None = None,
-    seed: int = 0,
 ) -> SignError:
     """Return how often a change of one setting moves `measure` and `target` in opposite directions.
 
@@ -72,9 +71,9 @@ def sign_error(
     code, whose 0.5 and 12 these are).
 
     An environment and its reverse have the same error, and those that share a configuration depend on each other: the
-    interval, of the mean, draws configurations again, an environment counting as often as its first was drawn times its
-    second; the source has none. NaN for fewer than 5 configurations; every number is NaN where no environment is kept.
-    ValueError for an axis with one level, and a target outside [0, 1].
+    interval, of the mean, is the jackknife's over the configurations that are in one; the source has none. NaN for
+    fewer than 5, where there is nothing without one, and where all err alike; every number is NaN where no environment
+    is kept. ValueError for an axis with one level, and a target outside [0, 1].
     """
     sample = usable(table, [measure, target], settings=axes)
     x, y = (sample.table[name].to_numpy(dtype=float) for name in (measure, target))
@@ -91,7 +90,7 @@ def sign_error(
     return SignError(
         table=environments,
         configurations=settings,
-        interval=_interval(pairs, there["error"].to_numpy(), len(settings), resamples, seed),
+        interval=_interval(pairs, there["error"].to_numpy()),
         **_summary(environments["error"]),
         by_axis=_by_axis(environments, axes),
         n=len(environments),
@@ -145,9 +144,9 @@ def _errors(x: np.ndarray, y: np.ndarray, configuration: np.ndarray, pairs: _Pai
             part = np.bincount(where - first, values)
             row[first : first + len(part)] += part
     total, square, wrong = sums
-    said = total > 0
-    error = np.divide(wrong, total, out=np.full(len(total), np.nan), where=said)
-    ess = np.divide(total**2, square, out=np.zeros(len(total)), where=said)
+    weighed = total > 0
+    error = np.divide(wrong, total, out=np.full(len(total), np.nan), where=weighed)
+    ess = np.divide(total**2, square, out=np.zeros(len(total)), where=weighed)
     return pd.DataFrame({"error": error, "ess": ess, "pairs": count})
 
 
@@ -161,21 +160,23 @@ def _both_ways(pairs: _Pairs, found: pd.DataFrame, settings: pd.DataFrame, axes:
     return pd.concat([pd.DataFrame(named), pd.concat([found, found], ignore_index=True)], axis=1)
 
 
-def _interval(pairs: _Pairs, error: np.ndarray, count: int, resamples: int | None, seed: int) -> tuple[float, float]:
-    """Return the interval of the mean when configurations are drawn again; NaN for too few, or no pair."""
-    if count < FEWEST or not len(error):
+def _interval(pairs: _Pairs, error: np.ndarray) -> tuple[float, float]:
+    """Return the interval of the mean, of the configurations that are in a pair; NaN where it has none."""
+    if not len(error):
         return float("nan"), float("nan")
-    each, wrong = (
-        sparse.csr_array((values, (pairs.first, pairs.second)), shape=(count, count))
-        for values in (np.ones(len(error)), error)
-    )
+    ends = np.unique([pairs.first, pairs.second], return_inverse=True)[1].reshape(2, -1)
+    count = int(ends.max()) + 1
+    each, wrong = (sparse.csr_array((values, ends), shape=(count, count)) for values in (np.ones(len(error)), error))
 
     def mean(weights: np.ndarray) -> np.ndarray:
         w = weights.astype(float)
         total, part = (np.einsum("ij,ij->j", w, matrix @ w) for matrix in (each, wrong))
         return np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
 
-    return percentile_interval(bootstrap_values(mean, np.arange(count), resamples=resamples, seed=seed))
+    found = jackknife(mean, np.arange(count))
+    if math.isnan(found.error) or found.alike:
+        return float("nan"), float("nan")
+    return max(found.statistic - found.half, 0.0), min(found.statistic + found.half, 1.0)
 
 
 def _by_axis(environments: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
@@ -187,5 +188,5 @@ def _by_axis(environments: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
 def _summary(error: pd.Series) -> dict[str, float]:
     if not len(error):
         return dict.fromkeys(("mean", "p90", "max", "over_half"), float("nan"))
-    said = {"mean": error.mean(), "p90": error.quantile(0.9), "max": error.max(), "over_half": (error > 0.5).mean()}
-    return {name: float(value) for name, value in said.items()}
+    summary = {"mean": error.mean(), "p90": error.quantile(0.9), "max": error.max(), "over_half": (error > 0.5).mean()}
+    return {name: float(value) for name, value in summary.items()}

@@ -10,12 +10,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.inference.resampling import FEWEST
-from analysis.inference.rows import usable_rows
+from analysis.inference.jackknife import (
+    POOLED,
+    WITHIN,
+    Leverage,
+    family_weights,
+    leverage,
+    slope_rounding,
+    slopes_without,
+    standard,
+)
+from analysis.inference.resampling import FEWEST, SAME
+from analysis.inference.rows import level_numbers, usable_rows, varies
 
 OPTIMISERS = ("powell", "bfgs")  # of MixedLM; "lbfgs" gives an infinite likelihood on many a small table
-CONSTANT = 1e-10  # of the variance of x: so little of it left is rounding
-POOLED, WITHIN = math.inf, 0.0  # residual variance over that of the families' intercepts
+FEW = 4  # degrees of freedom below which Satterthwaite's t is rough (Pustejovsky and Tipton 2018)
 
 
 @dataclass(frozen=True)
@@ -52,30 +61,41 @@ def slopes(table: pd.DataFrame, *, measure: str, target: str, family: str, clust
     need: the two disagree where that is wrong. In its slope a family of one row counts; in `within` it does not.
 
     Intervals are 95%, from the jackknife that omits one cluster at a time (CV3 of MacKinnon, Nielsen and Webb 2023,
-    "Fast and reliable jackknife and bootstrap methods for cluster-robust inference"), with t of G - 1 degrees; for
-    `mixed` at the estimated variances, with that of the intercepts added, from FEWEST families on.
-    Settings are drawn, families fixed. Found to cover a planted slope, in 1,000 sweeps of settings with two seeds that
-    share an error, heteroscedastic and not: of 50 settings 94 and 95 in 100 (pooled), 94 and 95 (within 8 families), 92
-    and 94 (mixed); of 10 settings 90 and 94 (pooled), 93 and 96 (within 3 families); of 5, 91 and 94, 92 and 95.
-    statsmodels' cov_type="cluster" with t: 89 to 94 of 50 settings, 77 to 88 of 10; the percentile bootstrap of
-    clusters 91 to 94 and 86 to 94; MixedLM's own interval 65 to 81.
+    "Fast and reliable jackknife and bootstrap methods for cluster-robust inference"), over its bias and with the
+    degrees of freedom that it has where errors have one variance (`leverage`): few where few clusters are far from the
+    others, as at a ceiling or of diverged settings. Below FEW the note says so. For `mixed` it is taken at the
+    estimated variances, and the intercepts' is added, with two degrees less than families, from FEWEST families on.
+    Settings are drawn, families fixed. How often they cover: docs/analysis.md.
 
-    Errors: ValueError for an unknown column and for fewer than 3 rows. The slope on a constant target is NaN.
+    Errors: ValueError for an unknown column and for fewer than 3 rows. The slope of a constant measure is NaN, as is
+    the one on a constant target. One that rounding of the measure may make is 0, and where the half width is rounding
+    (all rows on one line) there is no interval.
     """
     rows, left_out = usable_rows(
         table, numbers=(measure, target), labels=(family, *([cluster] if cluster else [])), needed=3
     )
     y, x = rows[measure].to_numpy(), rows[target].to_numpy()
     families, names = pd.factorize(rows[family], sort=True)
-    units = pd.factorize(rows[cluster])[0] if cluster else np.arange(len(rows))
-    said = {"unit": cluster or "row", "left_out": left_out}
-    pooled = _slope(x, y, families, units, POOLED, said, "least squares")
-    within = _within(x, y, families, units, said, names)
-    mixed = _mixed(x, y, families, units, said)
-    rest = _without_each(x, y, np.zeros_like(families), families, POOLED)[1]
-    without = {str(name): float(value) for name, value in zip(names, rest, strict=True)}
+    units = level_numbers(rows[cluster]) if cluster else np.arange(len(rows))
+    described = {"unit": cluster or "row", "left_out": left_out}
+    pooled = _slope(x, y, families, units, POOLED, described, "least squares")
+    within = _within(x, y, families, units, described, names)
+    mixed = _mixed(x, y, families, units, described)
+    without = {str(name): _pooled(x[families != code], y[families != code]) for code, name in enumerate(names)}
     flips = tuple(name for name, value in without.items() if value * pooled.statistic < 0)
     return Slopes(pooled, within, mixed, without, flips, _simpson(pooled, within))
+
+
+def _pooled(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the slope over all rows; NaN where there is none, or either does not vary."""
+    if not (len(x) and varies(x) and varies(y)):
+        return math.nan
+    one = np.zeros(len(x), dtype=int)
+    return _or_zero(slopes_without(x, y, one, one, POOLED)[0], slope_rounding(x, y, one, POOLED))
+
+
+def _or_zero(slope: float, rounding: float) -> float:
+    return 0.0 if abs(slope) <= rounding else slope
 
 
 def _simpson(pooled: Slope, within: Slope) -> str:
@@ -86,46 +106,38 @@ def _simpson(pooled: Slope, within: Slope) -> str:
 
 
 def _within(
-    x: np.ndarray, y: np.ndarray, families: np.ndarray, units: np.ndarray, said: dict, names: pd.Index
+    x: np.ndarray, y: np.ndarray, families: np.ndarray, units: np.ndarray, described: dict, names: pd.Index
 ) -> Slope:
     convention = "least squares with an intercept per family"
     if len(names) == 1:
-        return _undefined(len(x), units, said, convention, "one family only: the pooled slope is all there is")
+        return _undefined(len(x), units, described, convention, "one family only: the pooled slope is all there is")
     single = np.bincount(families) == 1
     rows = ~single[families]
     note = f"families of one row add nothing: {', '.join(map(str, names[single]))}" if single.any() else ""
     if not rows.any():
-        return _undefined(0, units[rows], said, convention, "every family has one row")
-    return _slope(x[rows], y[rows], families[rows], units[rows], WITHIN, said, convention, note)
+        return _undefined(0, units[rows], described, convention, "every family has one row")
+    return _slope(x[rows], y[rows], families[rows], units[rows], WITHIN, described, convention, note)
 
 
-def _mixed(x: np.ndarray, y: np.ndarray, families: np.ndarray, units: np.ndarray, said: dict) -> Slope:
+def _mixed(x: np.ndarray, y: np.ndarray, families: np.ndarray, units: np.ndarray, described: dict) -> Slope:
     convention = "random intercept per family, REML"
     if families.max() == 0:
-        return _undefined(len(x), units, said, convention, "one family only: the pooled slope is all there is")
+        return _undefined(len(x), units, described, convention, "one family only: the pooled slope is all there is")
     residual, intercepts, note = _variances(x, y, families)
     if note:
-        return _undefined(len(x), units, said, convention, note)
+        return _undefined(len(x), units, described, convention, note)
     ratio = residual / intercepts if intercepts > 0 else POOLED
-    drawn = intercepts * _family_weights(x, families, ratio) if intercepts > 0 else 0.0
-    found = _slope(x, y, families, units, ratio, said, convention, variance=drawn)
+    drawn = intercepts * family_weights(x, families, ratio) if intercepts > 0 else 0.0
+    found = _slope(x, y, families, units, ratio, described, convention, variance=drawn)
     count = int(families.max()) + 1
     if count >= FEWEST:
         return found
     return replace(found, interval=None, note=f"no interval: {count} families, at least {FEWEST} needed")
 
 
-def _family_weights(x: np.ndarray, families: np.ndarray, ratio: float) -> float:
-    """Return the sum over families of the squared weight that a family's intercept has in the slope."""
-    terms = _normal_equations(_sums(np.stack([np.ones_like(x), x, x, x * x, x * x]), families), ratio)
-    n, total, _, squares, _ = terms.sum(axis=1)
-    weights = (terms[1] - terms[0] * total / n) / (squares - total**2 / n)
-    return float(np.square(weights).sum())
-
-
-def _undefined(n: int, units: np.ndarray, said: dict, convention: str, note: str) -> Slope:
+def _undefined(n: int, units: np.ndarray, described: dict, convention: str, note: str) -> Slope:
     nothing = float("nan")
-    return Slope(nothing, (nothing, nothing), n, len(np.unique(units)), convention=convention, note=note, **said)
+    return Slope(nothing, (nothing, nothing), n, len(np.unique(units)), convention=convention, note=note, **described)
 
 
 def _slope(
@@ -134,75 +146,46 @@ def _slope(
     families: np.ndarray,
     units: np.ndarray,
     ratio: float,
-    said: dict,
+    described: dict,
     convention: str,
     note: str = "",
     variance: float = 0.0,
 ) -> Slope:
     """Return the slope for a ratio of variances; the interval is the jackknife's, with `variance` more."""
     families, units = (np.unique(codes, return_inverse=True)[1] for codes in (families, units))
-    value, without = _without_each(x, y, families, units, ratio)
+    value, without = slopes_without(x, y, families, units, ratio)
     count = len(without)
-    if math.isnan(value):
-        return _undefined(len(x), units, said, convention, "; ".join(filter(None, (note, "the target does not vary"))))
-    if count < FEWEST:
-        few = f"no interval: {count} units, at least {FEWEST} needed"
-        return Slope(
-            value, None, len(x), count, convention=convention, note="; ".join(filter(None, (note, few))), **said
-        )
-    error = math.sqrt((count - 1) / count * np.square(without - value).sum() + variance)
-    half = float(stats.t.ppf(0.975, count - 1)) * error
-    return Slope(value, (value - half, value + half), len(x), count, convention=convention, note=note, **said)
+    if constant := next((name for name, of in (("target", x), ("measure", y)) if _constant(of, families, ratio)), ""):
+        why = f"the {constant} does not vary" + " within families" * (ratio == WITHIN)
+        return _undefined(len(x), units, described, convention, "; ".join(filter(None, (note, why))))
+    rounding = slope_rounding(x, y, families, ratio)
+    value = _or_zero(value, rounding)
+    interval, caution = None, f"no interval: {count} units, at least {FEWEST} needed"
+    if count >= FEWEST and np.isnan(without).any():
+        caution = "no interval: one unit alone has another target"
+    elif count >= FEWEST:
+        half, freedom = _half_width(without - value, leverage(x, families, units, ratio), variance, families)
+        caution = f"rough: few units carry it, {freedom:.1f} degrees of freedom" if freedom < FEW else ""
+        if half <= rounding * (1 + abs(value) * np.abs(x).max() / np.abs(y).max()):
+            caution = SAME
+        else:
+            interval = value - half, value + half
+    note = "; ".join(filter(None, (note, caution)))
+    return Slope(value, interval, len(x), count, convention=convention, note=note, **described)
 
 
-def _without_each(
-    x: np.ndarray, y: np.ndarray, families: np.ndarray, units: np.ndarray, ratio: float
-) -> tuple[float, np.ndarray]:
-    """Return the slope, and the slopes without each unit (G,): by sums over families less those of the unit."""
-    (x, x_size), (y, y_size) = _standard(x), _standard(y)
-    products = np.stack([np.ones_like(x), x, y, x * x, x * y])
-    count = int(families.max()) + 1
-    whole = _sums(products, families)
-    pairs, pair = np.unique(units * count + families, return_inverse=True)  # of a unit and a family with rows in it
-    unit, at = pairs // count, pairs % count
-    terms = _normal_equations(whole, ratio)
-    changes = _normal_equations(whole[:, at] - _sums(products, pair), ratio) - terms[:, at]
-    total = terms.sum(axis=1)
-    scale = y_size / x_size if x_size else math.nan
-    found = _solve(np.column_stack([total, total[:, None] + _sums(changes, unit)])) * scale
-    return float(found[0]), found[1:]
+def _half_width(changes: np.ndarray, design: Leverage, variance: float, families: np.ndarray) -> tuple[float, float]:
+    """Return half of the interval's width and the degrees of freedom, of the jackknife and a variance of intercepts."""
+    jackknife = float(np.square(changes).sum()) / design.bias
+    parts = jackknife**2 / design.freedom + variance**2 / max(int(families.max()) - 1, 1)
+    freedom = (jackknife + variance) ** 2 / parts if parts > 0 else design.freedom
+    return float(stats.t.ppf(0.975, freedom)) * math.sqrt(jackknife + variance), freedom
 
 
-def _standard(values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the values with mean 0 and size 1, and their size; a constant as zeros of size 0."""
-    size = float(values.std())
-    if size <= 1e-12 * float(np.abs(values).max()):
-        return np.zeros_like(values), 0.0
-    return (values - values.mean()) / size, size
-
-
-def _sums(products: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    return np.stack([np.bincount(codes, weights=row) for row in products])
-
-
-def _normal_equations(sums: np.ndarray, ratio: float) -> np.ndarray:
-    """Return each family's part of X'V⁻¹X and X'V⁻¹y, times the residual variance: (5, families).
-
-    `sums` (5, families) are of 1, x, y, xx and xy. V⁻¹ takes 11'/(n + ratio) from the identity, where `ratio` is the
-    residual variance over that of the intercepts: infinite is least squares over all, 0 an intercept per family.
-    """
-    n, x, y, xx, xy = sums
-    removed = np.divide(1, n + ratio, out=np.zeros_like(n), where=n > 0.5)
-    kept = np.ones_like(n) if math.isinf(ratio) else ratio * removed
-    return np.stack([n * kept, x * kept, y * kept, xx - removed * x * x, xy - removed * x * y])
-
-
-def _solve(terms: np.ndarray) -> np.ndarray:
-    """Return the slopes (k,) that solve the normal equations (5, k); NaN where x is constant."""
-    n, x, y, xx, xy = terms
-    mean = np.divide(x, n, out=np.zeros_like(x), where=n > 0)
-    spread = xx - mean * x
-    return np.divide(xy - mean * y, spread, out=np.full_like(x, np.nan), where=spread > CONSTANT * len(x))
+def _constant(values: np.ndarray, families: np.ndarray, ratio: float) -> bool:
+    """Return whether the values vary nowhere that counts: within families, where the slope is the one within them."""
+    groups = families if ratio == WITHIN else np.zeros_like(families)
+    return not any(varies(values[groups == group]) for group in np.unique(groups))
 
 
 def _variances(x: np.ndarray, y: np.ndarray, families: np.ndarray) -> tuple[float, float, str]:
@@ -215,10 +198,10 @@ def _variances(x: np.ndarray, y: np.ndarray, families: np.ndarray) -> tuple[floa
     """
     from statsmodels.regression.mixed_linear_model import MixedLM  # takes a second to import
 
-    (x, x_size), (y, y_size) = _standard(x), _standard(y)
+    (x, x_size), (y, y_size) = standard(x), standard(y)
     sound: dict[float, tuple[float, float]] = {}
-    if not x_size:
-        return 0.0, 0.0, "the target does not vary"
+    if not (x_size and y_size):
+        return 0.0, 0.0, f"the {'measure' if x_size else 'target'} does not vary"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = MixedLM(y, np.column_stack([np.ones_like(x), x]), groups=families)
@@ -229,7 +212,7 @@ def _variances(x: np.ndarray, y: np.ndarray, families: np.ndarray) -> tuple[floa
                 continue
             residual, intercepts = float(fit.scale), float(np.asarray(fit.cov_re).item())
             ratio = residual / intercepts if intercepts > 0 else POOLED
-            implied = _without_each(x, y, families, np.zeros_like(families), ratio)[0]
+            implied = slopes_without(x, y, families, np.zeros_like(families), ratio)[0]
             if math.isfinite(fit.llf) and abs(float(fit.fe_params[1]) - implied) < 1e-5:
                 sound[float(fit.llf)] = residual * y_size**2, intercepts * y_size**2
     if not sound:

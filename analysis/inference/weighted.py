@@ -1,60 +1,23 @@
-"""What is Kendall's tau of each of many resamples, which are given as how often each row was drawn?"""
+"""What is Kendall's tau of each of many parts of a sample, which are given as how often each row counts?"""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def weighted_tau(
-    x: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    *,
-    variant: str,
-    units: np.ndarray | None = None,
-    inside: np.ndarray | float = 1.0,
-) -> np.ndarray:
-    """Return Kendall's tau of x (n,) and y (n,) for each column of weights (n, resamples): (resamples,).
+def weighted_tau(x: np.ndarray, y: np.ndarray, weights: np.ndarray, *, variant: str) -> np.ndarray:
+    """Return Kendall's tau of x (n,) and y (n,) for each column of weights (n, k): (k,).
 
     With weights w, tau-a is sum w_i w_j s_ij / sum w_i w_j over the pairs i != j, s_ij being 1, -1 or 0 for a tie;
-    tau-b divides by the pairs that differ in x and in y, as ever. NaN where that is 0. The rows of one of `units` (n,)
-    share their weight, and a pair within one weighs w `inside` (resamples,) instead of w^2: see `weight_inside`.
-    Discordant pairs are counted by merge sort (Knight 1966), for all resamples at once: n log n steps.
+    tau-b divides by the pairs that differ in x and in y, as ever. Both are NaN where x or y is constant. Discordant
+    pairs are counted by merge sort (Knight 1966), for all columns at once: n log n steps.
     """
     single = np.square(weights, dtype=float).sum(axis=0)
     pairs, in_x, in_y, in_both = ((_squares(weights, *by) - single) / 2 for by in ((), (x,), (y,), (x, y)))
     difference = pairs - in_x - in_y + in_both - 2 * _discordant(x, y, weights)
-    if units is not None and units.max() + 1 < len(units):
-        first, second = pairs_within(units)
-        own = weights[first] * inside - np.square(weights[first])
-        same_x, same_y = x[first] == x[second], y[first] == y[second]
-        pairs, in_x, in_y = pairs + own.sum(axis=0), in_x + same_x @ own, in_y + same_y @ own
-        difference = difference + (np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])) @ own
-    size = pairs if variant == "a" else np.sqrt((pairs - in_x) * (pairs - in_y))
-    return np.divide(difference, size, out=np.full_like(difference, np.nan), where=size > 0)
-
-
-def weight_inside(weights: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Return how much a pair of rows within one of units (n,) weighs for each copy of its unit: (resamples,).
-
-    Copies of a unit form no pairs with each other, so pairs across units lose some of their weight, sum over u != v of
-    w_u w_v instead of G (G - 1); the pairs inside lose as much, or they would count for more than in the sample.
-    """
-    own = weights[np.unique(units, return_index=True)[1]].astype(float)
-    count = len(own)
-    return (np.square(own.sum(axis=0)) - np.square(own).sum(axis=0)) / max(count * (count - 1), 1)
-
-
-def pairs_within(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of every pair within one of units (n,), numbered from 0, each pair once: (pairs,) twice."""
-    order, sizes = np.argsort(units, kind="stable"), np.bincount(units)
-    starts, found = np.cumsum(sizes) - sizes, [np.empty((2, 0), dtype=int)]
-    for size in np.unique(sizes[sizes > 1]):
-        one, other = np.triu_indices(size, 1)
-        firsts = starts[sizes == size][:, None]
-        found.append(np.stack([order[firsts + one].ravel(), order[firsts + other].ravel()]))
-    first, second = np.concatenate(found, axis=1)
-    return first, second
+    differ = (pairs - in_x) * (pairs - in_y)
+    size = pairs if variant == "a" else np.sqrt(differ)
+    return np.divide(difference, size, out=np.full_like(difference, np.nan), where=differ > 0)
 
 
 def _squares(weights: np.ndarray, *keys: np.ndarray) -> np.ndarray:

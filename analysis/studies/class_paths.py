@@ -47,13 +47,13 @@ def pair_claims(trial: Trial) -> list[Claim]:
         for name in ("connected", "connected_straight", "length_ratio", "lowest_margin")
     )
     failed = 1 - np.asarray(trial["tried_reached"], dtype=float)
-    said = f"{failed.sum():.0f} of {len(failed)}; their pairs are left out"
+    note = f"{failed.sum():.0f} of {len(failed)}; their pairs are left out"
     return [
         judge("pairs connected", np.mean, connected, trials=label, at_least=1, note="authors: all", interval=drawn),
         judge("pairs connected by the straight line", np.mean, straight, trials=label, interval=drawn),
         judge("length / straight line", np.mean, ratio, trials=label, note="authors: 1.030 +- 0.003", interval=drawn),
         judge("lowest margin, smallest of the pairs", np.min, margin, trials=label, interval=no_interval),
-        judge("attacks that failed", np.mean, failed, trials=label, note=said, interval=no_interval),
+        judge("attacks that failed", np.mean, failed, trials=label, note=note, interval=no_interval),
     ]
 
 

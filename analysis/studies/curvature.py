@@ -31,10 +31,10 @@ def curvature(trials: list[Trial]) -> Findings:
     found = Findings(tables=[geometry_table(codes)])
     panels = []
     for code, kinds in codes.items():
-        found.claims += curved_claims(_said(code), kinds)
-        found.numbers[_said(code)] = {name: _numbers(trial) for name, trial in kinds.items()}
+        found.claims += curved_claims(_label(code), kinds)
+        found.numbers[_label(code)] = {name: _numbers(trial) for name, trial in kinds.items()}
         lines = lines_of(list(kinds.values()), list(kinds), "loss", spread=True)
-        panels.append(Lines(_said(code), lines, "update", "mean squared error", "xy"))
+        panels.append(Lines(_label(code), lines, "update", "mean squared error", "xy"))
     found.figures["curves"] = line_panels(panels, legend="inputs")
     return found
 
@@ -53,7 +53,7 @@ def curved_claims(label: str, kinds: dict[str, Trial]) -> list[Claim]:
         for step in sorted({int(steps[np.abs(steps - share * steps[-1]).argmin()]) for share in (0.1, 0.5, 1)}):
             losses = [at_step(trial["steps"], smooth(trial["loss"]), step) for trial in pair]
             name = f"ln(loss curved / loss {other}) at {step}"
-            claims.append(judge(name, _log_ratio, *losses, trials=label, at_least=0, note=note))
+            claims.append(judge(name, _log_ratio, *losses, trials=label, above=0, note=note))
     return claims
 
 
@@ -63,7 +63,7 @@ def geometry_table(codes: dict[int | None, dict[str, Trial]]) -> str:
     for code, kinds in codes.items():
         for inputs, trial in kinds.items():
             facts = [float(trial.arrays[name]) if name in trial.arrays else "-" for name in GEOMETRY]
-            rows.append((f"{inputs}, {_said(code)}", *facts))
+            rows.append((f"{inputs}, {_label(code)}", *facts))
     return as_columns(rows)
 
 
@@ -72,7 +72,7 @@ def _numbers(trial: Trial) -> dict:
     return {"last_loss": plain(trial["loss"][:, -1]), **facts}
 
 
-def _said(code: int | None) -> str:
+def _label(code: int | None) -> str:
     return "code as the images'" if code is None else f"code {code}"
 
 

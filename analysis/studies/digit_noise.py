@@ -7,6 +7,7 @@ import numpy as np
 from analysis.figures import Line, Lines, line_panels
 from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge, judge_order
+from analysis.inference.rows import setting_text
 from analysis.studies.sinusoids import lines_of
 from analysis.studies.trial import Trial, by_settings
 
@@ -23,7 +24,10 @@ def digit_noise(trials: list[Trial]) -> Findings:
     found = Findings(claims=noise_claims(noisy))
     for (k, beta), trial in noisy.items():
         loss = trial["validation_loss"]
-        found.numbers[f"k={k:g} strength={beta:g}"] = {"best": plain(best(loss)), "final": plain(loss[:, -1])}
+        found.numbers[f"k={setting_text(k)} strength={setting_text(beta)}"] = {
+            "best": plain(best(loss)),
+            "final": plain(loss[:, -1]),
+        }
     found.figures |= {"validation": _validation_figure(noisy, clean), "best": _best_figure(noisy, clean)}
     return found
 
@@ -76,7 +80,7 @@ def _slope_claim(noisy: Cells, frequencies: list[float]) -> list[Claim]:
         return float(np.polyfit(ends[0], low, 1)[0] - np.polyfit(ends[1], high, 1)[0])
 
     name = f"slope of best loss in strength, k={frequencies[0]:g} less k={frequencies[-1]:g}"
-    return [judge(name, difference, *losses, trials="over strengths", at_least=0)]
+    return [judge(name, difference, *losses, trials="over strengths", above=0)]
 
 
 def _validation_figure(noisy: Cells, clean: list[Trial]):

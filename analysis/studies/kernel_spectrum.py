@@ -25,7 +25,7 @@ def kernel_spectrum(trials: list[Trial]) -> Findings:
     if {"ramp", "white"} <= set(noises):
         losses = [noises[noise]["validation_loss"].min(axis=1) for noise in ("ramp", "white")]
         name = "best validation loss, ramp / white"
-        claim = judge(name, lambda ramp, white: ramp.mean() / white.mean(), *losses, trials="over noises", at_most=1)
+        claim = judge(name, lambda ramp, white: ramp.mean() / white.mean(), *losses, trials="over noises", below=1)
         found.claims.append(claim)
     found.figures["spectra"] = _spectra_figure(noises)
     panels = [
@@ -74,10 +74,10 @@ def noise_claims(noise: str, trial: Trial) -> list[Claim]:
             left,
             trials=noise,
             at_most=0.25,
-            note="0: as the pure target, 1: as the noised one" if passed else "still falling at the end: train longer",
-            decidable=passed,
+            note="0: as the pure target, 1: as the noised one" if passed else "",
+            undecidable="" if passed else "still falling at the end: train longer",
         ),
-        judge("rho(bin, update at half the noised target)", order, half, trials=noise, at_least=0),
+        judge("rho(bin, update at half the noised target)", order, half, trials=noise, above=0),
     ]
 
 

@@ -25,10 +25,10 @@ def manifold(trials: list[Trial]) -> Findings:
     flowers = by_settings(trials, *KEYS)
     found = Findings(claims=petals_claims(flowers))
     for petals, trial in flowers.items():
-        named = Trial(_said(petals), trial.settings, trial.arrays)
+        named = Trial(_label(petals), trial.settings, trial.arrays)
         found.claims += learning_claims(named, at_least=0.8, at_most=-0.6)
-        found.numbers[_said(petals)] = learning_numbers(named)
-    ordered, titles = list(flowers.values()), [_said(petals) for petals in flowers]
+        found.numbers[_label(petals)] = learning_numbers(named)
+    ordered, titles = list(flowers.values()), [_label(petals) for petals in flowers]
     found.figures["amplitudes"] = amplitude_figure(ordered, titles)
     found.figures["curves"] = curves_figure(ordered, titles, ordered=True)
     return found
@@ -69,5 +69,5 @@ def _times_claim(petals: np.ndarray, trials: list[Trial], curves: list[np.ndarra
     return judge("rho(petals, T_0.5(k))", mean_correlation, *curves, trials="over petals", at_most=-0.8, note=note)
 
 
-def _said(petals: int) -> str:
+def _label(petals: int) -> str:
     return f"{petals} petals" if petals else "circle (0 petals)"

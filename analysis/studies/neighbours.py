@@ -44,7 +44,7 @@ def spectrum_claims(label: str, trial: Trial) -> list[Claim]:
         return float(np.log(means[0] / np.nanmin(means[1:])))  # a constant map has no share
 
     name = "ln(high-frequency share / least of the neighbours')"
-    claims = [judge(name, log_ratio, np.column_stack([network, others]), trials=label, at_most=0)]
+    claims = [judge(name, log_ratio, np.column_stack([network, others]), trials=label, below=0)]
     claims.append(judge("held-out accuracy", np.mean, trial["held_out_accuracy"], trials=label))
     for number, count in enumerate(trial["neighbours"]):
         accuracy = trial["neighbour_accuracy"][:, number]
@@ -60,8 +60,8 @@ def _petals_claims(cells: dict[tuple, Trial]) -> list[Claim]:
         if len(row) > 1:
             for name, key in (("network", "held_out_accuracy"), ("neighbours, average", "neighbour_accuracy")):
                 values = [trial[key].reshape(len(trial[key]), -1).mean(axis=1) for trial in row.values()]
-                said, over = f"rho(petals, held-out accuracy), {name}", f"over petals, k = {frequency}"
-                claims.append(judge_order(said, list(row), values, trials=over))
+                claim, over = f"rho(petals, held-out accuracy), {name}", f"over petals, k = {frequency}"
+                claims.append(judge_order(claim, list(row), values, trials=over))
     return claims
 
 

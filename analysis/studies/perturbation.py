@@ -60,18 +60,18 @@ def ratio_claims(trial: Trial) -> list[Claim]:
         return []
     there, high, label = at_delta(ratio, deltas, DELTA), k >= 10, trial.label
     faint = int((smooth(trial["amplitude"])[:, -1].mean(axis=0) < LEARNED).sum())
-    said: dict[str, Any] = {"trials": label, "decidable": not faint}
-    said |= {"note": f"{faint} of {len(k)} frequencies were not learned"} if faint else {}
+    common: dict[str, Any] = {"trials": label}
+    common |= {"undecidable": f"{faint} of {len(k)} frequencies were not learned"} if faint else {}
     claims = [
         judge(
             f"rho(k, r) at delta {DELTA:g}, k >= 10",
             lambda runs: rank_correlation(k[high], runs.mean(axis=0)[high]),
             there,
             at_most=-0.95,
-            **said,
+            **common,
         ),
-        judge(f"r({k[-1]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[-1], there, at_most=0.5, **said),
-        judge(f"r({k[0]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[0], there, at_least=0.9, **said),
+        judge(f"r({k[-1]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[-1], there, at_most=0.5, **common),
+        judge(f"r({k[0]}, {DELTA:g})", lambda runs: runs.mean(axis=0)[0], there, at_least=0.9, **common),
     ]
     kept = int(np.isinf(first_below(ratio, deltas, 0.9)).sum())
     claims.append(
@@ -80,7 +80,8 @@ def ratio_claims(trial: Trial) -> list[Claim]:
             lambda runs: rank_correlation(k, first_below(runs, deltas, 0.9)),
             ratio,
             at_most=-0.9,
-            **({"note": f"{kept} never fell below 0.9, tied at the end" if kept else ""} | said),
+            note=f"{kept} never fell below 0.9, tied at the end" if kept and not faint else "",
+            **common,
         )
     )
     return claims

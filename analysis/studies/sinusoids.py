@@ -13,6 +13,7 @@ from analysis.studies.trial import Trial, as_columns
 
 FIXED = (1_000, 10_000, 40_000)  # updates at which the order of frequencies is looked at, where trained so long
 EARLY = 1_000  # the update from which the order at a fixed update is claimed
+OUT_OF_REACH = "the criterion cannot be reached"
 AGREEING = 7  # frequencies of ten that are to agree with the authors'
 SHOWN = (100, 1_000, 10_000, 80_000)  # of figure 2
 
@@ -63,7 +64,7 @@ def learning_claims(trial: Trial, *, at_least: float = 0.94, at_most: float = -0
         trials=trial.label,
         at_least=at_least,
         note=note,
-        decidable=not possible < at_least,
+        undecidable=OUT_OF_REACH if possible < at_least else "",
     )
     claims = [by_time]
     for step in [step for step in FIXED if step <= steps[-1]] or [int(steps[-1])]:
@@ -82,7 +83,7 @@ def _level_order(trial: Trial, levels: np.ndarray, step: int, at_most: float) ->
         trials=trial.label,
         at_most=at_most if step >= EARLY else None,
         note=f"{full.sum()} of {len(full)} learned in full, tied: at least {-possible:.2f}" if full.sum() > 1 else "",
-        decidable=bool(possible >= -at_most),
+        undecidable="" if possible >= -at_most else OUT_OF_REACH,
     )
 
 
@@ -106,7 +107,7 @@ def _level_claims(trial: Trial) -> list[Claim]:
         lambda runs: (runs[:, -1].mean(axis=0) / runs[:, 0].mean(axis=0)).min(),
         hidden,
         trials=label,
-        at_least=1,
+        above=1,
     )
     return [*claims, growth]
 

@@ -10,6 +10,7 @@ from analysis.figures import HeatMap, Line, Lines, heat_maps, line_panels
 from analysis.findings import Findings, plain
 from analysis.inference.claim import Claim, judge, judge_order
 from analysis.inference.learning_time import smooth
+from analysis.inference.rows import setting_text
 from analysis.studies.trial import Trial, by_settings
 
 KEYS = ("depth", "width", "weight_clip")
@@ -19,19 +20,19 @@ RISING = {"depth": 0.8, "width": None, "weight_clip": 0.8}  # criteria of their 
 def spike(trials: list[Trial]) -> Findings:
     """Return what experiment 7 finds (Rahaman et al. 2019, figures 14-18)."""
     cells = by_settings(trials, *KEYS)
-    found = Findings(numbers={_said(key): {"high_frequency": plain(_end(trial))} for key, trial in cells.items()})
+    found = Findings(numbers={_label(key): {"high_frequency": plain(_end(trial))} for key, trial in cells.items()})
     found.claims = gain_claims(cells)
     panels = []
     for axis, name in enumerate(KEYS):
         for others, varied in series(cells, axis).items():
             values, ends = np.array(list(varied)), [_end(trial) for trial in varied.values()]
-            said, label = f"rho({name}, high-frequency share at the end)", f"{name}, at {others}"
-            found.claims.append(judge_order(said, values, ends, trials=label, at_least=RISING[name]))
+            claim, label = f"rho({name}, high-frequency share at the end)", f"{name}, at {others}"
+            found.claims.append(judge_order(claim, values, ends, trials=label, at_least=RISING[name]))
             means, spreads = (np.array([getattr(end, f)() for end in ends]) for f in ("mean", "std"))
             line = Line(others, values, means, spreads, "o-")
             panels.append(Lines(name, [line], name, "high-frequency content", "xy" if name != "depth" else "y"))
     spectra = [
-        HeatMap(_said(key), range(t["spectrum"].shape[2]), t["steps"], t["spectrum"].mean(axis=0))
+        HeatMap(_label(key), range(t["spectrum"].shape[2]), t["steps"], t["spectrum"].mean(axis=0))
         for key, t in cells.items()
     ]
     found.figures["spectra"] = heat_maps(spectra, x="bin of frequency", y="update", colour="amplitude (target 1)")
@@ -47,7 +48,7 @@ def series(cells: dict[tuple, Trial], axis: int) -> dict[str, dict[float, Trial]
     """
     found: dict[str, dict[float, Trial]] = {}
     for key, trial in cells.items():
-        others = " ".join(f"{n}={v:g}" for i, (n, v) in enumerate(zip(KEYS, key, strict=True)) if i != axis)
+        others = " ".join(f"{n}={setting_text(v)}" for i, (n, v) in enumerate(zip(KEYS, key, strict=True)) if i != axis)
         found.setdefault(others, {})[key[axis] or math.inf] = trial
     return {others: dict(sorted(varied.items())) for others, varied in found.items() if len(varied) > 1}
 
@@ -71,8 +72,8 @@ def gain_claims(cells: dict[tuple, Trial]) -> list[Claim]:
                     lambda deep, wide: float(np.log(deep.mean() / wide.mean())),
                     _end(deep),
                     _end(wide),
-                    trials=f"depth and width, from {_said(tuple(start.settings[name] for name in KEYS))}",
-                    at_least=0,
+                    trials=f"depth and width, from {_label(tuple(start.settings[name] for name in KEYS))}",
+                    above=0,
                     note="share x {:.3g} with depth, x {:.3g} with width".format(*gains),
                 )
             )
@@ -83,5 +84,5 @@ def _end(trial: Trial) -> np.ndarray:
     return smooth(trial["high_frequency"])[:, -1]
 
 
-def _said(key: tuple) -> str:
-    return " ".join(f"{name}={value:g}" for name, value in zip(KEYS, key, strict=True))
+def _label(key: tuple) -> str:
+    return " ".join(f"{name}={setting_text(value)}" for name, value in zip(KEYS, key, strict=True))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.table import RecordError
+from analysis.inference.rows import setting_text
+from analysis.tables.table import RecordError
 
 BY_RUN = {  # arrays that have the runs first, beside curves
     *("targets", "majority_share", "noised_spectrum", "pure_spectrum"),  # targets where they are (runs, N)
@@ -52,11 +53,14 @@ class Trial:
 def by_settings(trials: list[Trial], *names: str) -> dict[Any, Trial]:
     """Return the trials by these settings, in their order, None first; trials that differ in the seed are one.
 
-    The keys are values where one name is given, else tuples. StudyError if trials of one key differ in anything else.
+    The keys are values where one name is given, else tuples; values that differ by rounding are the first of them.
+    StudyError if trials of one key differ in anything else.
     """
     found: dict[tuple, Trial] = {}
+    keys: dict[tuple, tuple] = {}  # by the texts of their values
     for trial in trials:
-        key = tuple(trial.setting(name) for name in names)
+        values = tuple(trial.setting(name) for name in names)
+        key = keys.setdefault(tuple(map(setting_text, values)), values)
         found[key] = _together(found[key], trial) if key in found else trial
     ordered = sorted(found, key=lambda key: [(value is not None, value) for value in key])
     return {key[0] if len(names) == 1 else key: found[key] for key in ordered}
@@ -65,7 +69,8 @@ def by_settings(trials: list[Trial], *names: str) -> dict[Any, Trial]:
 def _together(first: Trial, second: Trial) -> Trial:
     """Return the runs of both trials as one's; what is not by run is the first's."""
     ignored = {"seed", "threads", "device"}
-    differ = [k for k in first.settings if k not in ignored and first.settings[k] != second.settings.get(k)]
+    texts, others = ({k: setting_text(v) for k, v in trial.settings.items()} for trial in (first, second))
+    differ = [k for k in texts if k not in ignored and texts[k] != others.get(k)]
     if differ:
         raise StudyError(f"trials {first.label!r} and {second.label!r} also differ in {', '.join(differ)}")
     arrays = {
@@ -77,9 +82,9 @@ def _together(first: Trial, second: Trial) -> Trial:
 
 def as_columns(rows: list[tuple]) -> str:
     """Return rows of cells, the first a name, as aligned text; numbers with two decimals."""
-    said = [[cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row] for row in rows]
-    first, *others = (max(map(len, column)) for column in zip(*said, strict=True))
+    texts = [[cell if isinstance(cell, str) else f"{cell:.2f}" for cell in row] for row in rows]
+    first, *others = (max(map(len, column)) for column in zip(*texts, strict=True))
     return "\n".join(
         "  " + name.ljust(first) + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, others, strict=True))
-        for name, *cells in said
+        for name, *cells in texts
     )

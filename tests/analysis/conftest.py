@@ -69,7 +69,7 @@ def class_table():
 @pytest.fixture
 def as_records():
     """Return a function that makes records of a table as they come from a file of it."""
-    from analysis.table import Records, normal
+    from analysis.tables.table import Records, normal
 
     fixed = {"run_id": "r", "label": "made", "intervention": "several settings"}
     return lambda table: Records(

@@ -1,6 +1,7 @@
 """Class diversity on a store of planted networks: numbers, keys of the file, and what cannot be asked."""
 
 import json
+import re
 import types
 from functools import partial
 
@@ -13,11 +14,13 @@ from mlflow.entities import Metric, Param
 
 from analysis.class_diversity import class_diversity as class_diversity_of
 from analysis.class_diversity import main
-from analysis.class_records import by_class
 from analysis.findings import plain
-from specbias.config import TrialConfig
+from analysis.tables.class_records import by_class, load_classes
+from analysis.tables.options import Options
+from analysis.tables.records import open_records
 from specbias.data import load_data
-from specbias.measure.diversity import MEASURES, PRIMARY, class_diversity
+from specbias.measurement.diversity import MEASURES, PRIMARY, class_diversity
+from specbias.settings.config import TrialConfig
 
 CLASSES, PATHS = 10, 4
 
@@ -27,7 +30,8 @@ def arrays_of(frequency, generator):
     label = np.repeat(np.arange(CLASSES), PATHS)
     noise = np.tile([-0.001, 0.001], CLASSES * PATHS // 2)
     return {
-        "frequency/within_class/share": frequency[label] + noise,
+        "frequency/within_class/share": 1 - frequency[label] - noise,  # that it steps may turn a relation round
+        "frequency/within_class/fixed_band": frequency[label] + noise,
         "frequency/within_class/distance": 10 + generator.random(len(label)),
         "frequency/within_class/first_class": label,
         "generalization/test_accuracy_per_class": generator.random(CLASSES),
@@ -55,40 +59,48 @@ def call(run_script):
     return partial(run_script, main, "--experiment", "made", "--out", "here")
 
 
-def test_a_planted_relation_is_found_and_the_file_holds_it(tmp_path, call):
+def test_a_planted_relation_is_found_and_the_file_holds_it(store_folder, call):
     data = load_data(TrialConfig(dataset="digits"))
     diversity = class_diversity(data, data.train)[PRIMARY]
     generator = np.random.default_rng(0)
     orders = [diversity / 1e4, diversity**3 / 1e12, -diversity / 1e4 + 1]  # the third network the other way round
-    fill(tmp_path, [arrays_of(order, generator) for order in orders])
+    fill(store_folder, [arrays_of(order, generator) for order in orders])
     status, said, error = call()
     assert status == 0, error
-    found = json.loads((tmp_path / "here" / "class_diversity.json").read_text())
+    found = json.loads((store_folder / "here" / "class_diversity.json").read_text())
     assert (found["n_classes"], found["primary"]) == (10, PRIMARY)
     assert [model["rho"] for model in found["models"]] == pytest.approx([1, 1, -1])
+    assert found["released"]["rho"] == pytest.approx(-found["pooled"]["rho"])  # beside it, and not the claim's
     assert found["pooled"]["rho"] == pytest.approx(1 / 3) and found["pooled"]["interval"] is None
     assert found["pooled"]["p_class_permutation"] < 0.01  # no other order of the classes is as far from 0 but few
     assert set(found["models"][0]) >= {"label", "rho", "interval", "p_class_permutation", "partial_rho"}
     assert set(found["classes"]) >= {"names", "frequency", "accuracy", "path_length", *found["by_definition"]}
     claim = found["claims"][0]
     assert (claim["verdict"], claim["n"]) == ("held", 10) and "no mixed model: 10 classes" in said
-    assert {path.stem for path in (tmp_path / "here").glob("*.png")} == {"class_diversity", "class_diversity_forest"}
+    assert {path.stem for path in (store_folder / "here").glob("*.png")} == {
+        "class_diversity",
+        "class_diversity_forest",
+    }
 
 
-def test_without_a_relation_ten_classes_decide_nothing(tmp_path, call):
+@pytest.mark.slow
+def test_without_a_relation_ten_classes_decide_nothing(store_folder, call):
     generator = np.random.default_rng(3)
-    fill(tmp_path, [arrays_of(generator.random(CLASSES), generator) for _ in range(2)])
+    fill(store_folder, [arrays_of(generator.random(CLASSES), generator) for _ in range(2)])
     status, said, error = call()
     assert status == 0, error
-    found = json.loads((tmp_path / "here" / "class_diversity.json").read_text())
+    found = json.loads((store_folder / "here" / "class_diversity.json").read_text())
     assert found["claims"][0]["verdict"] == "undecided" and found["pooled"]["p_class_permutation"] > 0.05
+    words = r"about \d+ more classes would decide it|too near 0 to be decided by more classes"
+    assert re.search(words, found["claims"][0]["note"])
 
 
-def test_networks_that_do_not_vary_are_said_to_be_undefined(tmp_path, call):
-    fill(tmp_path, [arrays_of(np.zeros(CLASSES), np.random.default_rng(4)) for _ in range(2)])
+@pytest.mark.slow
+def test_networks_that_do_not_vary_are_said_to_be_undefined(store_folder, call):
+    fill(store_folder, [arrays_of(np.zeros(CLASSES), np.random.default_rng(4)) for _ in range(2)])
     status, said, error = call()
-    assert status == 0 and said.count("undefined: every network") == len(MEASURES) and "nan [" not in said, error
-    found = json.loads((tmp_path / "here" / "class_diversity.json").read_text())
+    assert status == 0 and said.count("undefined: every network") == len(MEASURES) + 1 and "nan [" not in said, error
+    found = json.loads((store_folder / "here" / "class_diversity.json").read_text())
     assert found["claims"][0]["verdict"] == "undefined" and found["pooled"]["rho"] is None
 
 
@@ -104,8 +116,31 @@ def test_a_class_is_the_mean_over_its_paths_and_missing_where_it_has_none():
     assert length[3] == pytest.approx(arrays["frequency/within_class/distance"][12:16].mean())
 
 
-def test_another_data_set_is_said_in_one_line(tmp_path, call):
-    fill(tmp_path, [arrays_of(np.arange(CLASSES) / 100, np.random.default_rng(2))], dataset="imagefolder:there")
+def test_paths_without_a_share_above_the_band_are_counted(store_folder):
+    arrays = arrays_of(np.arange(CLASSES) / 100, np.random.default_rng(6)) | {"frequency/measure_version": np.array(2)}
+    short = arrays | {"frequency/within_class/fixed_band": arrays["frequency/within_class/fixed_band"].copy()}
+    short["frequency/within_class/fixed_band"][[4, 20, 21]] = np.nan
+    fill(store_folder, [short, arrays])
+    found = load_classes(
+        open_records(Options(experiment="made", tracking_uri=f"sqlite:///{store_folder}/mlflow.db")), None
+    )
+    assert [note for note in found.notes if "band" in note] == [
+        "net 0: paths too short for the band (or of samples too far apart), in the released share alone: "
+        "1 (1 of 4), 5 (2 of 4)"
+    ]
+
+
+def test_a_network_whose_every_path_is_too_short_is_refused_with_the_lengths(store_folder, call):
+    arrays = arrays_of(np.full(CLASSES, np.nan), np.random.default_rng(7)) | {"frequency/measure_version": np.array(2)}
+    arrays["frequency/within_class/share"] = np.full(CLASSES * PATHS, 0.1)
+    fill(store_folder, [arrays])
+    status, _, error = call()
+    assert status == 2 and error.count("\n") == 1
+    assert re.search(r"no path within classes of net 0 tells what is above band=.* 10\.\d to 10\.\d units long", error)
+
+
+def test_another_data_set_is_said_in_one_line(store_folder, call):
+    fill(store_folder, [arrays_of(np.arange(CLASSES) / 100, np.random.default_rng(2))], dataset="imagefolder:there")
     status, _, error = call()
     assert status == 2 and error.count("\n") == 1
     assert (
@@ -153,9 +188,10 @@ def test_rows_of_a_file_are_classes_and_what_is_missing_is_said(tmp_path, rows, 
     }
 
 
-def test_rows_of_a_store_are_read_like_those_of_a_file(tmp_path, rows, call, as_records):
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.create_experiment("made", artifact_location=f"{tmp_path}/mlruns")
+@pytest.mark.slow
+def test_rows_of_a_store_are_read_like_those_of_a_file(store_folder, rows, call, as_records):
+    client = MlflowClient(f"sqlite:///{store_folder}/mlflow.db")
+    experiment = client.create_experiment("made", artifact_location=f"{store_folder}/mlruns")
     tags = {"specbias.sweep_id": "made1", "specbias.search": "grid", "specbias.study": "imagenet"}
     parent = client.create_run(experiment, tags=tags | {"specbias.opened": "1"}).info.run_id
     trials = dict(iter(rows.groupby("trial_id", sort=False)))
@@ -171,10 +207,11 @@ def test_rows_of_a_store_are_read_like_those_of_a_file(tmp_path, rows, call, as_
     status, said, error = call()
     assert status == 0 and "attached to the parent run" in said, error
     in_file = plain(class_diversity_of(as_records(rows)).numbers)
-    found = found_in(tmp_path)
+    found = found_in(store_folder)
     assert {key: found[key] for key in in_file} == in_file and len(found["models"]) == 2
 
 
+@pytest.mark.slow
 def test_pictures_of_the_extreme_classes_are_drawn_and_one_that_cannot_be_read_is_said(rows, as_records, monkeypatch):
     asked = []
 

@@ -61,6 +61,7 @@ def test_the_interval_is_over_images_and_not_over_pairs(arrays):
     assert high - low == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(12), rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_examples_are_drawn_along_path_and_straight_line(arrays, tmp_path):
     found, _ = claims_of(arrays)
     axes = found.figures["example_images"].axes

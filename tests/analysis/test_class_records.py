@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.class_records import load_classes
-from analysis.networks import network_labels
-from analysis.table import RecordError
+from analysis.tables.class_records import load_classes
+from analysis.tables.networks import network_labels
+from analysis.tables.table import RecordError
 from specbias.data import open_classes
-from specbias.selection import Selection
+from specbias.settings.selection import Selection
 
 WITHIN = "frequency/within_class"
 CLASSES = 12
@@ -47,6 +47,46 @@ def test_the_twins_of_frequency_and_its_error_are_read_where_they_are(as_records
     assert found.standard_error == pytest.approx(np.repeat([[1.1], [0.1]], CLASSES, axis=1))
     assert found.others["fixed_samples"] == pytest.approx(found.frequency / 2)
     assert found.others["between_class"] == pytest.approx(found.frequency * 3)
+
+
+def test_classes_are_compared_by_the_share_on_a_fixed_band_where_it_was_measured(as_records, class_table, drawn):
+    """Older records have the released share alone, and a note says what is wrong with that."""
+    networks, diversity = drawn
+    older = load_classes(as_records(class_table(*drawn)), None)
+    assert older.metric == WITHIN and any("measure them anew" in note for note in older.notes)
+    assert "released" not in older.others
+    for _, metrics in networks:
+        metrics |= {f"{WITHIN}/fixed_band": 1 - metrics[WITHIN], f"{WITHIN}/fixed_band/standard_error": metrics[WITHIN]}
+    found = load_classes(as_records(class_table(networks, diversity)), None)
+    assert found.frequency == pytest.approx(1 - older.frequency) and found.metric == f"{WITHIN}/fixed_band"
+    assert found.standard_error == pytest.approx(older.frequency)
+    assert found.others["released"] == pytest.approx(older.frequency)
+    assert not any("measure them anew" in note for note in found.notes)
+
+
+def test_paths_without_a_share_above_the_band_are_counted_by_class(as_records, class_table, drawn):
+    networks, diversity = drawn
+    for _, metrics in networks:
+        metrics |= {f"{WITHIN}/fixed_band": metrics[WITHIN]}
+    networks[0][1][f"{WITHIN}/without_band"] = np.array([0, 3] + [0] * 5 + [12] + [0] * (CLASSES - 8))
+    notes = load_classes(as_records(class_table(networks, diversity, class_pairs=12)), None).notes
+    assert [note for note in notes if "band" in note] == [
+        "vit: paths too short for the band (or of samples too far apart), in the released share alone: "
+        "class 1 (3 of up to 12), class 7 (12 of up to 12)"
+    ]
+
+
+@pytest.mark.parametrize("banded", [True, False])
+def test_a_network_of_which_no_class_has_the_band_is_refused_with_the_lengths(as_records, class_table, drawn, banded):
+    """Records of version 2 are not those that have the released share alone, as the class's paths are too short."""
+    networks, diversity = drawn
+    for number, (own, metrics) in enumerate(networks):
+        own |= {"measure_version": 2, "band": 0.01, "spacing": 1.0}
+        metrics |= {f"{WITHIN}/path_length": np.linspace(6, 9.5, CLASSES)}
+        if banded:
+            metrics |= {f"{WITHIN}/fixed_band": metrics[WITHIN] * (1 if number else np.nan)}
+    with pytest.raises(RecordError, match="(vit|resnet) tells what is above band=0.01: .* 6 to 9.5 units .*spacing=1;"):
+        load_classes(as_records(class_table(networks, diversity)), None)
 
 
 def test_a_class_that_a_shard_lacks_is_missing_and_said(as_records, class_table, drawn):

@@ -20,8 +20,9 @@ from analysis.image_frequency import (
     wave_table,
 )
 from analysis.inference import partial_correlation, spearman
-from analysis.table import RecordError, Records, normal, write_records
-from analysis.waves import CYCLES, noise_groups
+from analysis.tables.records_file import write_records
+from analysis.tables.table import RecordError, Records, normal
+from analysis.tables.waves import CYCLES, noise_groups
 
 WAVES = [(k, f) for f in (0.02, 0.1) for k in (1.5, 3.0, 6.0, 8.0, 12.0)]
 
@@ -158,3 +159,33 @@ def test_the_script_reads_a_file_prints_and_saves(tmp_path, run_script):
     write_records(Records(made.table[made.table["noise_type"] == "uniform"], {}, ""), tmp_path / "flat.csv")
     status, _, error = run_script(main, "--records", "flat.csv")
     assert status == 2 and error.startswith("error: no trial of flat.csv has a wave along")
+
+
+def test_what_a_result_notes_is_printed_and_resamples_are_named_only_where_they_were_taken():
+    """One wave has another difference to the control: Spearman's has no interval, and not as resamples agree."""
+    waves = [row("fourier", k, 0.02, less=0.1 * (k > 10)) for k in (1.5, 3.0, 6.0, 8.0, 12.0)]
+    made = Records(normal(pd.DataFrame([row("uniform"), *waves])), {}, "planted")
+    lines = as_text(correlations(*group_and_table(made))).splitlines()
+    (line,) = [line for line in lines if "n = 5   spatial  " in line]
+    assert line.endswith("(no interval: all but one of 5 units are the same)")
+
+
+def test_a_trial_that_does_not_say_its_wave_is_left_out_and_counted():
+    made = records()
+    for kind, name in (("fourier", "noise_spatial_frequency"), ("fourier", "noise_frequency"), (None, "noise_type")):
+        lost = row("fourier", 5.0, 0.5, seed=1) | {"noise_type": kind} | {name: np.nan}
+        table = normal(pd.concat([made.table, pd.DataFrame([lost])], ignore_index=True))
+        (group,), notes = noise_groups(Records(table, {}, "planted"))
+        assert len(wave_table(group)) == len(WAVES)
+        assert [note for note in notes if "1 trials without a known wave" in note]
+
+
+def test_settings_that_differ_by_rounding_are_one_group_and_one_wave():
+    """Strength 0.1 + 0.2 beside 0.3, spatial frequency 2.3 and the float after it, with seeds shared out between."""
+    rows = [row(kind, 2.3, 0.02, seed=seed) for kind in ("uniform", "fourier") for seed in range(4)]
+    for i, each in enumerate(rows):
+        each |= {"label_noise": (0.3, 0.1 + 0.2)[i % 2], "noise_spatial_frequency": (2.3, np.nextafter(2.3, 3))[i % 2]}
+    (group,), _ = noise_groups(Records(normal(pd.DataFrame(rows)), {}, "planted"))
+    assert group.name == "strength 0.3, baseline"
+    assert [str(wave) for wave in group.waves] == ["uniform", "fourier, spatial frequency 2.3: 0.02"]
+    assert len(group.less_control(group.waves[1])) == 4

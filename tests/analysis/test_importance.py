@@ -6,7 +6,7 @@ import pytest
 
 from analysis.figures import bars, parallel_coordinates
 from analysis.importance import importance, importances
-from analysis.table import RecordError, Records, normal
+from analysis.tables.table import RecordError, Records, normal
 
 ACCURACY, WITHIN = "generalization/test_accuracy", "frequency/within_class"
 
@@ -27,6 +27,7 @@ def records():
     return Records(normal(table), {}, "made")
 
 
+@pytest.mark.slow
 def test_the_setting_that_decides_is_first_and_its_interval_is_apart(records):
     found = importance(records)
     for target, setting in ((ACCURACY, "width"), (WITHIN, "augment")):
@@ -82,7 +83,10 @@ def test_every_trial_has_its_line_and_every_setting_its_bar(records):
 
 def test_one_trial_one_level_and_one_value_are_said(records):
     for few in (records.table.head(9), records.table.assign(**{ACCURACY: np.nan, WITHIN: np.nan})):
-        with pytest.raises(RecordError, match=r"the trials of made tell nothing: .* [08] settings with a finite value"):
+        with pytest.raises(
+            RecordError,
+            match="nothing to learn from the trials of made: .* [08] settings with a finite value",
+        ):
             importance(Records(few, {}, "made"))
     same = Records(records.table.assign(width=8, augment="flip", depth=1), {}, "made")
     with pytest.raises(RecordError, match="the trials of made differ in no setting"):

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.by_intervention import ACCURACY, KINDS
 from analysis.figures import interventions_figure, label, save
 from analysis.interventions import main
-from analysis.records import RecordError, load_records
+from analysis.questions.by_intervention import ACCURACY, KINDS
+from analysis.tables.records import RecordError, load_records
 
 WITHIN, BETWEEN = KINDS
 
@@ -97,11 +97,11 @@ def fill(folder, table, sweep_id="made1"):
     return client, parent.info.run_id
 
 
-def test_sweeps_are_not_mixed(table, tmp_path):
-    store = f"sqlite:///{tmp_path}/mlflow.db"
-    fill(tmp_path, table, "first")
+def test_sweeps_are_not_mixed(table, store_folder):
+    store = f"sqlite:///{store_folder}/mlflow.db"
+    fill(store_folder, table, "first")
     few = table[table["trial_id"].isin(["t0", "t1"])].replace({"intervention": {"baseline": "epochs"}})
-    fill(tmp_path, few, "second")  # its own runs of two of the trials, and its own names for them
+    fill(store_folder, few, "second")  # its own runs of two of the trials, and its own names for them
     latest = load_records("made", tracking_uri=store)
     assert latest.sweep_id == "second" and latest.other_sweeps == ["first"]
     assert set(latest.table["trial_id"]) == {"t0", "t1"} and set(latest.table["intervention"]) == {"epochs"}
@@ -112,9 +112,9 @@ def test_sweeps_are_not_mixed(table, tmp_path):
         load_records("made", tracking_uri=store, sweep="x")
 
 
-def test_trials_without_an_end_are_left_out_and_counted(table, tmp_path):
-    store = f"sqlite:///{tmp_path}/mlflow.db"
-    client, parent = fill(tmp_path, table)
+def test_trials_without_an_end_are_left_out_and_counted(table, store_folder):
+    store = f"sqlite:///{store_folder}/mlflow.db"
+    client, parent = fill(store_folder, table)
     runs = client.search_runs(["1"], "tags.specbias.trial_id != ''")
     client.set_tag(runs[0].info.run_id, "specbias.outcome", "failed")
     client.delete_run(runs[1].info.run_id)
@@ -129,30 +129,58 @@ def call(run_script):
     return partial(run_script, main)
 
 
-def test_the_script_prints_saves_and_attaches(table, tmp_path, call):
-    client, parent = fill(tmp_path, table)
+def test_the_script_prints_saves_and_attaches(table, store_folder, call):
+    client, parent = fill(store_folder, table)
     status, said, error = call("--experiment", "made", "--out", "here")
     assert status == 0, error
     assert "made1 of cifar: 7 trials at their last epoch" in said and "too few" in said
     names = {f"interventions.{kind}" for kind in ("png", "svg", "json")}
-    assert {path.name for path in (tmp_path / "here").iterdir()} == names
+    assert {path.name for path in (store_folder / "here").iterdir()} == names
     assert {file.path for file in client.list_artifacts(parent, "analysis")} == {f"analysis/{name}" for name in names}
-    content = json.loads((tmp_path / "here" / "interventions.json").read_text())
+    content = json.loads((store_folder / "here" / "interventions.json").read_text())
     assert content["associations"][0]["n"] == 7 and len(content["trials"]) == 7
-    picture = (tmp_path / "here" / "interventions.svg").read_text()
+    picture = (store_folder / "here" / "interventions.svg").read_text()
     for trial in content["trials"]:  # a point of the figure leads to its run
         assert f"/runs/{trial['run_id']}" in picture
     assert content["captions"]["interventions"].startswith("7 trials, data set ")
 
 
-def test_an_undefined_correlation_is_said_and_is_null_in_json(table, tmp_path, call):
+@pytest.mark.slow
+def test_an_undefined_correlation_is_said_and_is_null_in_json(table, store_folder, call):
     table[WITHIN] = 0.5
-    fill(tmp_path, table)
+    fill(store_folder, table)
     status, said, error = call("--experiment", "made")
     assert status == 0 and "undefined (constant)" in said and "nan" not in said, error
-    content = json.loads((tmp_path / "figures" / "made" / "interventions.json").read_text())
+    content = json.loads((store_folder / "figures" / "made" / "interventions.json").read_text())
     found = content["associations"][0]["spearman"][WITHIN]
     assert found["statistic"] is None and found["interval"] == [None, None]
+
+
+@pytest.mark.slow
+def test_trials_that_are_the_same_in_every_measure_are_named(table, store_folder, call):
+    fill(store_folder, pd.concat([table, pd.DataFrame(trial(7, "grey", 0.5))]))
+    status, said, error = call("--experiment", "made")
+    assert status == 0 and "what they differ in had no effect: baseline 0 and grey 7\n" in said, error
+
+
+def test_few_settings_have_their_table_and_figure_and_no_correlation(table, store_folder, call):
+    few = table[table["trial_id"].isin(["t0", "t1"])]
+    fill(store_folder, few)
+    status, said, error = call("--experiment", "made")
+    assert status == 0, error
+    assert (
+        "no correlation and no claim: they take 5 settings with a finite accuracy and frequency, and there are 2"
+        in said
+    )
+    assert "Spearman" not in said and (store_folder / "figures" / "made" / "interventions.svg").exists()
+
+
+def test_a_sweep_without_a_finished_trial_names_those_that_have_some(table, store_folder, call):
+    fill(store_folder, table, "2026-01-01T00:00")
+    client, parent = fill(store_folder, table[table["trial_id"] == "t9"], "2026-02-02T00:00:00")
+    status, _, error = call("--experiment", "made")
+    said = "error: sweep 2026-02-02T00:00:00 of 'made' has no finished trial; for --sweep there are: 2026-01-01T00:00"
+    assert (status, error) == (2, f"{said} (2026-01-01 00:00, 7 finished)\n")
 
 
 @pytest.mark.parametrize(

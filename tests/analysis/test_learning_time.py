@@ -91,7 +91,7 @@ def test_the_verdict_is_the_intervals(center, verdict):
 def test_without_criterion_or_number_nothing_is_decided():
     runs = np.linspace(1, 2, 5)
     assert judge("x", np.mean, runs, trials="t").verdict == "reported"
-    assert judge("x", np.mean, runs, trials="t", at_least=0, decidable=False).verdict == "undecided"
+    assert judge("x", np.mean, runs, trials="t", at_least=0, undecidable="why").verdict == "undecided"
     for criterion in ({}, {"at_least": 0}):
         undefined = judge("x", lambda a: float("nan"), runs, trials="t", **criterion)
         assert undefined.verdict == "undefined" and undefined.note == "" and undefined.as_dict()["statistic"] is None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from analysis import records as module
-from analysis.options import Options
-from analysis.records import load_records, open_records
-from analysis.table import RecordError, read_records, write_records
+from analysis.decompose import DecomposeOptions
+from analysis.tables import records as module
+from analysis.tables.options import Options
+from analysis.tables.records import load_records, open_records
+from analysis.tables.records_file import read_records, write_records
+from analysis.tables.table import RecordError
 
 KEYS = ("generalization/test_accuracy", "frequency/within_class", "jacobian_norm")
 
@@ -46,9 +49,9 @@ def settings():
     return {"width": 8, "train_size": None, "model": "vit", "teacher_id": "12e4", "measurement_epochs": (0, 2)}
 
 
-def test_values_come_back_exactly_by_epoch_the_one_logged_last_and_none_where_there_was_none(tmp_path, settings):
+def test_values_come_back_exactly_by_epoch_the_one_logged_last_and_none_where_there_was_none(store_folder, settings):
     epochs = [(0, {KEYS[0]: 1 / 3}), (2, {KEYS[0]: 0.1}), (2, {KEYS[0]: 0.25, KEYS[1]: math.inf, KEYS[2]: math.nan})]
-    records = load_records("made", tracking_uri=fill(tmp_path, [(settings, epochs)]))
+    records = load_records("made", tracking_uri=fill(store_folder, [(settings, epochs)]))
     assert records.table["epoch"].tolist() == [0, 2]
     assert records.table[KEYS[0]].tolist() == [1 / 3, 0.25]  # epoch 2 was logged twice, by a trial that was resumed
     assert records.last[[*KEYS[1:]]].isna().all(axis=None) and set(records.metrics) == set(KEYS)
@@ -59,9 +62,9 @@ def test_values_come_back_exactly_by_epoch_the_one_logged_last_and_none_where_th
         records.need(KEYS[0], KEYS[1], "other/metric")
 
 
-def test_requests_grow_with_metrics_and_hundreds_of_trials_not_with_trials(tmp_path, monkeypatch, settings):
+def test_requests_grow_with_metrics_and_hundreds_of_trials_not_with_trials(store_folder, monkeypatch, settings):
     trials = [(settings, [(e, dict.fromkeys(KEYS, i + e / 10)) for e in range(3)]) for i in range(7)]
-    uri = fill(tmp_path, trials)
+    uri = fill(store_folder, trials)
     monkeypatch.setattr(module, "TOGETHER", 3)
     asked = []
     whole = module._history
@@ -71,30 +74,30 @@ def test_requests_grow_with_metrics_and_hundreds_of_trials_not_with_trials(tmp_p
     assert table[KEYS[1]].tolist() == [i + e / 10 for i in range(7) for e in range(3)]
 
 
-def test_an_answer_that_is_full_is_asked_for_in_halves(tmp_path, monkeypatch, settings):
+def test_an_answer_that_is_full_is_asked_for_in_halves(store_folder, monkeypatch, settings):
     trials = [(settings, [(e, {KEYS[0]: i + e / 10}) for e in range(4)]) for i in range(5)]
-    uri = fill(tmp_path, trials)
+    uri = fill(store_folder, trials)
     monkeypatch.setattr(module, "POINTS", 7)  # of 20
     table = load_records("made", tracking_uri=uri).table
     assert table[KEYS[0]].tolist() == [i + e / 10 for i in range(5) for e in range(4)]
 
 
-def test_a_file_gives_back_the_table(tmp_path, settings):
+def test_a_file_gives_back_the_table(store_folder, settings):
     other = settings | {"train_size": 100, "model": "1e3", "teacher_id": None}
     trials = [(each, [(0, {KEYS[0]: 1 / 3}), (1, {KEYS[0]: 0.1, KEYS[1]: 2e-300})]) for each in (settings, other)]
-    records = load_records("made", tracking_uri=fill(tmp_path, trials))
-    write_records(records, tmp_path / "records.csv")
-    again = read_records(tmp_path / "records.csv")
+    records = load_records("made", tracking_uri=fill(store_folder, trials))
+    write_records(records, store_folder / "records.csv")
+    again = read_records(store_folder / "records.csv")
     pd.testing.assert_frame_equal(again.table, records.table)
     assert again.settings == records.settings and again.uri is None
 
 
-def test_repeats_under_other_seeds_are_one_unit_and_the_seed_is_not_varied(tmp_path, settings):
+def test_repeats_under_other_seeds_are_one_unit_and_the_seed_is_not_varied(store_folder, settings):
     trials = [
         (settings | {"width": w, "seed": s, "train_size": n, "teacher_id": f"t{s}"}, [(0, {KEYS[0]: 0.5})])
         for w, s, n in GRID
     ]
-    records = load_records("made", tracking_uri=fill(tmp_path, trials))
+    records = load_records("made", tracking_uri=fill(store_folder, trials))
     assert records.varied == ["width", "train_size"]
     units = records.units.tolist()
     assert [units[i] == units[j] for i in range(4) for j in range(i)] == [True, False, False, False, False, True]
@@ -162,8 +165,17 @@ def test_of_a_file_with_several_studies_one_is_taken(tmp_path):
         open_records(Options(experiment="there", study="cifar"))
 
 
-def test_a_trial_that_failed_in_this_sweep_and_finished_in_another_is_finished(tmp_path, settings):
-    uri = fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})])])
+def test_results_of_two_choices_never_share_a_folder():
+    chosen = ({}, {"study": "a"}, {"sweep": "00e1"}, {"measure_version": 1}, {"measure_version": 2})
+    folders = [Options(experiment="cifar", **each).folder.name for each in chosen]
+    assert folders == ["cifar", "cifar-a", "cifar-00e1", "cifar-measure-1", "cifar-measure-2"]
+    of_trial = DecomposeOptions(experiment="cifar", measure_version=2, trial="0a")
+    assert of_trial.folder.name == "cifar-measure-2-trial-0a"
+    assert str(DecomposeOptions(experiment="cifar", trial="0a", out=Path(".")).folder) == "."
+
+
+def test_a_trial_that_failed_in_this_sweep_and_finished_in_another_is_finished(store_folder, settings):
+    uri = fill(store_folder, [(settings, [(1, {KEYS[0]: 0.5})])])
     client = MlflowClient(uri)
     (run,) = client.search_runs(["1"], "tags.specbias.trial_id = '0000'")
     other = client.create_run("1", tags=run.data.tags | {"mlflow.parentRunId": "another"}).info.run_id
@@ -174,32 +186,32 @@ def test_a_trial_that_failed_in_this_sweep_and_finished_in_another_is_finished(t
     assert records.last["run_id"].tolist() == [other] and not records.left_out
 
 
-def test_a_finished_trial_without_metrics_is_counted(tmp_path, settings):
-    uri = fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})]), (settings, [])])
+def test_a_finished_trial_without_metrics_is_counted(store_folder, settings):
+    uri = fill(store_folder, [(settings, [(1, {KEYS[0]: 0.5})]), (settings, [])])
     assert load_records("made", tracking_uri=uri).left_out == {"finished without metrics": 1}
 
 
-def test_what_a_sweep_left_out_survives_its_file(tmp_path, settings):
-    records = load_records("made", tracking_uri=fill(tmp_path, [(settings, [(1, {KEYS[0]: 0.5})])]))
+def test_what_a_sweep_left_out_survives_its_file(store_folder, settings):
+    records = load_records("made", tracking_uri=fill(store_folder, [(settings, [(1, {KEYS[0]: 0.5})])]))
     records.left_out.update({"stopped early": 20, "failed": 1})
-    write_records(records, tmp_path / "records.csv")
-    again = read_records(tmp_path / "records.csv")
+    write_records(records, store_folder / "records.csv")
+    again = read_records(store_folder / "records.csv")
     assert again.left_out == records.left_out and "left_out" not in again.table
     with pytest.raises(RecordError, match="20 of its trials were stopped early"):
         again.refuse_selected()
 
 
 @pytest.mark.slow
-def test_a_server_gives_the_same_table_as_its_data_base(tmp_path, settings):
+def test_a_server_gives_the_same_table_as_its_data_base(store_folder, settings):
     trials = [(settings, [(e, {KEYS[0]: i + e / 10, KEYS[2]: 1 / 3}) for e in range(3)]) for i in range(4)]
-    uri = fill(tmp_path, trials)
+    uri = fill(store_folder, trials)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     slim = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with open(tmp_path / "log", "w") as log:
+    with open(store_folder / "log", "w") as log:
         server = subprocess.Popen(command, env=slim, stdout=log, stderr=log, start_new_session=True)
     try:
         end = time.monotonic() + 120

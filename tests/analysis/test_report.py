@@ -11,7 +11,7 @@ import pytest
 from analysis.findings import plain
 from analysis.inference import spearman
 from analysis.report import page_of, run_analyses
-from analysis.table import Records, normal
+from analysis.tables.table import Records, normal
 
 ACCURACY = "generalization/test_accuracy"
 
@@ -60,11 +60,8 @@ def test_every_trial_names_its_run_in_the_interactive_figure(made):
 def test_a_sweep_of_one_trial_has_a_page_that_says_so(records):
     one = Records(records.table.head(1), {}, "made")
     page, found, _ = page_of(one)
-    assert (
-        [*found] == ["training_curves"]
-        and "Not done" in page
-        and "1 settings of made have a finite accuracy and frequency" in page
-    )
+    assert [*found] == ["interventions", "training_curves"] and "Not done" in page
+    assert "no correlation and no claim: they take 5 settings" in page
 
 
 def test_an_analysis_that_cannot_be_done_does_not_cost_the_page(records, monkeypatch):
@@ -99,6 +96,7 @@ def test_a_sweep_of_classes_has_a_page_of_these_and_no_trial_at_its_last_class(c
     said = "the finished trials of made.csv are part=frequency, diversity; this takes part=training"
     assert [name for name, why in not_done if why.startswith(said)] == [
         "interventions",
+        "decompose",
         "training_curves",
         "importance",
     ]
@@ -106,6 +104,7 @@ def test_a_sweep_of_classes_has_a_page_of_these_and_no_trial_at_its_last_class(c
     assert "4 trials of part=frequency (2), part=diversity (2)" in page
 
 
+@pytest.mark.slow
 def test_what_is_about_training_sees_the_trained_networks_alone(records, classes, as_records, monkeypatch):
     trained = records.table.assign(part="training", shard=1, shards=1)
     measured = classes.assign(run_id="r", label="a", intervention="b", width=3, dataset="digits")

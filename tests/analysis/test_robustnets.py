@@ -8,8 +8,8 @@ from scipy.stats import linregress
 
 from analysis.figures import interventions_figure
 from analysis.interventions import interventions
-from analysis.robustnets import BETWEEN, MEASURED_AS, NETWORKS, WITHIN, comparable, compared, within_at
-from analysis.table import Records, normal
+from analysis.questions.robustnets import BETWEEN, MEASURED_AS, NETWORKS, WITHIN, comparable, compared, within_at
+from analysis.tables.table import Records, normal
 
 ACCURACY = "generalization/test_accuracy"
 

@@ -7,7 +7,7 @@ import pytest
 from analysis.studies import STUDIES
 from analysis.studies.classification import EXTENT, skill
 from analysis.studies.trial import Trial
-from specbias.registry import load
+from specbias.settings.registry import load
 from specbias.synthetic.manifold import MAP_EXTENT
 
 K = np.arange(20, 201, 20)
@@ -91,7 +91,7 @@ def test_accuracy_by_cell_is_ordered_and_saturated_columns_do_not_count():
 
 def test_the_order_in_frequency_is_that_of_what_is_above_a_constants_accuracy():
     """Accuracy rises with k because ever more samples are of one class; what is learned of the rest falls."""
-    cells = [cell(10, k, 0.7 + k / 1000, share=0.4 + k / 500) for k in (50, 100, 200)]
+    cells = [cell(10, k, 0.7 + k / 1000, share=0.4 + k / 450) for k in (50, 100, 200)]
     assert run("classification", cells)[1]("rho(k, accuracy above").statistic == pytest.approx(-1)
     assert skill(cell(10, 100, 0.8)) == pytest.approx([0.5, 0.5], abs=0.01)
     assert EXTENT == MAP_EXTENT

@@ -9,10 +9,10 @@ from analysis.studies import STUDIES
 from analysis.studies.trial import StudyError, Trial, by_settings
 from specbias.synthetic.config import CONFIGS
 from specbias.synthetic.run import run_experiment
-from sweeps.service.command_line import Options
-from sweeps.service.plan import make_plan
+from sweeps.service.ask.options import Options
+from sweeps.service.ask.plan import make_plan
+from sweeps.synthetic import STUDIES as SWEEPS
 
-SWEEPS = {kind: importlib.import_module(f"sweeps.{kind}").STUDY for kind in STUDIES}
 KEYS = {kind: getattr(importlib.import_module(path.split(":")[0]), "KEYS", None) for kind, path in STUDIES.items()}
 ALONE = {"sinusoids", "perturbation", "class_paths"}  # every trial on its own
 TINY = {  # an experiment of seconds
@@ -74,3 +74,12 @@ def test_trials_that_differ_in_the_seed_are_put_together_and_others_refused():
     trials[1].settings["width"] = 8
     with pytest.raises(StudyError, match="also differ in width"):
         by_settings(trials, "petals")
+
+
+def test_values_that_differ_by_rounding_are_one_key():
+    trials = [
+        Trial(str(seed), {"strength": value, "seed": seed}, {"steps": np.arange(6), "loss": np.full((3, 6), seed)})
+        for seed, value in enumerate((0.3, 0.1 + 0.2, 0.3 + 1e-9))
+    ]
+    found = by_settings(trials, "strength")
+    assert [(key, len(trial["loss"])) for key, trial in found.items()] == [(0.3, 6), (0.3 + 1e-9, 3)]

@@ -8,7 +8,7 @@ from analysis.figures import save
 from analysis.studies import STUDIES
 from analysis.studies.spike import series
 from analysis.studies.trial import Trial
-from specbias.registry import load
+from specbias.settings.registry import load
 
 STEPS = np.arange(0, 1001, 10)
 WOBBLE = 1 + np.array([-0.01, -0.005, 0.0, 0.005, 0.01])  # of the runs

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from analysis.records import RecordError, load_arrays
 from analysis.studies.trial import Trial
 from analysis.synthetic import main
+from analysis.tables.records import RecordError, load_arrays
 
 
 def baseline():
@@ -50,9 +50,9 @@ def call(run_script):
     return partial(run_script, main)
 
 
-def test_the_script_prints_saves_and_attaches(tmp_path, call):
-    client, parent, (run_id,) = fill(tmp_path, [baseline()])
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_the_script_prints_saves_and_attaches(store_folder, call):
+    client, parent, (run_id,) = fill(store_folder, [baseline()])
+    uri = f"sqlite:///{store_folder}/mlflow.db"
     assert load_arrays(run_id, tracking_uri=uri)["epoch"] == 10_000
     assert load_arrays(run_id, tracking_uri=uri, epoch=100)["epoch"] == 100
     with pytest.raises(RecordError, match="no arrays at epoch 7; there are: 100, 10000"):
@@ -61,9 +61,9 @@ def test_the_script_prints_saves_and_attaches(tmp_path, call):
     assert status == 0, error
     assert "made1 of sinusoids: 1 trials" in said and "rho(k, T_0.5)" in said and ">= 0.94" in said
     figures = {f"{n}.{e}" for n in ("amplitudes", "curves", "functions", "spectral_norms") for e in ("png", "svg")}
-    assert {path.name for path in (tmp_path / "here").iterdir()} == figures | {"synthetic.json"}
+    assert {path.name for path in (store_folder / "here").iterdir()} == figures | {"synthetic.json"}
     assert len(client.list_artifacts(parent, "analysis")) == len(figures) + 1
-    content = json.loads((tmp_path / "here" / "synthetic.json").read_text())
+    content = json.loads((store_folder / "here" / "synthetic.json").read_text())
     assert content["study"] == "sinusoids" and content["claims"][0]["verdict"] == "met"
 
 
@@ -75,10 +75,10 @@ def test_the_script_prints_saves_and_attaches(tmp_path, call):
         ("sinusoids", "amplitude", "made", "error: trial 'baseline' has no array 'amplitude'"),
     ],
 )
-def test_what_cannot_be_analysed_is_one_line_and_status_2(tmp_path, call, study, lost, experiment, said):
+def test_what_cannot_be_analysed_is_one_line_and_status_2(store_folder, call, study, lost, experiment, said):
     trial = baseline()
     trial.arrays.pop(lost, None)
-    fill(tmp_path, [trial], study)
+    fill(store_folder, [trial], study)
     status, _, error = call("--experiment", experiment)
     assert status == 2 and error.startswith(said) and error.count("\n") == 1, error
-    assert not (tmp_path / "figures").exists()
+    assert not (store_folder / "figures").exists()

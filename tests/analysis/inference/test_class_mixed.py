@@ -118,7 +118,10 @@ def test_what_is_undefined_and_what_is_refused():
         class_mixed_model(frequency[:1], diversity)
 
 
-@pytest.mark.parametrize("classes, by_class", [(20, 1.0), (60, 0.2)])
+@pytest.mark.parametrize(
+    "classes, by_class",
+    [pytest.param(20, 1.0, marks=pytest.mark.slow), pytest.param(60, 0.2, marks=pytest.mark.nightly)],
+)
 def test_the_interval_covers_a_planted_slope_as_often_as_said(classes, by_class):
     generator, hits = np.random.default_rng(5), 0
     for _ in range(200):

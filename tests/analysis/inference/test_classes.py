@@ -59,26 +59,38 @@ def test_few_classes_have_the_range_without_each_one():
     assert found.statistic == pytest.approx(np.mean([spearman(row, diversity) for row in frequency]))
 
 
-def test_the_interval_is_of_classes_drawn_with_all_their_models():
+def test_the_interval_leaves_out_classes_with_all_their_models():
     frequency, diversity = shared_classes(np.random.default_rng(2), 4, 40)
     frequency = (frequency + 0.8 * diversity).round(1)
-    found = class_association(frequency, diversity, permutations=20, resamples=2000)
-    generator, drawn = np.random.default_rng(3), []
-    for _ in range(600):
-        rows = generator.integers(40, size=40)
-        drawn.append(np.mean([spearman(row[rows], diversity[rows]) for row in frequency]))
-    assert found.range is None
-    assert found.interval == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.04)
-    again = class_association(frequency, diversity, permutations=20, resamples=2000)
-    assert again.interval == found.interval and again.p == found.p
+    found = class_association(frequency, diversity, permutations=99)
+    without = np.array(
+        [np.mean([spearman(np.delete(row, one), np.delete(diversity, one)) for row in frequency]) for one in range(40)]
+    )
+    error = np.sqrt(39 / 40 * np.square(without - without.mean()).sum()) / (1 - found.statistic**2)
+    z = np.arctanh(found.statistic) + stats.t.ppf(0.975, 39) * error * np.array([-1, 1])
+    assert found.range is None and found.interval == pytest.approx(tuple(np.tanh(z)))
 
 
+def test_where_chance_gives_as_much_0_is_in_the_interval_and_where_one_class_differs_there_is_none():
+    generator = np.random.default_rng(8)
+    diversity = np.append(np.zeros(18), generator.random(3))  # three of 21 differ
+    stretched = 0
+    for _ in range(60):
+        found = class_association(generator.normal(size=(2, 21)), diversity, permutations=199)
+        assert found.p <= 0.05 or found.interval[0] <= 0 <= found.interval[1]
+        stretched += 0 in found.interval
+    assert stretched > 0
+    one = class_association(generator.normal(size=(2, 21)), np.append(np.zeros(20), 1), permutations=9)
+    assert np.isfinite(one.statistic) and np.isnan(one.interval).all()
+
+
+@pytest.mark.slow
 def test_the_interval_covers_a_planted_rho_about_as_often_as_said():
     truth, generator, hits = 6 / np.pi * np.arcsin(0.3), np.random.default_rng(4), 0  # of a normal pair with r = 0.6
     for _ in range(200):
         diversity, own = generator.normal(size=(2, 60))
         frequency = np.tile(0.6 * diversity + 0.8 * own, (3, 1))
-        found = class_association(frequency, diversity, permutations=1, resamples=200)
+        found = class_association(frequency, diversity, permutations=99)
         hits += found.interval[0] <= truth <= found.interval[1]
     assert 0.89 <= hits / 200 <= 0.985
 
@@ -127,3 +139,10 @@ def test_errors_say_what_does_not_fit():
         class_association(np.ones((2, 4)), [1, 2, 3, np.nan])
     with pytest.raises(ValueError, match="4 classes without a missing value; at least 5 needed"):
         class_association(np.ones((2, 4)), np.arange(4), controls={"a": np.arange(4), "b": np.arange(4)})
+
+
+def test_networks_that_order_the_classes_perfectly_and_disagree_have_no_interval():
+    """The mean of 1, 1 and -1 is the same without any class, which says nothing of its spread; p says what is known."""
+    classes = np.arange(24.0)
+    found = class_association(np.stack([classes, classes, -classes]), classes, permutations=200)
+    assert found.statistic == pytest.approx(1 / 3) and np.isnan(found.interval).all() and found.p < 0.01

@@ -6,13 +6,13 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.inference import conditional_mutual_information
-from analysis.inference.resampling import bootstrap_values
 
 COLUMNS = {"measure": "m", "target": "g"}
 AXES = ["lr", "depth", "width"]
-FEW = {"permutations": 9, "resamples": 9}
+FEW = {"permutations": 9}
 
 
 def grid(generator, *counts, noise=1.0):
@@ -61,26 +61,22 @@ def test_k_is_the_double_loop_of_its_definition_with_ties_and_gaps(variant, defi
     table = grid(np.random.default_rng(0), 3, 2, 4).round({"m": 0, "g": 1})
     if variant == "jiang":  # cells of different sizes: the means by pairs and by cells differ
         table = pd.concat([table.drop(index=[2, 5, 11, 20]), table.iloc[:4] + [0, 0, 0, 0.3, -1]], ignore_index=True)
+        table = table.round({"g": 6})  # a sum that is off by rounding is a tie here, and none for the loop
     found = conditional_mutual_information(table, **COLUMNS, axes=AXES, variant=variant, **FEW)
     expected = by_definition(table, AXES, **definition)
     assert found.by_subset == {subset: pytest.approx(value) for subset, value in expected.items()}
     assert found.k == found.statistic == min(found.by_subset.values()) == found.by_subset[found.subset]
 
 
-@pytest.mark.parametrize(("variant", "definition"), [("jiang", JIANG), ("pgdl", PGDL)])
-def test_the_interval_is_of_resamples_without_pairs_of_copies(variant, definition):
+def test_the_interval_leaves_out_a_run_at_a_time():
     table = grid(np.random.default_rng(1), 2, 2, 3)
-    arguments = {"resamples": 12, "seed": 4}
-    found = conditional_mutual_information(table, **COLUMNS, axes=AXES, variant=variant, permutations=0, **arguments)
-    drawn, values = [], []
-    bootstrap_values(lambda w: drawn.append(w) or np.zeros(w.shape[1]), np.arange(12), **arguments)
-    for weights in drawn[0].T:
-        rows = np.repeat(np.arange(12), weights)
-        by_subset = by_definition(table.iloc[rows], AXES, **definition, rows=rows)
-        two = [by_subset[subset] for subset in itertools.combinations(AXES, 2)]
-        values.append(np.nan if np.isnan(two).all() else np.nanmin(list(by_subset.values())))
-    error = 1.96 * np.nanstd(values, ddof=1)
-    assert found.interval == pytest.approx((max(0, found.k - error), min(1, found.k + error)))
+    found = conditional_mutual_information(table, **COLUMNS, axes=AXES, permutations=0)
+    without = []
+    for run in range(12):
+        by_subset = by_definition(table.drop(index=run), AXES, **JIANG)
+        without.append(np.nanmin([by_subset[subset] for subset in by_subset]))
+    half = stats.t.ppf(0.975, 11) * np.sqrt(11 / 12 * np.square(without - np.mean(without)).sum())
+    assert found.interval == pytest.approx((max(0, found.k - half), min(1, found.k + half)))
 
 
 def test_what_two_settings_say_is_none_and_the_target_itself_is_all():
@@ -128,9 +124,9 @@ def test_k_given_nothing_is_not_passed_off_as_conditional():
     found = conditional_mutual_information(table, **COLUMNS, axes=AXES, **FEW)
     assert found.by_subset[()] == pytest.approx(1) and found.undefined == 6
     assert np.isnan([found.k, found.p, *found.interval]).all() and found.subset == ()
-    assert found.note.startswith("given any of the axes nothing of the target is left to know: bin their levels")
+    assert found.note.startswith("with any axis held fixed the target has no information left: bin their levels")
     one = conditional_mutual_information(table, **COLUMNS, axes=["lr"], **FEW)
-    assert np.isnan(one.k) and one.note.startswith("given any of the axes")
+    assert np.isnan(one.k) and one.note.startswith("with any axis held fixed")
     binned = table.assign(**{name: pd.qcut(table[name], 3, labels=False) for name in AXES})
     assert conditional_mutual_information(binned, **COLUMNS, axes=AXES, **FEW).k > 0.9
 
@@ -142,9 +138,10 @@ def test_in_a_grid_of_two_axes_of_one_run_each_k_is_given_one_of_them_and_the_pa
     assert found.k == min(value for value in found.by_subset.values() if not np.isnan(value)) and not found.note
 
 
-def test_too_many_levels_are_refused_before_any_work():
+def test_too_many_levels_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr("analysis.inference.resampling.GROUPS", 5)
     generator = np.random.default_rng(10)
-    names, few = list("abcde"), {"permutations": 0, "resamples": 0, **COLUMNS}
+    names = list("abcde")
     table = pd.DataFrame(generator.normal(size=(300, 7)), columns=[*names, "m", "g"])
     with pytest.raises(
         ValueError, match="^too many levels, axis 'a' has 300: bin them, or take fewer axes .*1500000.$"
@@ -152,23 +149,23 @@ def test_too_many_levels_are_refused_before_any_work():
         conditional_mutual_information(table, **COLUMNS, axes=names, permutations=10**9)
     table = pd.DataFrame(generator.integers(10, size=(1000, 5)), columns=names)
     table["m"], table["g"] = generator.normal(size=(2, 1000))
-    assert conditional_mutual_information(table, axes=names, **{**few, "resamples": 2}).k > 0
+    assert conditional_mutual_information(table, axes=names, permutations=0, **COLUMNS).k > 0
 
 
+@pytest.mark.slow
 def test_a_relation_is_told_from_none_by_p():
     generator, reached = np.random.default_rng(5), []
-    found = conditional_mutual_information(
-        grid(generator, 4, 3, 4), **COLUMNS, axes=AXES, permutations=99, resamples=20
-    )
+    found = conditional_mutual_information(grid(generator, 4, 3, 4), **COLUMNS, axes=AXES, permutations=99)
     assert found.p == 0.01 and found.k > found.null.p95 > found.null.mean > 0
     assert 0 <= found.interval[0] < found.k < found.interval[1] <= 1
     for _ in range(60):
         table = grid(generator, 3, 2, 2).assign(m=generator.normal(size=12))
-        arguments = {"permutations": 39, "resamples": 2, "axes": AXES}
+        arguments = {"permutations": 39, "axes": AXES}
         reached.append(conditional_mutual_information(table, **COLUMNS, **arguments).p <= 0.2)
     assert 0.08 < np.mean(reached) < 0.33
 
 
+@pytest.mark.slow
 def test_without_a_relation_p_is_low_as_rarely_as_it_says_with_repeats():
     """Effects of the settings on m and on g, three seeds each: permuted row by row, p <= 0.1 came in 45 of 100."""
     generator, reached = np.random.default_rng(11), []
@@ -177,7 +174,7 @@ def test_without_a_relation_p_is_low_as_rarely_as_it_says_with_repeats():
     for _ in range(80):
         own = 3 * generator.normal(size=(2, 12))[:, table["setting"]]
         table["m"], table["g"] = own + generator.normal(size=(2, 36))
-        arguments = {"permutations": 19, "resamples": 2, "axes": AXES, "cluster": "setting"}
+        arguments = {"permutations": 19, "axes": AXES, "cluster": "setting"}
         reached.append(conditional_mutual_information(table, **COLUMNS, **arguments).p <= 0.1)
     assert 0.02 < np.mean(reached) < 0.2
 

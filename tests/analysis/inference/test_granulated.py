@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.inference import granulated_kendall
-from analysis.inference.resampling import bootstrap_values
+from analysis.inference import granulated_kendall, kendall_tau
 
 COLUMNS = {"measure": "m", "target": "g"}
 
@@ -38,15 +37,15 @@ def test_by_hand():
     assert (other.cells["depth"], other.undefined["depth"]) == (2, 1)
 
 
-def by_definition(table, axes, variant, rows):
-    """Psi by a loop; `rows` numbers the runs, of which copies form no pair."""
+def by_definition(table, axes, variant):
+    """Psi by a loop."""
     means = []
     for axis in axes:
         taus = []
         for _, cell in table.groupby([name for name in axes if name != axis]):
             if cell[axis].nunique() < 2:
                 continue
-            apart = rows[cell.index][:, None] != rows[cell.index]
+            apart = ~np.eye(len(cell), dtype=bool)
             x, y = (np.sign(v[:, None] - v)[apart] for v in (cell["m"].to_numpy(), cell["g"].to_numpy()))
             size = len(x) if variant == "a" else np.sqrt((x @ x) * (y @ y))
             taus.append(x @ y / size if size else np.nan)
@@ -59,26 +58,21 @@ def by_definition(table, axes, variant, rows):
 def test_it_is_a_loop_over_cells_with_seed_repeats_and_gaps(variant, large, monkeypatch):
     monkeypatch.setattr("analysis.inference.granulated.LARGE", large)
     monkeypatch.setattr("analysis.inference.granulated.SIGNS", 60)
-    table = grid(np.random.default_rng(0), lr=3, depth=2, width=4, seed=3).sample(50, random_state=0)
+    table = grid(np.random.default_rng(0), lr=3, depth=2, width=4, seed=5).sample(90, random_state=0)
     table = table.reset_index(drop=True)
     axes = ["lr", "depth", "width"]
-    found = granulated_kendall(table, **COLUMNS, axes=axes, variant=variant, resamples=20, seed=3)
-    expected = by_definition(table, axes, variant, np.arange(50))
+    found = granulated_kendall(table, **COLUMNS, axes=axes, variant=variant, cluster="seed")
+    expected = by_definition(table, axes, variant)
     assert list(found.per_axis.values()) == pytest.approx(expected)
     assert found.mean == pytest.approx(np.mean(expected))
-    drawn = []
-    bootstrap_values(lambda w: drawn.append(w) or np.zeros(w.shape[1]), np.arange(50), resamples=20, seed=3)
-    values = []
-    for weights in drawn[0].T:
-        rows = np.repeat(np.arange(50), weights)
-        values.append(np.nanmean(by_definition(table.iloc[rows].reset_index(drop=True), axes, variant, rows)))
-    moved = np.quantile(values, [0.025, 0.975]) - np.median(values) + found.mean
-    assert found.interval == pytest.approx(tuple(moved))
+    without = [np.mean(by_definition(table[table["seed"] != seed], axes, variant)) for seed in range(5)]
+    half = stats.t.ppf(0.975, 4) * np.sqrt(4 / 5 * np.square(without - np.mean(without)).sum())
+    assert found.interval == pytest.approx((max(found.mean - half, -1), min(found.mean + half, 1)))
 
 
 def test_one_axis_is_kendalls_tau():
     table = grid(np.random.default_rng(1), lr=300, seed=1)
-    found = granulated_kendall(table, **COLUMNS, axes=["lr"], variant="b", resamples=50)
+    found = granulated_kendall(table, **COLUMNS, axes=["lr"], variant="b")
     assert found.mean == pytest.approx(stats.kendalltau(table["m"], table["g"]).statistic)
     assert found.interval[0] < found.mean < found.interval[1]
 
@@ -107,21 +101,32 @@ def star(*levels):
 
 
 @pytest.mark.parametrize(
-    ("design", "given"),
+    ("design", "values", "note"),
     [
-        (star(3, 3, 3), False),  # 10 units, 4 in a cell: 0 was outside in 12 of 100 without a relation
-        (star(5, 5), False),  # 11 units
-        (star(6, 5), True),
-        (star(4, 4, 4), True),  # 13 units, 5 in a cell
-        (star(3, 9, 9), False),
-        (star(3, 3, 3).assign(setting=range(20)), True),  # rows are units
+        (star(4, 4), None, ""),  # 9 units, 5 in a cell
+        (star(3, 9, 9), None, "no interval: an axis compares 4 units, at least 5 needed"),
+        (star(3, 3, 3).assign(setting=range(20)), None, "wide: an axis has few levels"),  # rows are units
+        (star(4, 4), [1, 2, 3, 4] + [5] * 5, "no interval: 4 units differ from the rest, at least 5 needed"),
+        (star(4, 4), [1, 2, 3, 4, 4.5] + [5] * 4, ""),
+        (star(4, 4), [0.3, 0.1 + 0.2] * 4 + [0.3], "no cell in which both vary"),
+        (star(4, 4).drop(index=[2, 3, 4, 5]), None, "no interval: an axis compares 3 units, at least 5 needed"),
     ],
 )
-def test_too_few_units_of_the_whole_or_of_an_axis_have_no_interval(design, given):
+def test_few_units_have_no_interval_and_it_is_said_why(design, values, note):
     axes = [name for name in design if name != "setting"]
     table = design.assign(m=np.arange(len(design)), g=np.random.default_rng(4).normal(size=len(design)))
-    found = granulated_kendall(table, **COLUMNS, axes=axes, cluster="setting", resamples=100)
-    assert np.isfinite(found.mean) and (np.isfinite(found.interval).all() if given else np.isnan(found.interval).all())
+    if values is not None:
+        table["m"] = np.array(values)[table["setting"]]
+    found = granulated_kendall(table, **COLUMNS, axes=axes, cluster="setting")
+    assert found.note == note and np.isnan(found.interval).all() == note.startswith("no ")
+    assert np.isnan(found.mean) == (note == "no cell in which both vary")
+
+
+def test_perfect_cells_have_the_interval_of_a_perfect_sample():
+    table = pd.DataFrame({"a": range(5), "m": range(5), "g": range(5)})
+    for sign in (1, -1):
+        found = granulated_kendall(table.assign(m=sign * table["m"]), **COLUMNS, axes=["a"])
+        assert found.mean == sign and found.interval == kendall_tau(sign * table["m"], table["g"]).interval
 
 
 def test_seed_repeats_of_one_setting_alone_are_no_cell():
@@ -134,7 +139,9 @@ def test_seed_repeats_of_one_setting_alone_are_no_cell():
 
 def test_constant_measures_and_axes_without_a_cell_are_said():
     table = grid(np.random.default_rng(2), lr=3, depth=3).assign(m=1.0)
-    assert granulated_kendall(table, **COLUMNS, axes=["lr", "depth"]).mean == 0
+    plain = granulated_kendall(table, **COLUMNS, axes=["lr", "depth"])
+    assert np.isnan(plain.mean) and plain.note == "no cell in which both vary"
+    assert plain.per_axis == {"lr": 0, "depth": 0}  # by Jiang et al.: every pair is a tie
     found = granulated_kendall(table, **COLUMNS, axes=["lr", "depth"], variant="b")
     assert np.isnan(found.mean) and np.isnan(found.interval).all() and found.undefined == {"lr": 3, "depth": 3}
     diagonal = pd.DataFrame({"lr": [0, 1, 1], "depth": [0, 0, 1], "width": [0, 0, 1], "g": [1, 2, 3], "m": [2, 3, 1]})
@@ -158,6 +165,24 @@ def test_what_it_rests_on_and_its_errors():
         granulated_kendall(table, **COLUMNS, axes=["lr", "width"])
 
 
+@pytest.mark.parametrize(
+    ("table", "wide"),
+    [
+        *((grid(np.random.default_rng(4), lr=4, depth=levels), True) for levels in (2, 4, 9)),
+        (grid(np.random.default_rng(4), lr=5, depth=8), False),
+        (star(4, 4, 4), False),
+        (grid(np.random.default_rng(4), lr=5, depth=8).iloc[:-4], True),  # a cell has four of five levels
+    ],
+)
+def test_an_interval_over_few_levels_says_that_it_is_wide(table, wide):
+    """Of four levels it covers the truth in 99 to 100 of 100 cases."""
+    axes = [name for name in table if name in ("lr", "depth", "a", "b", "c")]
+    table = table.assign(m=np.random.default_rng(5).normal(size=len(table)))
+    table["g"] = table["m"] + np.random.default_rng(6).normal(size=len(table))
+    found = granulated_kendall(table, **COLUMNS, axes=axes)
+    assert np.isfinite(found.interval).all() and found.note == "wide: an axis has few levels" * wide
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rho", [0, 0.7])
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(rho):
@@ -167,9 +192,10 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(rho):
     for _ in range(200):
         table["m"], noise = generator.normal(size=(2, 64))
         table["g"] = rho * table["m"] + np.sqrt(1 - rho**2) * noise
-        low, high = granulated_kendall(table, **COLUMNS, axes=["lr", "depth", "width"], resamples=300).interval
+        found = granulated_kendall(table, **COLUMNS, axes=["lr", "depth", "width"])
+        low, high = found.interval
         covered.append(low <= 2 / np.pi * np.arcsin(rho) <= high)
-    assert 0.9 < np.mean(covered) < 0.99
+    assert found.note == "wide: an axis has few levels" and np.mean(covered) > 0.9
 
 
 @pytest.mark.slow
@@ -179,6 +205,16 @@ def test_the_interval_leaves_0_out_as_rarely_as_it_says_in_the_smallest_star_tha
     for _ in range(250):
         own = generator.normal(size=(2, 13))[:, table["setting"]]
         table["m"], table["g"] = own + generator.normal(size=(2, 26))
-        found = granulated_kendall(table, **COLUMNS, axes=["a", "b", "c"], cluster="setting", resamples=200)
+        found = granulated_kendall(table, **COLUMNS, axes=["a", "b", "c"], cluster="setting")
         left_out.append(not found.interval[0] <= 0 <= found.interval[1])
     assert 0.01 < np.mean(left_out) < 0.09
+
+
+def test_a_star_whose_axes_are_perfect_and_disagree_has_no_interval():
+    """Axes a and b +1, c -1: the mean is 1/3 without any of the runs too, which says nothing of its spread."""
+    rows = [{"a": 0, "b": 0, "c": 0, "m": 0, "g": 0}]
+    for axis, sign in (("a", 1), ("b", 1), ("c", -1)):
+        rows += [rows[0] | {axis: level, "m": level, "g": sign * level} for level in range(1, 5)]
+    found = granulated_kendall(pd.DataFrame(rows), **COLUMNS, axes=["a", "b", "c"])
+    assert found.mean == pytest.approx(1 / 3) and np.isnan(found.interval).all()
+    assert found.note == "no interval: it is the same without any one of the units"

@@ -33,7 +33,8 @@ def test_it_is_the_correlation_of_residuals_of_ranks_and_the_inverse_covariance(
     assert found.statistic == pytest.approx(of_residuals(table, [table["loss"], table["width"]]))
     precision = np.linalg.inv(table[["frequency", "gap", "loss", "width"]].rank().cov())
     assert found.statistic == pytest.approx(-precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1]))
-    r, half = found.statistic, 1.959964 / np.sqrt(60 - 2 - 3)
+    r = found.statistic
+    half = 1.959964 * np.sqrt((1 + r**2 / 2) / (60 - 2 - 3))  # Bonett and Wright 2000
     assert found.interval == pytest.approx((np.tanh(np.arctanh(r) - half), np.tanh(np.arctanh(r) + half)))
     assert found.p == pytest.approx(2 * stats.t.sf(abs(r) * np.sqrt(56 / (1 - r**2)), 56))
     assert (found.n, found.k, found.dropped, found.units, found.unit) == (60, 2, (), 60, "row")
@@ -44,7 +45,9 @@ def test_rankings_that_agree_or_are_opposite_throughout_have_1_with_its_sign_and
     table = table_of(12)
     table["gap"] = sign * table["frequency"] ** 3
     found = partial_correlation(table, **NAMES, given=["loss"])
-    assert found.statistic == pytest.approx(sign) and found.p < 1e-9
+    one_swap, freedom = 1 - 12 / (11 * 120), 12 - 1 - 2  # of 12 rows less a column held fixed
+    p = 2 * stats.t.sf(one_swap * np.sqrt(freedom / (1 - one_swap**2)), freedom)
+    assert found.statistic == pytest.approx(sign) and found.p == pytest.approx(p)  # not that of a point, 0
     inner, outer = sorted(found.interval, key=abs)
     assert outer == sign and 0.9 < sign * inner < 0.999
 
@@ -99,6 +102,25 @@ def test_a_common_cause_held_fixed_leaves_nothing_and_unrelated_quantities_are_s
     assert alone.interval[0] > 0.7 and held.interval[0] < 0.05 and abs(held.statistic) < 0.2
 
 
+def test_the_interval_covers_a_high_correlation_and_warns_near_1():
+    """With 1/sqrt(n - k - 3) it covers in 91 of 100."""
+    rho, n = 0.9, 20
+    generator, hits = np.random.default_rng(6), []
+    cause, first, other = generator.normal(size=(3, 20_000))
+    names = ["frequency", "gap", "cause"]
+
+    def drawn(cause, first, other):
+        values = [0.5 * cause + first, 0.5 * cause + rho * first + np.sqrt(1 - rho**2) * other, cause]
+        return partial_correlation(pd.DataFrame(dict(zip(names, values, strict=True))), **NAMES, given=["cause"])
+
+    truth = drawn(cause, first, other).statistic
+    for _ in range(250):
+        found = drawn(*generator.normal(size=(3, n)))
+        hits.append(found.interval[0] <= truth <= found.interval[1])
+        assert (abs(found.statistic) >= 0.9) == ("about 90 of 100" in found.note)
+    assert 0.925 <= np.mean(hits) <= 0.98
+
+
 def test_repeats_in_a_cluster_are_averaged_and_do_not_count_as_evidence():
     table = table_of(40)
     repeated = pd.concat([table.assign(setting=np.arange(40))] * 3)
@@ -130,3 +152,11 @@ def test_errors_say_what_is_missing():
         partial_correlation(table, **NAMES, given=["depth"])
     with pytest.raises(ValueError, match="a column is named twice: frequency, gap, gap"):
         partial_correlation(table, **NAMES, given=["gap"])
+
+
+def test_few_rows_have_a_wide_interval_that_says_so():
+    generator = np.random.default_rng(0)
+    for rows, few in ((5, True), (7, False)):
+        table = pd.DataFrame(generator.normal(size=(rows, 3)), columns=["a", "b", "c"])
+        note = partial_correlation(table, measure="a", target="b", given=["c"]).note
+        assert ("wide: 5 rows with 1 columns held fixed" in note) == few

@@ -1,13 +1,11 @@
 """A relation asked in every way: what is held fixed, permuted within families, left out, and how a sign is judged."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.inference import partial_correlation, permutation_p
-from analysis.inference.claim import judge_sign
+from analysis.inference.many import associate_all
 from analysis.inference.relation import as_text, relate
 
 NAMES = {"measure": "m", "target": "g", "family": "family", "cluster": "unit", "axes": ["width"], "given": ["loss"]}
@@ -51,20 +49,40 @@ def test_what_cannot_be_asked_is_left_out_with_its_reason(table, monkeypatch):
     assert relate(table.head(30), **NAMES | {"axes": ["width", "family"]}).information is not None
 
 
-@pytest.mark.parametrize(
-    ("statistic", "interval", "positive", "verdict"),
-    [
-        (1.0, (0.5, 2.0), True, "held"),
-        (1.0, (0.5, 2.0), False, "not held"),
-        (1.0, (-0.5, 2.0), True, "undecided"),
-        (1.0, None, True, "undecided"),
-        (1.0, (np.nan, np.nan), True, "undecided"),
-        (np.nan, None, True, "undefined"),
-    ],
-)
-def test_a_sign_is_held_where_the_whole_interval_has_it_and_not_known_without_one(
-    statistic, interval, positive, verdict
-):
-    found = SimpleNamespace(statistic=statistic, interval=interval, n=9)
-    claim = judge_sign("x", found, trials="all", positive=positive)
-    assert (claim.verdict, claim.n, claim.criterion) == (verdict, 9, "> 0" if positive else "< 0")
+def test_a_straight_line_has_no_break_and_noise_none_beyond_chance(table):
+    exact = as_text(relate(table.assign(m=2 - 3 * table["g"]), **NAMES))
+    assert "line with a break                  none: the rows lie on a straight line" in exact
+    noise = as_text(relate(table.assign(m=np.random.default_rng(3).normal(size=40)), **NAMES))
+    assert "line with a break                  none beyond chance; the best at +" in noise
+    bent = relate(table.assign(m=np.maximum(table["g"] - 1, 0)), **NAMES)
+    assert bent.broken.p < 0.01 and "line with a break                  at +" in as_text(bent)
+
+
+def test_units_numbered_within_families_are_refused(table):
+    """Four families of units 0 to 4 would be five units: p of what is within families 0.24 for 0.0005."""
+    within = table.assign(unit=table["unit"] % 5)
+    for asked in (
+        lambda: relate(within, **NAMES),
+        lambda: associate_all(within, ["m"], target="g", family="family", cluster="unit"),
+    ):
+        with pytest.raises(ValueError, match="^unit 0 is in f0 and f1: number units through all families$"):
+            asked()
+    assert relate(table, **NAMES).p_within == 1 / 2001
+
+
+def test_a_target_is_averaged_where_the_measure_is_there_only(table):
+    half = table["unit"] * 0 + np.arange(len(table)) % 2
+    spoilt = table.assign(
+        m=table["m"].where(half == 0), g=table["g"].where(half == 0, table["g"] + 50 * table["width"])
+    )
+    clean = table[half == 0]
+    many = [associate_all(t, ["m"], target="g", family="family", cluster="unit") for t in (spoilt, clean)]
+    pd.testing.assert_frame_equal(*(found.drop(columns="left_out") for found in many))
+    assert relate(spoilt, **NAMES).within == relate(clean, **NAMES).within == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("missing", ["measure", "target", "family", "cluster", "axes", "given"])
+def test_a_column_that_is_not_there_is_one_line(table, missing):
+    gone = ["gone"] if missing in ("axes", "given") else "gone"
+    with pytest.raises(ValueError, match="^no column 'gone'; the table has: family, unit, width, g, m, loss$"):
+        relate(table, **NAMES | {missing: gone})

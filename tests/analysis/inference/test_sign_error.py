@@ -6,9 +6,9 @@ from importlib import import_module
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.inference import sign_error
-from analysis.inference.resampling import bootstrap_values
 
 COLUMNS = {"measure": "m", "target": "g"}
 
@@ -85,17 +85,16 @@ def test_it_is_a_loop_over_pairs_of_runs(monkeypatch):
     )
 
 
-def test_the_interval_draws_configurations_and_an_environment_counts_as_both_its_ends():
+def test_the_interval_leaves_out_configurations_with_all_their_environments():
     table = runs(np.random.default_rng(1), lr=3, depth=3, seed=4)
-    arguments = {"resamples": 100, "seed": 2}
-    found = sign_error(table, **COLUMNS, axes=["lr", "depth"], test_size=10_000, **arguments)
-    drawn, values = [], []
-    bootstrap_values(lambda w: drawn.append(w) or np.zeros(w.shape[1]), np.arange(9), **arguments)
-    for weights in drawn[0].T:
-        times = [weights[row.first] * weights[row.second] for row in found.table.itertuples()]
-        values.append(np.average(found.table["error"], weights=times) if sum(times) else np.nan)
-    assert found.interval == pytest.approx(tuple(np.nanquantile(values, [0.025, 0.975])))
+    found = sign_error(table, **COLUMNS, axes=["lr", "depth"], test_size=10_000)
+    rows = found.table
+    kept = [rows[(rows["first"] != c) & (rows["second"] != c)]["error"].mean() for c in range(9)]
+    half = stats.t.ppf(0.975, 8) * np.sqrt(8 / 9 * np.square(kept - np.mean(kept)).sum())
+    assert found.interval == pytest.approx((max(found.mean - half, 0), min(found.mean + half, 1)))
     assert found.interval[0] < found.mean < found.interval[1]
+    alike = sign_error(table.assign(m=table["g"]), **COLUMNS, axes=["lr", "depth"], test_size=10_000)
+    assert alike.mean == 0 and np.isnan(alike.interval).all()  # all err alike: nothing tells how much others would
 
 
 def test_planted_signs():

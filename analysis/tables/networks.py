@@ -1,4 +1,4 @@
-"""Which trials are shards of one network, and what is it called? A label per network, short and its own."""
+"""Which trials are shards of one network? A short label for each network, unlike all others."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import BASELINE, setting_names
-from analysis.table import Records
+from analysis.inference.rows import setting_text
+from analysis.tables.conditions import BASELINE, setting_names
+from analysis.tables.table import Records
 
-SHARDING = ["part", "shard", "shards"]  # settings that say which classes a trial measured, and not of what network
-PLACES = ["teacher", "checkpoint"]  # and where the network is: which one it is, their ids say
+SHARDING = ["part", "shard", "shards"]  # which classes a trial measured, whatever the network
+PLACES = ["teacher", "checkpoint"]  # where the network is; teacher_id and checkpoint_id say which one it is
 LONGEST = 40  # characters of a label; of a longer one the middle is left out
 
 
@@ -21,7 +22,9 @@ def network_labels(records: Records) -> dict[str, str]:
     The label names no setting that is not needed to tell the networks apart, the model before others, and seeds where
     they differ; networks that are still called alike are numbered.
     """
-    texts = records.last.set_index("trial_id")[records.settings].drop(columns=SHARDING, errors="ignore").map(str)
+    texts = (
+        records.last.set_index("trial_id")[records.settings].drop(columns=SHARDING, errors="ignore").map(setting_text)
+    )
     same = texts.drop(columns=[name for name in PLACES if name in texts and f"{name}_id" in texts]).to_numpy()
     networks = pd.Series(np.unique(["\n".join(row) for row in same], return_inverse=True)[1], index=texts.index)
     labels = _names(records, texts).groupby(networks).transform("first")

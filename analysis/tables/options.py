@@ -1,13 +1,15 @@
-"""Which records are analysed, and where do the results go? What every analysis script is told on its command line."""
+"""Which records are analysed, and where do the results go? The flags of every analysis script."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import tyro
+
+from specbias.settings.output import guard_output
 
 FOLDER = "figures"  # of all results, below the current one
 
@@ -26,7 +28,8 @@ class Options:
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
     """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME, with what was chosen."""
-
+    measure_version: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    """By which version of the measure, where a file of records holds paths measured by several."""
     selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Analyse also a sample that a search or a scheduler selected."""
 
@@ -39,5 +42,15 @@ class Options:
     def folder(self) -> Path:
         """Where the results go."""
         name = self.experiment or (self.records.stem if self.records else "")
-        chosen = "".join(f"-{part}" for part in (self.study, self.sweep) if part)
+        measure = self.measure_version and f"measure-{self.measure_version}"
+        chosen = "".join(f"-{part}" for part in (self.study, self.sweep, measure) if part)
         return self.out or Path(FOLDER) / (name.replace("/", "_") + chosen)
+
+
+Chosen = TypeVar("Chosen", bound=Options)
+
+
+def read_options(options_class: type[Chosen], description: str | None) -> Chosen:
+    """Return the options on a script's command line; --help and mistakes print a message and end the script."""
+    guard_output()
+    return tyro.cli(options_class, description=description)

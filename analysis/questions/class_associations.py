@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from analysis.class_records import Classes
 from analysis.inference import ClassAssociation, class_association
 from analysis.inference.classes import complete_classes
-from specbias.measure.diversity import primary
+from analysis.tables.class_records import Classes
+from specbias.measurement.diversity import primary
 
 PLANTED = "planted"  # what is known of the classes of a made data set
-WORDS = {"fixed_samples": "within classes, fixed samples per path", "between_class": "between classes"}
+WORDS = {
+    "released": "within classes, the released share",
+    "fixed_samples": "within classes, fixed samples per path",
+    "between_class": "between classes",
+}
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,9 @@ def _cells(each: ClassAssociation, q: float | None = None) -> str:
     if np.isnan(each.statistic):
         return "undefined: every network has one frequency in all classes, or the diversity is constant"
     ends = ("[{:+.2f}, {:+.2f}]" if each.interval else "{:+.2f} to {:+.2f}").format(*each.ends)
-    said, held = "-" if q is None else f"{q:.2g}", "-" if each.partial is None else f"{each.partial:+.2f}"
-    return f"{each.statistic:+8.2f}  {ends:^24} {each.p:8.2g} {said:>8} {held:>10} {each.units:7}"
+    ends = "no interval" if np.isnan(each.ends).any() else ends
+    corrected, held = "-" if q is None else f"{q:.2g}", "-" if each.partial is None else f"{each.partial:+.2f}"
+    return f"{each.statistic:+8.2f}  {ends:^24} {each.p:8.2g} {corrected:>8} {held:>10} {each.units:7}"
 
 
 def as_numbers(classes: Classes, found: Associations) -> dict[str, Any]:

@@ -8,6 +8,7 @@ near 0 whatever is fitted; the fit at the end, which is relative to the wave, is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import BASELINE, Change
 from analysis.inference.claim import SIGN, Claim, judge
 from analysis.inference.learning_time import rank_correlation
 from analysis.inference.resampling import FEWEST
-from analysis.waves import Group, Wave
+from analysis.inference.rows import setting_text
+from analysis.tables.conditions import BASELINE, Change
+from analysis.tables.waves import Group, Wave
 
 ORDER, FIT, EARLIER = (
     f"rho(frequency, {what}), radial waves"
@@ -65,13 +67,13 @@ def order_claims(group: Group) -> tuple[list[Claim], list[str]]:
         return rank_correlation(frequencies, values.mean(axis=0))
 
     def claim(what: str, values: pd.DataFrame, how: str, **criterion: Any) -> Claim:
-        said = ", ".join(f"{wave.frequency:g}: {values[wave].mean():{how}}" for wave in waves)
-        return _claim(what, order, values.to_numpy(), trials=name, note=said, **criterion)
+        note = ", ".join(f"{setting_text(wave.frequency)}: {values[wave].mean():{how}}" for wave in waves)
+        return _claim(what, order, values.to_numpy(), trials=name, note=note, **criterion)
 
-    claims = [claim(ORDER, table, "+.2g", at_most=0.0)]
+    claims = [claim(ORDER, table, "+.2g", below=0.0)]
     for what, column, how, criterion in (
-        (FIT, "normalised", ".2g", {"at_most": 0.0}),
-        (EARLIER, "minimum_epoch", ".3g", {"at_least": 0.0}),
+        (FIT, "normalised", ".2g", {"below": 0.0}),
+        (EARLIER, "minimum_epoch", ".3g", {"above": 0.0}),
     ):
         values = pd.DataFrame({wave: group.by_seed(wave, column) for wave in waves}).loc[table.index]
         claims += [] if values.isna().any(axis=None) else [claim(what, values, how, **criterion)]
@@ -81,7 +83,7 @@ def order_claims(group: Group) -> tuple[list[Claim], list[str]]:
 def change_claims(groups: list[Group]) -> tuple[list[Claim], list[str]]:
     """Return for each setting that changes the width, or regularisers, what it does at the highest radial frequency."""
     baseline = next((group for group in groups if group.setting == BASELINE), None)
-    name = f"strength {groups[0].strength:g}, highest radial frequency"
+    name = f"strength {setting_text(groups[0].strength)}, highest radial frequency"
     if baseline is None:
         return [], [f"{name}: no claims on size and regularisation (no baseline)"]
     claims, notes, kinds = [], [], set()
@@ -96,18 +98,20 @@ def change_claims(groups: list[Group]) -> tuple[list[Claim], list[str]]:
             continue
         wave = max(shared, key=lambda wave: wave.frequency)
         values = _difference(baseline, group, wave).to_numpy()
-        criterion: Any = {"at_least": 0.0} if sign > 0 else {"at_most": 0.0}
+        criterion: Any = {"above": 0.0} if sign > 0 else {"below": 0.0}
         note = f"{kind}; minimum less control: {_mean(group, wave):+.2g}, baseline {_mean(baseline, wave):+.2g}"
-        trials = f"strength {group.strength:g}, {wave}: change of the minimum less control"
+        trials = f"strength {setting_text(group.strength)}, {wave}: change of the minimum less control"
         claims.append(_claim(group.setting, np.mean, values, trials=trials, note=note, **criterion))
     missing = [kind for kind in ("size", "regularisation") if not any(each.startswith(kind) for each in kinds)]
     notes += [f"{name}: no claim on {kind} (no setting changes it alone)" for kind in missing]
     return claims, notes
 
 
-def _claim(name: str, statistic: Callable[..., float], values: np.ndarray, **said: Any) -> Claim:
+def _claim(name: str, statistic: Callable[..., float], values: np.ndarray, **criterion: Any) -> Claim:
     """Return the claim on the sign of statistic(values (seeds, ...)); without an interval a sign is not known."""
-    return judge(name, statistic, values, decidable=len(values) >= FEWEST, **said)
+    more = FEWEST - len(values)
+    few = f"an interval takes {FEWEST} seeds, {more} more" if more > 0 else ""
+    return judge(name, statistic, values, undecidable=few, of="seeds", **criterion)
 
 
 def _expected(group: Group) -> tuple[str, int]:
@@ -123,7 +127,7 @@ def _expected(group: Group) -> tuple[str, int]:
 
 
 def _sign(change: Change) -> int:
-    if not all(isinstance(value, Real) for value in change):
+    if not all(isinstance(value, Real) and math.isfinite(value) for value in change):
         return 0
     return int(np.sign(float(change.value) - float(change.baseline)))  # type: ignore[arg-type]
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from analysis.by_intervention import ACCURACY as TEST
-from analysis.by_intervention import KINDS
+from analysis.inference.rows import setting_text
+from analysis.questions.by_intervention import ACCURACY as TEST
+from analysis.questions.by_intervention import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
 WITHIN, BETWEEN = KINDS
 PEARSON = {WITHIN: -0.944, BETWEEN: 0.546}  # with test accuracy, over all
@@ -56,7 +57,8 @@ def within_at(accuracy: np.ndarray) -> np.ndarray:
 
 def comparable(records: Records) -> bool:
     """Return whether the trials were measured as the published networks were."""
-    return all(name in records.texts and records.said(name) == str(value) for name, value in MEASURED_AS.items())
+    known = {name: setting_text(value) for name, value in MEASURED_AS.items()}
+    return all(name in records.texts and records.values_of(name) == text for name, text in known.items())
 
 
 def compared(last: pd.DataFrame) -> str:

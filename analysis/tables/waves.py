@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.conditions import Changes, changes, seeds_of, setting_name
-from analysis.table import RecordError, Records
+from analysis.inference.rows import equate, setting_text
+from analysis.tables.conditions import Changes, changes, seeds_of, setting_name
+from analysis.tables.table import RecordError, Records
 
 VALUE, MINIMUM, NORMALISED, CYCLES = (
     f"noise_fitting/{name}" for name in ("value", "min", "normalised", "frequency_times_std")
@@ -28,8 +29,8 @@ class Wave(NamedTuple):
     @property
     def place(self) -> str:
         """What the wave runs along, for people."""
-        words = {"fourier": f"fourier, spatial frequency {self.along:g}", "random": f"random, direction {self.along:g}"}
-        return words.get(self.kind, self.kind)
+        named = {"fourier": "spatial frequency", "random": "direction"}.get(self.kind)
+        return f"{self.kind}, {named} {setting_text(self.along)}" if named else self.kind
 
     @property
     def order(self) -> tuple[int, str, float, float]:
@@ -37,7 +38,7 @@ class Wave(NamedTuple):
         return KINDS.index(self.kind) if self.kind in KINDS else len(KINDS), *self
 
     def __str__(self) -> str:
-        return self.place if self.kind == CONTROL else f"{self.place}: {self.frequency:g}"
+        return self.place if self.kind == CONTROL else f"{self.place}: {setting_text(self.frequency)}"
 
 
 UNIFORM = Wave(CONTROL, 0.0, 0.0)
@@ -54,7 +55,7 @@ class Group(NamedTuple):
     @property
     def name(self) -> str:
         """What the trials have in common, for people."""
-        return f"strength {self.strength:g}, {self.setting}"
+        return f"strength {setting_text(self.strength)}, {self.setting}"
 
     @property
     def waves(self) -> list[Wave]:
@@ -74,14 +75,16 @@ class Group(NamedTuple):
 def noise_groups(records: Records) -> tuple[list[Group], list[str]]:
     """Return the trials with label noise by strength and setting, the baseline first, and what was left out.
 
-    RecordError where the trials have no noise fitting, or no settings that say what wave it was.
+    RecordError if the trials have no noise fitting, or no settings of the wave.
     """
     records.need(MINIMUM)
     needed = list(NEEDED)
     if "noise_type" in records.table and (records.table["noise_type"] == "fourier").any():
         needed.append("noise_spatial_frequency")
     if missing := [name for name in needed if name not in records.table]:
-        raise RecordError(f"the trials of {records.source} have no setting {', '.join(missing)}: no wave is known")
+        raise RecordError(
+            f"the trials of {records.source} have no setting {', '.join(missing)}, so that their waves are unknown"
+        )
     rows, notes = _rows(records)
     changed = changes(records, without=OF_THE_WAVE)
     rows["setting"] = [setting_name(changed[trial_id]) for trial_id in rows["trial_id"]]
@@ -101,20 +104,23 @@ def _rows(records: Records) -> tuple[pd.DataFrame, list[str]]:
     last, seeds = records.last, seeds_of(records)
     noisy = pd.to_numeric(last["label_noise"], errors="coerce") > 0
     known = last[MINIMUM].notna()
+    waves = pd.Series([wave_of(row) for _, row in last.iterrows()], last.index, dtype=object)
     notes = []
-    for count, why in (
-        (int((~noisy).sum()), "without label noise"),
-        (int((noisy & ~known).sum()), f"without {MINIMUM}"),
+    for lost, why in (
+        (~noisy, "without label noise"),
+        (noisy & ~known, f"without {MINIMUM}"),
+        (noisy & known & waves.isna(), "without a known wave: its kind, frequency or direction is empty"),
     ):
-        notes += [f"left out: {count} trials {why}"] if count else []
-    if not (noisy & known).any():
-        raise RecordError(f"no trial of {records.source} has label noise and {MINIMUM}")
+        notes += [f"left out: {lost.sum()} trials {why}"] if lost.any() else []
+    last = last[noisy & known & waves.notna()]
+    if last.empty:
+        raise RecordError(f"no trial of {records.source} has label noise, a known wave and {MINIMUM}")
     curves = dict(iter(records.table.groupby("trial_id"))) if VALUE in records.table else {}
     found = [
         {
             "trial_id": row["trial_id"],
-            "strength": float(row["label_noise"]),
-            "wave": wave_of(row),
+            "strength": float(setting_text(row["label_noise"])),
+            "wave": waves[index],
             "seed": seeds[row["trial_id"]],
             "minimum": row[MINIMUM],
             "minimum_epoch": _lowest(curves.get(row["trial_id"])),
@@ -122,17 +128,21 @@ def _rows(records: Records) -> tuple[pd.DataFrame, list[str]]:
             "cycles": row.get(CYCLES, float("nan")),
             "last_epoch": row["epoch"],
         }
-        for _, row in last[noisy & known].iterrows()
+        for index, row in last.iterrows()
     ]
-    return pd.DataFrame(found), notes
+    rows = pd.DataFrame(found)
+    return rows.assign(minimum=equate(rows["minimum"].to_numpy())), notes  # equal ones differ alike from the control
 
 
-def wave_of(row: pd.Series) -> Wave:
-    """Return the wave of a trial's row."""
+def wave_of(row: pd.Series) -> Wave | None:
+    """Return the wave of a trial's row, its numbers as settings are compared; None where it is not in the row."""
     if row["noise_type"] == CONTROL:
         return UNIFORM
     along = {"fourier": "noise_spatial_frequency", "random": "noise_seed"}.get(row["noise_type"])
-    return Wave(row["noise_type"], float(row.get(along, 0)) if along else 0.0, float(row["noise_frequency"]))
+    numbers = row.get(along, 0) if along else 0, row["noise_frequency"]
+    if pd.isna([row["noise_type"], *numbers]).any():
+        return None
+    return Wave(row["noise_type"], *(float(setting_text(number)) for number in numbers))
 
 
 def _lowest(rows: pd.DataFrame | None) -> float:
@@ -143,8 +153,9 @@ def _lowest(rows: pd.DataFrame | None) -> float:
 
 
 def _lengths(groups: list[Group]) -> list[str]:
-    """Say which groups were trained for another time: a minimum over more epochs is no higher."""
+    """Return a note if groups were trained for different numbers of epochs: a minimum over more is no higher."""
     usual = groups[0].rows["last_epoch"].max()
     other = [(group.name, ends) for group in groups if set(ends := group.rows["last_epoch"]) != {usual}]
-    said = "; ".join(f"{name} (epoch {ends.min():g} to {ends.max():g})" for name, ends in other)
-    return [f"a minimum over more epochs is no higher; not all trials ended at epoch {usual:g}: {said}"] if said else []
+    listed = "; ".join(f"{name} (epoch {ends.min():g} to {ends.max():g})" for name, ends in other)
+    note = f"a minimum over more epochs is no higher; not all trials ended at epoch {usual:g}: {listed}"
+    return [note] if listed else []

@@ -15,21 +15,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.networks import network_labels
-from analysis.table import RecordError, Records
+from analysis.tables.networks import network_labels
+from analysis.tables.table import RecordError, Records
 
 KIND = "frequency/within_class"
+BAND = f"{KIND}/fixed_band"  # by which classes are compared: their paths differ in length, and the released share steps
 ACCURACY, LENGTH = "generalization/class_accuracy", f"{KIND}/path_length"
-OTHERS = {"fixed_samples": f"{KIND}/fixed_samples", "between_class": "frequency/between_class"}
+OTHERS = {
+    "released": KIND,
+    "fixed_samples": f"{KIND}/fixed_samples",
+    "between_class": "frequency/between_class/fixed_band",
+}
+RELEASED = (
+    "these records have the released share alone, which steps with a path's length, in which classes differ: measure "
+    "them anew to compare classes by the share on a fixed band"
+)
+OLDER = {"fixed_samples": OTHERS["fixed_samples"], "between_class": "frequency/between_class"}  # beside the released
 DIVERSITY = "diversity/"
 PICTURES = 5  # of a class
+WITHOUT_BAND = f"{KIND}/without_band"  # of each class; its paths that have no share above the band
+NAMED = 5  # classes in a note
 
 Pictures = Callable[[int], np.ndarray]  # the class -> its first training images (n, 3, H, W) in uint8
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What is known of every class: (networks, classes) of each network, and (classes,) of the images; NaN if not."""
+    """What is known of every class: (networks, classes) of each network, (classes,) of the images; NaN if not known."""
 
     names: list[str]
     labels: list[str]  # of the networks
@@ -42,10 +54,11 @@ class Classes:
     pictures: Pictures | None = None  # None: the images are not here
     notes: list[str] = field(default_factory=list)  # what was left out, and why
     ids: list[str] = field(default_factory=list)  # WordNet's, where the images are here
+    metric: str = BAND  # what `frequency` is
 
 
 def load_classes(records: Records, data_dir: Path | None) -> Classes:
-    """Read what every network measured by class, and how diverse the classes are; RecordError where that is not."""
+    """Read the measurements of every network by class, and the diversity of classes; RecordError if there are none."""
     if data_dir is not None:
         os.environ["SPECBIAS_DATA_DIR"] = str(data_dir)
     return rows_by_class(records) if "part" in records.table else arrays_by_class(records)
@@ -75,7 +88,17 @@ def rows_by_class(records: Records) -> Classes:
         means = networks.table.groupby([of, "epoch"])[metric].mean().unstack()
         return means.reindex(columns=range(len(names))).to_numpy(float)
 
-    frequency, error = by_network(KIND), f"{KIND}/standard_error"
+    banded = BAND in networks.table or (networks.measure_versions > 1).any()
+    notes += [] if banded else [RELEASED]
+    chosen, others = (BAND, OTHERS) if banded else (KIND, OLDER)
+    length, error = by_network(LENGTH), f"{chosen}/standard_error"
+    frequency = by_network(chosen) if chosen in networks.table else np.full_like(length, np.nan)
+    if banded:
+        refuse_without_band(networks, labels, frequency, length)
+    if WITHOUT_BAND in networks.table:
+        counts = by_network(WITHOUT_BAND)
+        paths = np.full(counts.shape, f"up to {networks.values_of('class_pairs')}")
+        notes += notes_without_band(labels, names, counts, paths)
     notes += [
         f"{label}: {missing} of {len(names)} classes without frequency"
         for label, missing in zip(labels, np.isnan(frequency).sum(axis=1), strict=True)
@@ -89,13 +112,14 @@ def rows_by_class(records: Records) -> Classes:
         labels,
         frequency,
         by_network(ACCURACY),
-        by_network(LENGTH),
+        length,
         {name.removeprefix(DIVERSITY): diversity[name].to_numpy(float) for name in named},
         by_network(error) if error in networks.table else None,
-        {name: by_network(metric) for name, metric in OTHERS.items() if metric in networks.table},
+        {name: by_network(metric) for name, metric in others.items() if metric in networks.table},
         pictures,
         notes,
         ids,
+        chosen,
     )
 
 
@@ -104,7 +128,7 @@ def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
 
     RecordError where they are not the same: a class's number would not be one class.
     """
-    from specbias.selection import Selection
+    from specbias.settings.selection import Selection
 
     chosen = table[[name for name in ("dataset", *Selection._fields) if name in table]]
     texts = chosen.map(str)
@@ -118,12 +142,12 @@ def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
 def look_up_classes(
     records: Records, table: pd.DataFrame, seen: int
 ) -> tuple[list[str], list[str], Pictures | None, list[str]]:
-    """Return names, ids and pictures of the classes, and a note where the data set is not here to say them."""
+    """Return names, ids and pictures of the classes, and a note if the data set cannot be read here."""
     from specbias.data import open_classes
-    from specbias.selection import Selection
     from specbias.settings import SettingError
+    from specbias.settings.selection import Selection
 
-    selection, dataset = Selection(**selection_of(records, table)), records.said("dataset")
+    selection, dataset = Selection(**selection_of(records, table)), records.values_of("dataset")
     try:
         found = open_classes(dataset, selection)
         asked = set(table["classes_id"].dropna()) if "classes_id" in table else set()
@@ -137,32 +161,40 @@ def look_up_classes(
 
 def arrays_by_class(records: Records) -> Classes:
     """Read every trial's paths and accuracies by class, and the diversity of the data set's training images."""
-    from analysis.records import last_arrays
-    from specbias.config import TrialConfig
+    from analysis.tables.records import last_arrays
     from specbias.data import DATASETS, load_data
-    from specbias.measure.diversity import class_diversity as diversity_of
+    from specbias.measurement.diversity import class_diversity as diversity_of
     from specbias.settings import SettingError
+    from specbias.settings.config import TrialConfig
 
     records.need(KIND)
-    dataset = records.said("dataset")
+    dataset = records.values_of("dataset")
     if dataset not in DATASETS:
         raise RecordError(
             f"{records.source}: classes are compared within one data set of {', '.join(DATASETS)}; here it is {dataset}"
         )
-    labels, rows = [], []
+    labels, released, above, counts = [], [], [], []
     for row, arrays in last_arrays(records):
         if f"{KIND}/share" in arrays:
             labels.append(row["label"])
-            rows.append(by_class(arrays))
-    if not rows:
+            released.append(by_class(arrays, "share"))
+            if BAND in arrays:
+                above.append(by_class(arrays))
+                counts.append(count_paths(arrays))
+    if not labels:
         raise RecordError(f"the trials of {records.source} have no paths within classes")
+    banded = len(above) == len(labels)
     try:
         data = load_data(TrialConfig(dataset=dataset, **selection_of(records, records.last)))
     except SettingError as error:
         raise RecordError(str(error)) from None
     names = [*data.class_names] or [str(label) for label in range(data.num_classes)]
-    frequency, accuracy, length = np.stack(rows, axis=1)
-    lost = len(records.last) - len(rows)
+    frequency, accuracy, length = np.stack(above if banded else released, axis=1)
+    notes = [] if banded else [RELEASED]
+    if banded:
+        refuse_without_band(records, labels, frequency, length)
+        notes += notes_without_band(labels, names, *np.stack(counts, axis=1))
+    lost = len(records.last) - len(labels)
     return Classes(
         names,
         labels,
@@ -170,17 +202,52 @@ def arrays_by_class(records: Records) -> Classes:
         accuracy,
         length,
         diversity_of(data, data.train) | {name: np.array(values) for name, values in data.known.items()},
+        others={"released": np.stack(released)[:, 0]} if banded else {},
         pictures=lambda label: data.train.images[data.train.labels == label][:PICTURES].numpy(),
-        notes=[f"left out: {lost} trials without paths within classes"] if lost else [],
+        notes=[f"left out: {lost} trials without paths within classes"] * bool(lost) + notes,
+        metric=BAND if banded else KIND,
     )
 
 
-def by_class(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a network's mean high-frequency share, accuracy and mean path length by class: (3, classes)."""
+def by_class(arrays: dict[str, np.ndarray], scalar: str = "fixed_band") -> np.ndarray:
+    """Return a network's mean share (`scalar`), accuracy and mean path length by class: (3, classes)."""
     accuracy = arrays["generalization/test_accuracy_per_class"]
     label = arrays[f"{KIND}/first_class"]
-    counts = np.bincount(label, minlength=len(accuracy)).astype(float)
-    counts[counts == 0] = np.nan
-    columns = [arrays[f"{KIND}/{name}"].astype(float) for name in ("share", "distance")]
-    share, length = (np.bincount(label, column, minlength=len(accuracy)) / counts for column in columns)
-    return np.stack([share, accuracy, length])
+    values, distance = (arrays[f"{KIND}/{name}"].astype(float) for name in (scalar, "distance"))
+    known = np.isfinite(values)
+
+    def mean(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        counts = np.bincount(label[rows], minlength=len(accuracy)).astype(float)
+        counts[counts == 0] = np.nan
+        return np.bincount(label[rows], column[rows], minlength=len(accuracy)) / counts
+
+    return np.stack([mean(values, known), accuracy, mean(distance, np.ones_like(known))])
+
+
+def count_paths(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a network's numbers of paths by class, those without a share above the band and all: (2, classes)."""
+    label, classes = arrays[f"{KIND}/first_class"], len(arrays["generalization/test_accuracy_per_class"])
+    return np.stack([np.bincount(label[rows], minlength=classes) for rows in (np.isnan(arrays[BAND]), label >= 0)])
+
+
+def notes_without_band(labels: list[str], names: list[str], without: np.ndarray, paths: np.ndarray) -> list[str]:
+    """Return as a note per network how many of which classes' `paths` have no share: (networks, classes) both."""
+    why, notes = "paths too short for the band (or of samples too far apart), in the released share alone", []
+    for label, counts, of in zip(labels, without, paths, strict=True):
+        short = np.flatnonzero(counts > 0)
+        each = [f"{names[i]} ({counts[i]:.0f} of {of[i]})" for i in short[:NAMED]]
+        each += [f"{len(short) - NAMED} more classes"] * (len(short) > NAMED)
+        notes += [f"{label}: {why}: {', '.join(each)}"] if each else []
+    return notes
+
+
+def refuse_without_band(records: Records, labels: list[str], frequency: np.ndarray, length: np.ndarray) -> None:
+    """Raise RecordError, with the lengths, where a network has paths (networks, classes), and none tells the band."""
+    for label, shares, lengths in zip(labels, frequency, length, strict=True):
+        if np.isfinite(lengths).any() and not np.isfinite(shares).any():
+            ends = f"{np.nanmin(lengths):.3g} to {np.nanmax(lengths):.3g}"
+            raise RecordError(
+                f"{records.source}: no path within classes of {label} tells what is above "
+                f"band={records.values_of('band')}: on average they are {ends} units long by class, at "
+                f"spacing={records.values_of('spacing')}; measure with another band"
+            )

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.inference import Association
-    from analysis.table import Records
+    from analysis.tables.table import Records
 
 ACCURACY = "generalization/test_accuracy"
 KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
 FEWEST = 5  # settings: below that a rank correlation says nothing
-MOST = 100  # settings of which each is told
+MOST = 100  # settings with a line each
 AUGMENTATIONS = (  # one kind of intervention, of which each name has few levels
     *("mixup", "cutmix", "image_frequency", "autoaugment", "randaugment", "augmix", "gaussian_noise"),
     *("flip_crop", "cutout"),
@@ -31,7 +31,7 @@ def effects(records: Records, sound: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from analysis.conditions import BASELINE, seeds_of, setting_names
+    from analysis.tables.conditions import BASELINE, seeds_of, setting_names
 
     names, seeds, columns = setting_names(records), seeds_of(records), [ACCURACY, *KINDS]
     table = sound.assign(setting=sound["trial_id"].map(names), seed=sound["trial_id"].map(seeds))
@@ -58,7 +58,7 @@ def _in_order(setting: str) -> list[str | float]:
 
 def effects_text(rows: pd.DataFrame) -> str:
     """Return the effects as a table for people, or why there is none."""
-    from analysis.conditions import BASELINE
+    from analysis.tables.conditions import BASELINE
 
     if rows.empty:
         return f"no table of what each setting changes: there is no baseline, or more than {MOST} settings"
@@ -95,7 +95,7 @@ def associations(last: pd.DataFrame) -> list[Row]:
     """Return a Row for all trials and one per intervention, that intervention's trials with the baseline's.
 
     Augmentations of several names have one more Row, together. `last` has a row per trial (its last epoch) with the
-    columns unit, intervention and the three metrics. Units are resampled. Fewer than 5 of them get no coefficient.
+    columns unit, intervention and the three metrics. Fewer than 5 units get no coefficient.
     """
     from analysis.inference import kendall_tau, spearman
 
@@ -119,6 +119,8 @@ def associations(last: pd.DataFrame) -> list[Row]:
 
 def associations_text(rows: list[Row]) -> str:
     """Return the rows as a table for people: coefficient and 95% interval."""
+    from analysis.inference.rank import FEW, WIDE
+
     lines = [
         f"{'':24} {'':>6}  {'within-class frequency':^47}  {'between-class frequency':^47}".rstrip(),
         f"{'trials, with baseline':24} {'n':>6}" + f"  {'Spearman':^23} {'Kendall tau-b':^23}" * 2,
@@ -127,14 +129,17 @@ def associations_text(rows: list[Row]) -> str:
         if row.spearman is None or row.kendall is None:
             lines.append(f"{row.trials:24} {row.n:6}  too few ({FEWEST} settings needed, {row.units} here)")
             continue
-        cells = (one for kind in KINDS for one in (said(row.spearman[kind]), said(row.kendall[kind])))
-        lines.append(f"{row.trials:24} {row.n:6}  " + " ".join(f"{cell:^23}" for cell in cells))
+        cells = (
+            one for kind in KINDS for one in (coefficient_text(row.spearman[kind]), coefficient_text(row.kendall[kind]))
+        )
+        wide = f"  {WIDE}" if row.units < FEW else ""
+        lines.append(f"{row.trials:24} {row.n:6}  " + " ".join(f"{cell:^23}" for cell in cells) + wide)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def said(found: Association) -> str:
-    """Return a coefficient with its 95% interval."""
+def coefficient_text(found: Association) -> str:
+    """Return a coefficient with its 95% interval, or that it has none."""
     if math.isnan(found.statistic):
         return "undefined (constant)"
     low, high = found.interval
-    return f"{found.statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return f"{found.statistic:+.2f} " + ("(no interval)" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]")

@@ -1,4 +1,4 @@
-"""Under which settings was a trial, its repeats with other seeds alike? Names for people, relative to the baseline."""
+"""Which settings does a trial change from the baseline? A name for that, the same for repeats with other seeds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.table import Records
+from analysis.inference.rows import setting_text
+from analysis.tables.table import Records
 
 BASELINE = "baseline"
 
@@ -24,8 +25,8 @@ Changes = dict[str, Change]  # by the setting's name
 def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Changes]:
     """Return trial_id -> the settings in which it differs from the baseline.
 
-    The baseline is the sweep's first trial called so; a sweep without one has no reference, and each trial gets every
-    setting that varies. `without` are settings that do not count.
+    The baseline is the first trial of that name in the sweep. In a sweep without one each trial gets every setting that
+    varies. Settings in `without` are ignored.
     """
     last, names = records.last, [name for name in records.varied if name not in without]
     reference = last[last["intervention"] == BASELINE]
@@ -34,24 +35,24 @@ def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Cha
         row["trial_id"]: {
             name: Change(row[name], None if known is None else known[name])
             for name in names
-            if known is None or str(row[name]) != str(known[name])
+            if known is None or setting_text(row[name]) != setting_text(known[name])
         }
         for _, row in last.iterrows()
     }
 
 
 def setting_names(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return trial_id -> what it changes in words, the baseline's name where that is nothing."""
+    """Return trial_id -> the settings that it changes, as text; "baseline" where it changes none."""
     return {trial_id: setting_name(changed) for trial_id, changed in changes(records, without=without).items()}
 
 
 def setting_name(changed: Changes) -> str:
-    return ", ".join(f"{name}={_said(change.value)}" for name, change in changed.items()) or BASELINE
+    return ", ".join(f"{name}={setting_text(change.value)}" for name, change in changed.items()) or BASELINE
 
 
 def data_and_model(records: Records) -> str:
     """Return the data sets and models of the trials, for a caption."""
-    return f"data set {records.said('dataset')}, model {records.said('model')}"
+    return f"data set {records.values_of('dataset')}, model {records.values_of('model')}"
 
 
 def seeds_of(records: Records) -> pd.Series:
@@ -59,7 +60,3 @@ def seeds_of(records: Records) -> pd.Series:
     last, units = records.last, records.units
     known = "seed" in last and last["seed"].notna().all()
     return (last["seed"] if known else units.groupby(units).cumcount()).set_axis(last["trial_id"])
-
-
-def _said(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

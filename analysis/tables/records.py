@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is not there is said at once
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # fail at once if there is no server
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
@@ -23,9 +23,11 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.rest_utils import http_request, verify_rest_response  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
-from analysis.options import Options  # noqa: E402
-from analysis.table import RecordError, Records, normal, read_records, value_of  # noqa: E402
-from specbias.masking import masked  # noqa: E402
+from analysis.tables.options import Options  # noqa: E402
+from analysis.tables.records_file import read_records, value_of  # noqa: E402
+from analysis.tables.table import RecordError, Records, normal  # noqa: E402
+from specbias.settings.masking import masked  # noqa: E402
+from specbias.trials.record import Origin, Tag, is_text, make_row
 
 TOGETHER = 100  # runs whose curves one request brings, the most that MLflow's server gives
 POINTS = 25_000  # and the most points
@@ -44,26 +46,28 @@ def open_records(options: Options) -> Records:
     else:
         assert options.experiment is not None
         found = load_records(options.experiment, tracking_uri=options.uri, sweep=options.sweep)
-    return replace(found, take_selected=options.selected)
+    return replace(found.of_one_measure(options.measure_version), take_selected=options.selected)
 
 
 def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None) -> Records:
     """Read one sweep of an MLflow experiment: the one whose id begins with `sweep`, by default the latest.
 
-    Sweeps are not mixed: they may differ in data, baseline and search. A trial that the sweep reused is read where it
-    was run; one that was run twice counts once, the sweep's own run or else the newest. It takes one request per 1,000
-    runs, one for the sweep's list, and one per metric and 100 trials. Raises RecordError, in one
-    line that says what there is, if the store, the experiment, the sweep or a finished trial is not there.
+    Sweeps are not mixed: they may differ in data, baseline and search. A trial that the sweep reused is read from the
+    sweep that ran it. Of a trial that ran twice the sweep's own run counts, or else the newest.
+
+    There is one request per 1,000 runs, one for the sweep's list, and one per metric and 100 trials. RecordError, whose
+    message lists what there is, if there is no such store, experiment, sweep or finished trial.
     """
     try:
         client = _client(tracking_uri)
         runs = _runs(client, experiment, tracking_uri)
         parent, others = _choose(runs, experiment, sweep)
         parent_id, tags = parent.info.run_id, parent.data.tags
-        listed = json.loads(Path(client.download_artifacts(parent_id, "sweep.json")).read_text())["trials"]
+        listed = _listed(client, parent)
         found = {trial["trial_id"]: run for trial, run in _pick(listed, runs, parent_id)}
         finished = [run for run in found.values() if _outcome(run) == "finished"]
         curves = _curves(client, finished)
+        elsewhere = [] if finished else _others_finished(client, runs, tags[Tag.SWEEP_ID])
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
 
@@ -71,15 +75,16 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
     for trial in listed:
         run = found.get(trial["trial_id"])
         outcome = _outcome(run) if run else "not started"
-        failure = run.data.tags.get("specbias.failure", "") if run else ""
+        failure = run.data.tags.get(Tag.FAILURE, "") if run else ""
         trials.append(trial | {"outcome": outcome, "failure": failure, "run_id": run.info.run_id if run else ""})
         if run and outcome == "finished":
             by_epoch = curves[run.info.run_id]
-            fixed = _fixed(trial, run, tags)
-            rows += [{**fixed, "epoch": epoch, **by_epoch[epoch]} for epoch in sorted(by_epoch)]
+            origin, settings = _origin(trial, run, tags), _settings(run)
+            rows += [make_row(origin, epoch, settings, by_epoch[epoch]) for epoch in sorted(by_epoch)]
             trials[-1]["outcome"] = outcome if by_epoch else "finished without metrics"
     if not rows:
-        raise RecordError(f"sweep {tags['specbias.sweep_id']} of {experiment!r} has no finished trial")
+        cure = f"for --sweep there are: {', '.join(elsewhere)}" if elsewhere else "no other sweep has one"
+        raise RecordError(f"sweep {tags[Tag.SWEEP_ID]} of {experiment!r} has no finished trial; {cure}")
     left_out = Counter(trial["outcome"] for trial in trials if trial["outcome"] != "finished")
     about = {**tags, **parent.data.params, "experiment_id": parent.info.experiment_id}
     return Records(
@@ -107,7 +112,7 @@ def load_arrays(run_id: str, *, tracking_uri: str, epoch: int | None = None) -> 
 def last_arrays(records: Records) -> Iterator[tuple[pd.Series, dict[str, np.ndarray]]]:
     """Yield the last row, and the arrays of that measurement, of every trial that has them, one at a time.
 
-    RecordError where none has, and for a file of records.
+    What is made of them says how many are `gone`. RecordError where none has, and for a file of records.
     """
     if records.uri is None:
         raise RecordError(f"{records.source} is a file of scalars: what needs arrays is read with --experiment")
@@ -125,10 +130,16 @@ def last_arrays(records: Records) -> Iterator[tuple[pd.Series, dict[str, np.ndar
         raise RecordError(f"no trial of {records.source} has arrays: {lost}")
 
 
+def gone(records: Records, found: int) -> list[str]:
+    """Return a note on the trials that `last_arrays` left out, by how many it gave; none where it gave all."""
+    lost = len(records.last) - found
+    return [f"left out: {lost} trials whose arrays are gone"] * bool(lost)
+
+
 def attach(records: Records, files: list[Path]) -> bool:
     """Put files onto the sweep's parent run as artifacts under `analysis/`, the one thing this package writes.
 
-    False where there is no such run, or it cannot be written to, which is said.
+    False if there is no such run, or if it cannot be written to; the reason is then printed.
     """
     if records.uri is None or records.parent_run_id is None:
         return False
@@ -167,21 +178,45 @@ def _runs(client: MlflowClient, experiment: str, tracking_uri: str) -> list[Run]
 
 def _choose(runs: list[Run], experiment: str, sweep: str | None) -> tuple[Run, list[str]]:
     """Return the parent run of the sweep asked for, or of the latest, and the ids of the other sweeps."""
-    parents = [run for run in runs if "specbias.sweep_id" in run.data.tags]
-    parents.sort(key=lambda run: run.data.tags.get("specbias.opened", ""), reverse=True)
-    ids = list(dict.fromkeys(run.data.tags["specbias.sweep_id"] for run in parents))
-    chosen = [run for run in parents if run.data.tags["specbias.sweep_id"].startswith(sweep or "")]
+    parents = _parents(runs)
+    ids = list(dict.fromkeys(run.data.tags[Tag.SWEEP_ID] for run in parents))
+    chosen = [run for run in parents if run.data.tags[Tag.SWEEP_ID].startswith(sweep or "")]
     if not chosen:
-        said = f"no sweep {sweep!r}; there are: {', '.join(ids)}" if ids else "no sweep"
-        raise RecordError(f"experiment {experiment!r} holds {said}")
-    return chosen[0], [i for i in ids if i != chosen[0].data.tags["specbias.sweep_id"]]
+        there = f"no sweep {sweep!r}; there are: {', '.join(ids)}" if ids else "no sweep"
+        raise RecordError(f"experiment {experiment!r} holds {there}")
+    return chosen[0], [i for i in ids if i != chosen[0].data.tags[Tag.SWEEP_ID]]
+
+
+def _parents(runs: list[Run]) -> list[Run]:
+    """Return the parent runs, the one opened last first."""
+    parents = [run for run in runs if Tag.SWEEP_ID in run.data.tags]
+    return sorted(parents, key=lambda run: run.data.tags.get(Tag.OPENED, ""), reverse=True)
+
+
+def _listed(client: MlflowClient, parent: Run) -> list[dict]:
+    """Return the trials of a sweep, by its list."""
+    return json.loads(Path(client.download_artifacts(parent.info.run_id, "sweep.json")).read_text())["trials"]
+
+
+def _others_finished(client: MlflowClient, runs: list[Run], without: str) -> list[str]:
+    """Return the other sweeps that have finished trials, the latest first: id, when it was opened, and how many."""
+    latest: dict[str, Run] = {}
+    for parent in _parents(runs):
+        latest.setdefault(parent.data.tags[Tag.SWEEP_ID], parent)
+    found = []
+    for sweep_id, parent in latest.items():
+        picked = () if sweep_id == without else _pick(_listed(client, parent), runs, parent.info.run_id)
+        if finished := sum(_outcome(run) == "finished" for _, run in picked):
+            opened = parent.data.tags.get(Tag.OPENED, "")[:16].replace("T", " ")
+            found.append(f"{sweep_id} ({opened}, {finished} finished)")
+    return found
 
 
 def _pick(listed: list[dict], runs: list[Run], parent_id: str) -> Iterator[tuple[dict, Run]]:
     """Yield each trial of the list with its run: a finished one before others, the sweep's own before the newest."""
     by_trial: dict[str, list[Run]] = {}
     for run in runs:
-        by_trial.setdefault(run.data.tags.get("specbias.trial_id", ""), []).append(run)
+        by_trial.setdefault(run.data.tags.get(Tag.TRIAL_ID, ""), []).append(run)
     for trial in listed:
         own = by_trial.get(trial["trial_id"], [])
         own.sort(key=lambda run: (_outcome(run) != "finished", run.data.tags["mlflow.parentRunId"] != parent_id))
@@ -190,7 +225,7 @@ def _pick(listed: list[dict], runs: list[Run], parent_id: str) -> Iterator[tuple
 
 
 def _outcome(run: Run) -> str:
-    return run.data.tags.get("specbias.outcome", "running")
+    return run.data.tags.get(Tag.OUTCOME, "running")
 
 
 def _curves(client: MlflowClient, runs: list[Run]) -> dict[str, dict[int, dict[str, float]]]:
@@ -208,7 +243,8 @@ def _curves(client: MlflowClient, runs: list[Run]) -> dict[str, dict[int, dict[s
 def _history(client: MlflowClient, run_ids: list[str], key: str) -> list[tuple[str, int, float]]:
     """Return (run id, step, value) of one metric of many runs, oldest first: what MLflow's own charts are drawn from.
 
-    MlflowClient itself has only a request per run and metric, 20,000 for 1,000 trials of 20 metrics.
+    MLflow's public API has only a request per run and metric, `MlflowClient.get_metric_history`: of 300 trials with 22
+    metrics at 12 epochs in SQLite it takes 24 s of processor time, in eight threads 22 s, where all reading takes 4 s.
     """
     store = client._tracking_client.store
     if hasattr(store, "get_metric_history_bulk"):  # a data base
@@ -225,14 +261,17 @@ def _history(client: MlflowClient, run_ids: list[str], key: str) -> list[tuple[s
     return _history(client, run_ids[:half], key) + _history(client, run_ids[half:], key)
 
 
-def _fixed(trial: dict, run: Run, tags: dict[str, str]) -> dict[str, object]:
-    return {
-        "sweep_id": tags["specbias.sweep_id"],
-        "trial_id": trial["trial_id"],
-        "run_id": run.info.run_id,
-        "label": trial["label"],
-        "study": tags["specbias.study"],
-        "intervention": trial["intervention"],
-        "search": tags["specbias.search"],
-        **{name: text if name.endswith("_id") else value_of(text) for name, text in run.data.params.items()},
-    }
+def _origin(trial: dict, run: Run, tags: dict[str, str]) -> Origin:
+    return Origin(
+        sweep_id=tags[Tag.SWEEP_ID],
+        trial_id=trial["trial_id"],
+        run_id=run.info.run_id,
+        label=trial["label"],
+        study=tags[Tag.STUDY],
+        intervention=trial["intervention"],
+        search=tags[Tag.SEARCH],
+    )
+
+
+def _settings(run: Run) -> dict[str, object]:
+    return {name: text if is_text(name) else value_of(text) for name, text in run.data.params.items()}

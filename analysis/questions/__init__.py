@@ -1,0 +1,1 @@
+"""Computations on tables that several scripts share."""
