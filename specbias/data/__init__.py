@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from specbias.registry import load, look_up
-from specbias.seeds import derive_seed
-from specbias.selection import Selection
 from specbias.settings import SettingError
+from specbias.settings.registry import load, look_up
+from specbias.settings.seeds import derive_seed
+from specbias.settings.selection import Selection
 
 if TYPE_CHECKING:
     import torch
 
-    from specbias.config import TrialConfig
+    from specbias.settings.config import TrialConfig
 
 
 Channels = tuple[float, float, float]
@@ -119,7 +119,11 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of one data set; `mean` and `std` (3,) are the channel constants of its normalised space."""
+    """The splits of one data set; `mean` and `std` (3,) are the channel constants of its normalised space.
+
+    Arrays and tensors are taken, images with channels first, last or none, labels (N,) or (N, 1); SettingError, one
+    line, where images are not uint8, or labels are none of the classes.
+    """
 
     train: Split
     validation: Split
@@ -129,7 +133,26 @@ class Data:
     num_classes: int
     extra: Split | None = None  # a second test set: CIFAR-10.1
     class_names: tuple[str, ...] = ()  # where they have names
+    class_ids: tuple[str, ...] = ()  # WordNet's, or a folder's name or number: what a network's outputs are found by
+    outputs: tuple[int, ...] = ()  # the place of each class among a network's outputs, where it is given
+    rows: dict[str, torch.Tensor] = field(default_factory=dict)  # of a part of a published file: each image's place
+    notes: tuple[str, ...] = ()  # how files were understood, in words
     known: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of each class, beforehand: planted diversity
+
+    def __post_init__(self) -> None:
+        from specbias.data.given import as_split
+
+        for name in ("test", "train", "validation", "extra"):
+            if (split := getattr(self, name)) is not None:
+                object.__setattr__(
+                    self, name, Split(*as_split(split.images, split.labels, name, num_classes=self.num_classes))
+                )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(0 <= value <= 1 for value in values) or (name == "std" and 0 in values):
+                raise SettingError(f"{name}={values}: expected three numbers, of channels from 0 to 1; std above 0")
+        for name in ("class_names", "class_ids", "outputs"):
+            if (names := getattr(self, name)) and len(names) != self.num_classes:
+                raise SettingError(f"{name}: {len(names)} of them, for {self.num_classes} classes")
 
     @property
     def splits(self) -> dict[str, Split]:

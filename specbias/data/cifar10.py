@@ -42,6 +42,7 @@ def read_cifar(kind: type[CIFAR10], directory: Path) -> Data:
         std=DATASETS["cifar10"].std,
         num_classes=len(class_names),
         class_names=class_names,
+        rows={"train": (~held_out).nonzero().flatten(), "validation": held_out.nonzero().flatten()},
     )
 
 

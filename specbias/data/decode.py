@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from specbias.data.pixels import as_rgb
 from specbias.settings import SettingError
 
 INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}  # Pillow's numbers
+AS_RGB = 2  # how files become RGB, counted: arrays that were made in an earlier way are not opened
 STALE = 3600  # seconds: a part takes moments to write, an older one is of a process that was killed
 
 
@@ -44,9 +46,9 @@ class Decoded(NamedTuple):
 def decode(groups: Sequence[Sequence[str]], geometry: Geometry, *, folder: Path, workers: int = 1) -> list[Decoded]:
     """Return the images of each group of files, decoded into `folder` by worker processes where they are not there yet.
 
-    Grey, CMYK and palette images become RGB, as torchvision's loader makes them; a file that is no image or is cut off
-    is left out and named in `unreadable`. Pixels are those of torchvision's Resize (antialiased) and CenterCrop on
-    PIL images. SettingError for a file that the system does not give, and where `folder` cannot be written.
+    What is not RGB becomes it by as_rgb; a file that is no image, or cut off, or of a kind that as_rgb refuses, is left
+    out and named in `unreadable`. Pixels are those of torchvision's Resize (antialiased) and CenterCrop on PIL images.
+    SettingError for a file that the system does not give, and where `folder` cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,19 +71,32 @@ def decode(groups: Sequence[Sequence[str]], geometry: Geometry, *, folder: Path,
     return [_open(place) for place in places]
 
 
-def read_image(file: str, geometry: Geometry) -> np.ndarray:
-    """Return one image (3, size, size) in uint8; ValueError if it is none or not whole, OSError if it is not given."""
+def read_image(file: str, geometry: Geometry | None) -> np.ndarray:
+    """Return one image (3, size, size) in uint8, or (3, H, W) as it is without geometry.
+
+    ValueError, with the file's name, if it is no image, not whole, or of a kind that as_rgb refuses; OSError if the
+    system does not give it.
+    """
     with open(file, "rb") as stream:
-        content = BytesIO(stream.read())
+        return decode_image(stream.read(), geometry, name=file)
+
+
+def decode_image(content: bytes, geometry: Geometry | None, *, name: str, turned: bool = False) -> np.ndarray:
+    """Return what read_image does, of a file's content, `turned` as its EXIF says; ValueErrors begin with the name."""
     try:
-        with Image.open(content) as image:
-            pixels = image.convert("RGB")
+        with Image.open(BytesIO(content)) as image:
+            upright: Image.Image = ImageOps.exif_transpose(image) if turned else image
+            upright.format = image.format  # which a turned one has lost
+            pixels = as_rgb(upright)
     except MemoryError:  # says nothing of the file
         raise
     except UnidentifiedImageError:
-        raise ValueError(f"{file}: not an image") from None
+        raise ValueError(f"{name}: not an image") from None
     except Exception as error:  # Pillow raises whatever it stumbles over where a file is damaged
-        raise ValueError(f"{file}: {error}") from None
+        reason = str(error).strip() or type(error).__name__
+        raise ValueError(f"{name}: {reason.splitlines()[0]}") from None
+    if geometry is None:
+        return np.asarray(pixels).transpose(2, 0, 1)
     width, height = pixels.size
     longer = int(geometry.resize * max(width, height) / min(width, height))
     target = (geometry.resize, longer) if width <= height else (longer, geometry.resize)
@@ -139,4 +154,4 @@ def _open(place: Path) -> Decoded:
 def _identity(files: Sequence[str], geometry: Geometry) -> str:
     """Return what a class's images are kept under: another file, size or date of one is another array."""
     facts = [(file, stat.st_size, stat.st_mtime_ns) for file in files for stat in [os.stat(file)]]
-    return hashlib.sha256(json.dumps([facts, geometry]).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([AS_RGB, facts, geometry]).encode()).hexdigest()[:24]

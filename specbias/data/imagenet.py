@@ -18,10 +18,12 @@ import numpy as np
 
 from specbias.data import DATASETS, IMAGENET_MEAN, IMAGENET_STD, ByClass, Data, Dataset, Split
 from specbias.data.decode import Decoded, Geometry, decode
-from specbias.data.folders import Files, Folders, read_folders
-from specbias.seeds import derive_seed
-from specbias.selection import Selection
+from specbias.data.imagenet_folders import Folders, read_folders
+from specbias.data.imagenet_ids import IMAGENET_IDS
+from specbias.data.listing import Files, are_numbers
 from specbias.settings import SettingError
+from specbias.settings.seeds import derive_seed
+from specbias.settings.selection import Selection
 
 HELD_OUT = 5  # one in so many training images of a class
 PLACES = {"tiny_imagenet": "tiny-imagenet-200", "imagenet": "imagenet"}  # below the data directory
@@ -116,9 +118,11 @@ def open_by_class(directory: Path, selection: Selection, *, name: str) -> ByClas
 
 
 def _outputs(folders: Folders, chosen: tuple[str, ...]) -> tuple[int, ...]:
-    """Return where the classes are among 1,000 outputs in the order of ids; none where nothing says what those are."""
-    lists = (folders.ids, folders.outputs)
-    known = next((ids for ids in lists if len(ids) == 1000 and all(re.fullmatch(r"n\d{8}", each) for each in ids)), ())
+    """Return where the classes are among ImageNet's 1,000 outputs; none where neither ids nor numbers say."""
+    if are_numbers(folders.ids) and [*map(int, folders.ids)] == [*range(len(IMAGENET_IDS))]:
+        return tuple(int(each) for each in chosen)
+    lists = (folders.ids, folders.outputs, IMAGENET_IDS)
+    known = next(ids for ids in lists if len(ids) == 1000 and all(re.fullmatch(r"n\d{8}", each) for each in ids))
     place_of = {each: place for place, each in enumerate(known)}
     return tuple(place_of[each] for each in chosen) if {*chosen} <= {*known} else ()
 
@@ -140,7 +144,16 @@ def load(directory: Path, selection: Selection, *, name: str) -> Data:
     found = _decode(chosen, groups, workers=joblib.cpu_count())
     train, validation, test = (_joined(found[i * len(labels) : (i + 1) * len(labels)]) for i in range(len(SPLITS)))
     names = tuple(chosen.folders.names[place] for place in chosen.places)
-    return Data(train, validation, test, IMAGENET_MEAN, IMAGENET_STD, num_classes=len(labels), class_names=names)
+    return Data(
+        train,
+        validation,
+        test,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        num_classes=len(labels),
+        class_names=names,
+        class_ids=chosen.ids,
+    )
 
 
 def _refuse_too_many(chosen: Chosen) -> None:

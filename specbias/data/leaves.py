@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from specbias.data import DATASETS, Data, Dataset, Split
-from specbias.seeds import derive_seed
-from specbias.selection import Selection
 from specbias.settings import SettingError
+from specbias.settings.seeds import derive_seed
+from specbias.settings.selection import Selection
 
 SIZE = 32  # pixels of an image's side
 CLASSES = 30

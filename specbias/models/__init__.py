@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from specbias.registry import load, look_up
 from specbias.settings import SettingError
+from specbias.settings.own_code import is_own, parameters
+from specbias.settings.registry import load, look_up
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,14 +42,22 @@ MODELS = {
 }
 TORCHVISION = "torchvision:"  # before any name in torchvision.models
 FROM_TORCHVISION = Model("specbias.models.from_torchvision:from_torchvision", None, 200.0)  # megaflops: a guess
+OWN = Model("specbias.models.own:build_own", None, 200.0)  # as much of a guess
 
 
 def look_up_model(name: str, *, width: int | None = None, dropout: float = 0.0) -> Model:
     """Return the facts of a model; SettingError if it is unknown, or cannot have that width or dropout.
 
-    Whether torchvision has a model of some name is known only when it is built.
+    Whether torchvision has a model of some name is known only when it is built. One of one's own has a width, or
+    dropout, where its function has a parameter of that name.
     """
-    known = MODELS | {TORCHVISION + "NAME": FROM_TORCHVISION}
+    if is_own(name):
+        takes = parameters(name, setting="model")
+        for setting, value, without in (("width", width, None), ("dropout", dropout, 0.0)):
+            if value != without and not (setting in takes.names or takes.any_name):
+                raise SettingError(f"{setting}={value}: {name} has no such parameter; take {setting}={without}")
+        return OWN
+    known = MODELS | {TORCHVISION + "NAME": FROM_TORCHVISION, "FILE.py:FUNCTION": OWN}
     model = FROM_TORCHVISION if name.startswith(TORCHVISION) else look_up(known, name, "model")
     if model.width is None and (width is not None or dropout):
         refused, possible = (
@@ -65,17 +74,19 @@ def build_model(
 ) -> nn.Module:
     """Return a new network for images (B, 3, image_size, image_size) -> logits (B, num_classes).
 
-    `name` is one of MODELS or "torchvision:NAME". `width` is the number of channels of the first stage (None: the
-    published one), `dropout` the share of features dropped before the last layer in training. Initial weights come from
-    torch's global generator, which the caller seeds, and so does what a network draws in training. SettingError is
-    look_up_model's, or says what torchvision's models cannot do. All architectures here pool globally, so that any
-    image size of at least 8 will do.
+    `name` is one of MODELS, "torchvision:NAME", or what own_code.identify returned. `width` is the number of channels
+    of the first stage (None: the published one), `dropout` the share of features dropped before the last layer in
+    training. Initial weights come from torch's global generator, which the caller seeds, and so does what a network
+    draws in training. SettingError is look_up_model's, or says what torchvision's models, or one's own code, cannot do.
+    All architectures here pool globally, so that any image size of at least 8 will do.
     """
     model = look_up_model(name, width=width, dropout=dropout)
     if model is FROM_TORCHVISION:
         name = name.removeprefix(TORCHVISION)
         return load(model.factory)(name, num_classes=num_classes, image_size=image_size)
+    factory = load(model.factory)
+    if model is OWN:
+        return factory(name, num_classes=num_classes, image_size=image_size, width=width, dropout=dropout)
     if image_size < 8:
         raise ValueError(f"image_size {image_size}: {name} needs at least 8")
-    factory = load(model.factory)
     return factory(num_classes=num_classes, width=width or model.width, dropout=dropout, **model.arguments)

@@ -6,8 +6,8 @@ import torch
 import torchvision
 from torch import nn
 
-from specbias.registry import look_up
 from specbias.settings import SettingError
+from specbias.settings.registry import look_up
 
 
 def from_torchvision(name: str, *, num_classes: int, image_size: int) -> nn.Module:

@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 
 from specbias.models.weights import load_weights
-from specbias.registry import look_up
 from specbias.settings import SettingError
+from specbias.settings.registry import look_up
 
 
 class Published(NamedTuple):

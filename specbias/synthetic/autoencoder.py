@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from specbias.seeds import derive_seed
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.config import CurvatureConfig
 
 HIDDEN, BATCH, RATE = 256, 128, 1e-3  # units between image and code, images of an update, Adam's rate

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specbias.config import NetworkConfig
 from specbias.data import Data, to_pixels
-from specbias.measure import Measurement
-from specbias.network import load_images, load_network
-from specbias.seeds import derive_seed
+from specbias.measurement import Measurement
 from specbias.settings import SettingError
+from specbias.settings.measurement import NetworkConfig
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.adversarial import make_adversarials
 from specbias.synthetic.classifier import Classifier, class_margin
 from specbias.synthetic.config import ClassPathsConfig
 from specbias.synthetic.elastic_band import Paths, auto_neb, lowest_values, straight_paths
-from specbias.synthetic.training import use_device
+from specbias.training.execution import use_device
+from specbias.trials.network import load_images, load_network
 
 PAIRS_AT_ONCE = 512
 EXAMPLE_IMAGES, EXAMPLE_MARGINS = 9, 101  # along an example's path, at equal distances, both ends included

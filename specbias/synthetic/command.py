@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from specbias.registry import load, look_up
 from specbias.settings import SettingError, Settings
+from specbias.settings.registry import load, look_up
 from specbias.synthetic import TRAINED
 from specbias.synthetic.config import CONFIGS
 
@@ -79,8 +79,8 @@ def _run(config: Any, output: Path, folder: Path | None) -> None:
         for state, measurement in run(config, saved):
             said = {name.removeprefix("synthetic/"): f"{value:.4g}" for name, value in measurement.metrics.items()}
             bar.set_postfix(said, refresh=False)
-            bar.update(measurement.epoch - bar.n)
-            if folder and measurement.epoch < config.epochs:
+            bar.update(measurement.step - bar.n)
+            if folder and measurement.step < config.epochs:
                 _keep(state, folder)
     np.savez_compressed(output, **measurement.arrays)
     if folder:

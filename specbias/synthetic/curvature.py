@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from specbias.seeds import derive_seed
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.autoencoder import reconstructions
 from specbias.synthetic.config import CurvatureConfig
 from specbias.synthetic.digits import read_digits

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from specbias.data import data_directory
-from specbias.registry import look_up
 from specbias.settings import SettingError
+from specbias.settings.registry import look_up
 
 THREE, EIGHT = 3, 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from specbias.seeds import derive_seed
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.config import KernelSpectrumConfig
 from specbias.synthetic.digits import load_two_digits
 from specbias.synthetic.networks import Networks

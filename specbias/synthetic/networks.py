@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
-from specbias.seeds import derive_seed
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.config import RunsConfig
 
 SIREN_FREQUENCY = 30.0  # what a sine layer's argument is multiplied by (Sitzmann et al. 2020, section 3.2)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from specbias.seeds import derive_seed
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.config import PerturbationConfig
 from specbias.synthetic.networks import Networks
 from specbias.synthetic.sinusoids import amplitude, build_sinusoids

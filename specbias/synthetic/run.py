@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from specbias.measure import Measurement
-from specbias.registry import load
+from specbias.measurement import Measurement
+from specbias.settings.registry import load
 from specbias.synthetic import EXPERIMENTS
 from specbias.synthetic.config import RunsConfig
-from specbias.synthetic.training import RunsState, Task, advance, new_state, use_device
+from specbias.synthetic.training import RunsState, Task, advance, new_state
+from specbias.training.execution import use_device
 
 
 def run_experiment(config: RunsConfig, checkpoint: str | Path | None = None) -> Iterator[tuple[RunsState, Measurement]]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specbias.seeds import derive_seed
+from specbias.settings.seeds import derive_seed
 from specbias.synthetic.config import RunsConfig, SinusoidsConfig
 from specbias.synthetic.kiessling_thor import spectral_bias
 from specbias.synthetic.networks import Networks

@@ -25,15 +25,6 @@ def nothing(networks: Networks) -> Values:
     return {}
 
 
-def use_device(device: str, *, threads: int | None) -> None:
-    """Set torch's number of threads, and float32 to be float32; SettingError if there is no such device."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SettingError("device=cuda: torch finds no GPU here")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
-
-
 @dataclass(frozen=True)
 class Task:
     """What an experiment is to its runs: samples, targets, and what is taken down.

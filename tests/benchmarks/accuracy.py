@@ -12,13 +12,14 @@ import time
 
 import torch
 
-from specbias.config import TrialConfig
 from specbias.data import load_data
-from specbias.measure import evaluating
-from specbias.measure.generalization import evaluate
-from specbias.recipes import RECIPES
-from specbias.train import new_state, train
-from specbias.trial import new_model
+from specbias.measurement import evaluating
+from specbias.measurement.generalization import evaluate
+from specbias.settings.config import TrialConfig
+from specbias.settings.recipes import RECIPES
+from specbias.training.execution import use_device
+from specbias.training.train import new_state, train
+from specbias.trials.trial import new_model
 
 ROWS = ("16x4", "32x5", "32x17", "64x18")  # width x epochs
 
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="seconds, on the digits")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.backends.fp32_precision = "ieee"
+    use_device(device, threads=None)
     settings = RECIPES["fast"] | {"model": "airbench", "device": device, "precision": "bf16", "seed": arguments.seed}
     if arguments.smoke:
         arguments.rows, settings = ("4x2",), settings | {"dataset": "digits", "batch_size": 50}

@@ -15,11 +15,11 @@ from dataclasses import replace
 
 import torch
 
-from specbias.check import complete_config
-from specbias.config import TrialConfig
-from specbias.memory import peak_memory, rehearse
-from specbias.trial import run_trial
-from sweeps.service.sharing import cap_memory, is_out_of_memory, share_of
+from specbias.settings.config import TrialConfig
+from specbias.training.check import complete_config
+from specbias.trials.memory import peak_memory, rehearse
+from specbias.trials.trial import run_trial
+from sweeps.service.machines.sharing import cap_memory, is_out_of_memory, share_of
 
 NETWORKS = ("small_cnn", "resnet18", "wrn_28_10", "vit")
 

@@ -30,10 +30,11 @@ from torchvision.transforms import v2
 
 from specbias.data import ByClass, open_classes
 from specbias.data.decode import Geometry, decode
-from specbias.measure import evaluating
-from specbias.measure.class_frequency import choose_class_probes, measure_class
+from specbias.measurement import evaluating
+from specbias.measurement.class_frequency import choose_class_probes, measure_class
 from specbias.models import build_model
-from specbias.selection import Selection
+from specbias.settings.selection import Selection
+from specbias.training.execution import use_device
 
 BATCH = 256
 WORKERS = joblib.cpu_count()
@@ -154,8 +155,8 @@ def peak_memory(work: str, count: int) -> int:
     code = (
         "import torch\n"
         "from specbias.data import open_classes\n"
-        "from specbias.measure import evaluating\n"
-        "from specbias.measure.class_frequency import choose_class_probes, measure_class\n"
+        "from specbias.measurement import evaluating\n"
+        "from specbias.measurement.class_frequency import choose_class_probes, measure_class\n"
         "from specbias.models import build_model\n"
         f"{work.format(count=count)}\n"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"  # ru_maxrss begins at the parent's
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="seconds, on images that it makes")
     smoke = parser.parse_args().smoke
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.backends.fp32_precision = "ieee"
+    use_device(device, threads=None)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SPECBIAS_CACHE_DIR"] = str(Path(scratch, "cache"))
         data = Path(os.environ.get("SPECBIAS_DATA_DIR", scratch), "tiny-imagenet-200")

@@ -21,13 +21,13 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from analysis import records as records_module
 from analysis.inference import conditional_mutual_information
-from analysis.records import load_records
+from analysis.tables import records as records_module
+from analysis.tables.records import load_records
 
 ROOT = Path(__file__).parents[2]
 ACCURACY, LOSS = "generalization/test_accuracy", "generalization/train_loss"
-LEVELS = {"width": 5, "epochs": 4, "train_size": 5, "mixup": 5, "cutout": 2}
+LEVELS = {"width": 5, "depth": 4, "train_size": 5, "mixup": 5, "cutout": 2}
 
 
 def sweep(trials: int, measures: int, epochs: int = 1) -> pd.DataFrame:

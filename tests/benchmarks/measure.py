@@ -2,6 +2,7 @@
 
   SPECBIAS_DATA_DIR=DIR python tests/benchmarks/measure.py      CIFAR-10, two networks, about 12 minutes on 2 cores
   python tests/benchmarks/measure.py --smoke                    the digits, one small network, seconds
+  python tests/benchmarks/measure.py --before DIR               against the code in DIR, a worktree of another commit
 
 Rows, each in images per second: `forward`, a loop over batches of random images and nothing else; `measured`,
 straight paths with all their spectra and scalars, in the same precision; `simple`, the straightforward way in float32:
@@ -10,21 +11,25 @@ memory is that of a process of its own that measures with many pairs.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from specbias.config import MeasureSettings, TrialConfig
 from specbias.data import load_data
-from specbias.measure import evaluating
-from specbias.measure.frequency import KINDS, measure_pairs, summarise
-from specbias.measure.pairs import choose_probes
+from specbias.measurement import evaluating
+from specbias.measurement.frequency import KINDS, measure_pairs, summarise
+from specbias.measurement.pairs import choose_probes
 from specbias.models import build_model
+from specbias.settings.config import TrialConfig
+from specbias.settings.measurement import MeasureSettings
+from specbias.training.execution import use_device
 
 BATCH = 256
 
@@ -102,8 +107,8 @@ def simple(predict, data, probes, shares: list) -> int:
 def peak_memory(pairs: int, dataset: str) -> int:
     """Return the peak resident memory in MB of a process that measures the small network with so many pairs."""
     code = (
-        "from specbias.config import NetworkConfig\n"
-        "from specbias.network import measure_network\n"
+        "from specbias.settings.measurement import NetworkConfig\n"
+        "from specbias.trials.network import measure_network\n"
         f"measure_network(NetworkConfig(model='small_cnn', dataset={dataset!r}, pairs={pairs}))\n"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"  # ru_maxrss begins at the parent's
     )
@@ -111,12 +116,67 @@ def peak_memory(pairs: int, dataset: str) -> int:
     return int(said) // 1024
 
 
+# Seconds of the processor for all paths of a small network: on a machine with other work they are steadier than a clock
+PATHS = """
+import sys, time, torch
+from specbias.data import load_data
+from specbias.measurement import evaluating
+from specbias.measurement.frequency import KINDS, measure_pairs
+from specbias.measurement.pairs import choose_probes
+from specbias.models import build_model
+from specbias.settings.config import TrialConfig
+torch.set_num_threads(1)
+data = load_data(TrialConfig(dataset=sys.argv[1]))
+probes = choose_probes(data, pairs=int(sys.argv[2]), pairing="official")
+model = build_model(sys.argv[3], num_classes=10, image_size=32, width=int(sys.argv[4]))
+settings = {"correct": torch.ones(len(data.test.labels), dtype=torch.bool), "batch_size": 256}
+with evaluating(model.to(memory_format=torch.channels_last), "cpu", "float32") as predict:
+    measure_pairs(predict, data, probes, probes.within_class, **settings)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started = time.process_time()
+        for kind in KINDS:
+            measure_pairs(predict, data, probes, getattr(probes, kind), **settings)
+        print(time.process_time() - started, flush=True)
+"""
+
+
+def against(before: Path, *, dataset: str, pairs: int, network: tuple[str, int], rounds: int) -> None:
+    """Print how much more time measuring takes than with the code in another folder, in turns, a round each."""
+    code = [sys.executable, "-c", PATHS, dataset, str(pairs), network[0], str(network[1])]
+    places = (before.resolve(), Path(__file__).resolve().parents[2])
+    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(code, cwd=p, env=os.environ | {"PYTHONPATH": str(p)}, **how) for p in places]
+    for process in both:
+        assert process.stdout.readline() == "ready\n", "one of the two does not measure"
+    seconds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for process, found in zip(both, seconds, strict=True):
+            print(file=process.stdin, flush=True)
+            found.append(float(process.stdout.readline()))
+    for process in both:
+        process.communicate()
+    ratios = np.divide(*seconds[::-1])
+    medians = [float(np.median(found)) for found in seconds]
+    print(
+        f"\n{network[0]}, width {network[1]}, {pairs} pairs: {medians[0]:.2f} s before, {medians[1]:.2f} s now; "
+        f"now over before {np.median(ratios):.3f}, from {ratios.min():.3f} to {ratios.max():.3f} in {rounds} rounds"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="seconds, on the digits")
-    smoke = parser.parse_args().smoke
+    parser.add_argument("--before", type=Path, metavar="DIR", help="another commit's code, to compare with")
+    options = parser.parse_args()
+    smoke = options.smoke
+    if options.before is not None:
+        for network in (("small_cnn", 16), ("resnet18", 16)):
+            size = {"pairs": 1, "rounds": 3} if smoke else {"pairs": 4, "rounds": 9}
+            against(options.before, dataset="digits", network=network, **size)
+        return
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.backends.fp32_precision = "ieee"
+    use_device(device, threads=None)
     dataset, pairs = ("digits", 1) if smoke else ("cifar10", 5)
     data = load_data(TrialConfig(dataset=dataset, device=device))
     for name, width in (("small_cnn", 16),) if smoke else (("small_cnn", 16), ("resnet18", 64)):

@@ -23,9 +23,9 @@ import ray
 from mlflow import MlflowClient
 
 from specbias.settings import Settings
-from sweeps.service.command_line import Options
-from sweeps.service.study import Preset, Study
-from sweeps.service.tuner import run_sweep
+from sweeps.service.ask.options import Options
+from sweeps.service.run.tuner import run_sweep
+from sweeps.service.study import Kind, Preset, Study
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,24 @@ def run(config, checkpoint):
     for epoch in range(1, config.epochs + 1):
         time.sleep(config.wait)
         metrics = {f"metric_{i}": epoch / (i + 1) for i in range(20)}
-        yield Nothing(), SimpleNamespace(epoch=epoch, metrics=metrics, arrays={})
+        yield Nothing(), SimpleNamespace(step=epoch, metrics=metrics, arrays={})
 
 
-STUDY = Study(
-    name="waiting",
-    question="None.",
+KIND = Kind(
     config_class=WaitingConfig,
     run=run,
-    complete=lambda config: config,
-    check=lambda config: None,
-    prepare=lambda config: None,
-    presets={"quick": Preset({}, lambda base: {})},
-    choose_preset=lambda gpus: "quick",
-    analysis=None,
-    columns={},
+    analyses=lambda configs: [],
     seconds=lambda config: config.epochs * config.wait,
     calibrate=lambda config: {},
     execution=lambda device, threads: {"device": device},
+)
+STUDY = Study(
+    name="waiting",
+    question="None.",
+    kind=KIND,
+    presets={"quick": Preset({})},
+    choose_preset=lambda gpus: "quick",
+    columns={},
 )
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from specbias.synthetic.config import SinusoidsConfig
 from specbias.synthetic.sinusoids import build_sinusoids
 from specbias.synthetic.training import advance, new_state
+from specbias.training.execution import use_device
 
 ROUNDS = 5
 
@@ -95,7 +96,7 @@ def main() -> None:
     smoke = parser.parse_args().smoke
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    torch.backends.fp32_precision = "ieee"
+    use_device(device, threads=None)
     print(
         f"on {name}\n{'runs':>5} {'packed':>12} {'one by one':>12} {'gain':>6} {'gain, all':>10} {'share of limit':>15}"
     )

@@ -17,11 +17,11 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from specbias.config import TrialConfig
 from specbias.data import Data, load_data
-from specbias.interventions import INTERVENTIONS
 from specbias.models import build_model
-from specbias.train import new_state, train
+from specbias.settings.config import TrialConfig
+from specbias.training.interventions import INTERVENTIONS
+from specbias.training.train import new_state, train
 
 STRENGTHS = {
     "mixup": 0.4,
@@ -37,7 +37,7 @@ STRENGTHS = {
 }
 SETTINGS = {
     "no intervention": {},
-    **{name: {name: STRENGTHS[name]} for name in INTERVENTIONS},
+    **{name: {name: STRENGTHS[name]} for name in INTERVENTIONS if name != "own_strength"},  # a user's
     "flip, crop, cutout": {"flip_crop": 4, "cutout": 16},
 }
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from specbias.settings import SettingError, Settings, file_identity
-from specbias.synthetic.config.runs import FINITE
+from specbias.settings.ranges import (
+    Count,
+    CountOrZero,
+    Device,
+    Positive,
+    ShareBelowOne,
+    Strength,
+    ThreadsOrNone,
+    one_of,
+)
+
+TrainedSplit = Annotated[str, one_of("train", "validation", "test", words="train, validation or test")]
 
 
 @dataclass(frozen=True)
@@ -26,48 +37,32 @@ class ClassPathsConfig(Settings):
     checkpoint: str | None = None  # file with its weights; needed
     weights: str | None = None  # SHA-256 of that file, 12 digits: found by `identified`, never set by hand
     dataset: str = "cifar10"  # a name in specbias.data.DATASETS, or imagefolder:DIR
-    split: str = "train"  # whose images
-    images_per_class: int = 50  # that the network classifies correctly, at one end of the paths
-    adversarials_per_class: int = 50  # images of other classes, moved into this one, at the other end
+    split: TrainedSplit = "train"  # whose images
+    images_per_class: Count = 50  # that the network classifies correctly, at one end of the paths
+    adversarials_per_class: Count = 50  # images of other classes, moved into this one, at the other end
     seed: int = 0  # draws the images
 
     # Adversarials: targeted projected gradient descent in L2 on the margin by which the class leads
-    attack_steps: int = 100  # at most; an image that is not of the class by then is left out
-    attack_step: float = 0.1  # length of each
-    attack_radius: float = 10.0  # greatest distance from the image
-    attack_margin: float = 0.0  # logits by which the class must lead the next; 0: the first step across the boundary
+    attack_steps: Count = 100  # at most; an image that is not of the class by then is left out
+    attack_step: Positive = 0.1  # length of each
+    attack_radius: Positive = 10.0  # greatest distance from the image
+    attack_margin: Strength = 0.0  # logits by which the class must lead the next; 0: the first step across the boundary
 
     # Paths: AutoNEB (Draxler et al. 2018) without springs
-    pivots: int = 5  # at first, between the ends, at equal distances; the paper does not say
-    neb_iterations: int = 4  # each ends with its steps and begins, but for the first, with new pivots
-    neb_steps: int = 10  # of gradient descent in each iteration
-    neb_learning_rate: float = 0.016  # step per unit of gradient: the paper's 1e-3 where pixels go from 0 to 1
-    neb_momentum: float = 0.9  # starts from rest in each iteration
-    insertion_threshold: float = 0.2  # share of a path's range of logits; a pivot goes where the logit sags by more
+    pivots: Count = 5  # at first, between the ends, at equal distances; the paper does not say
+    neb_iterations: CountOrZero = 4  # each ends with its steps and begins, but for the first, with new pivots
+    neb_steps: Count = 10  # of gradient descent in each iteration
+    neb_learning_rate: Positive = 0.016  # step per unit of gradient: the paper's 1e-3 where pixels go from 0 to 1
+    neb_momentum: ShareBelowOne = 0.9  # starts from rest in each iteration
+    insertion_threshold: Strength = 0.2  # share of a path's range of logits; a pivot goes where the logit sags by more
 
-    spacing: float = 0.5  # between the images at which a path is checked, at most
-    examples: int = 5  # pairs whose paths are kept as images
+    spacing: Positive = 0.5  # between the images at which a path is checked, at most
+    examples: CountOrZero = 5  # pairs whose paths are kept as images
 
     # Execution
-    batch_size: int = 256  # images per forward pass
-    device: str = "cpu"  # cpu or cuda
-    threads: int | None = None  # CPU threads of torch; none: as many as torch takes
-
-    def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        counts = ("images_per_class", "adversarials_per_class", "attack_steps", "neb_steps", "pivots", "batch_size")
-        lengths = ("attack_step", "attack_radius", "neb_learning_rate", "spacing")
-        return (
-            *((name, getattr(self, name) >= 1, "at least 1") for name in counts),
-            *((name, 0 < getattr(self, name) < FINITE, "above 0 and finite") for name in lengths),
-            ("split", self.split in ("train", "validation", "test"), "train, validation or test"),
-            ("attack_margin", 0 <= self.attack_margin < FINITE, "at least 0 and finite"),
-            ("neb_iterations", self.neb_iterations >= 0, "at least 0"),
-            ("neb_momentum", 0 <= self.neb_momentum < 1, "at least 0 and below 1"),
-            ("insertion_threshold", 0 <= self.insertion_threshold < FINITE, "at least 0 and finite"),
-            ("examples", self.examples >= 0, "at least 0"),
-            ("device", self.device in ("cpu", "cuda"), "cpu or cuda"),
-            ("threads", self.threads is None or self.threads >= 1, "at least 1, or none"),
-        )
+    batch_size: Count = 256  # images per forward pass
+    device: Device = "cpu"  # cpu or cuda
+    threads: ThreadsOrNone = None  # CPU threads of torch; none: as many as torch takes
 
     def identified(self) -> ClassPathsConfig:
         """Return these settings with the identity of their weights, and these by their whole path.

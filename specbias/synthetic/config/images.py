@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from specbias.synthetic.config.runs import FINITE, RunsConfig
+from specbias.settings.ranges import ABOVE_ZERO, Count, Positive, Range, Strength, at_least, one_of
+from specbias.synthetic.config.runs import RunsConfig
 
 IMAGES = {"digits": (1_797, 64, 32), "mnist": (60_000, 784, 64)}  # images, pixels, dimensions of the code
 KERNEL_NOISES = ("ramp", "white")
+ImageSet = Annotated[str, one_of(*IMAGES)]
+KernelNoise = Annotated[str, one_of(*KERNEL_NOISES)]
+Bandwidth = Annotated[float | None, Range(f"{ABOVE_ZERO.words}, or none", ABOVE_ZERO.holds)]
 
 
 @dataclass(frozen=True)
 class DigitsConfig(RunsConfig):
     """Two digits, 3 and 8, as targets -1 and 1: what experiments 3 and 4 have in common."""
 
-    dataset: str = "digits"  # digits (scikit-learn's scans of 8 x 8, no download) or mnist
-    steps: int = 5_000  # updates
-    record_every: int = 10  # updates: what is of interest is over after a few hundred
-    learning_rate: float = 1e-4  # constant; the notebooks' for MNIST
-
-    def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (*super().rules(), ("dataset", self.dataset in IMAGES, " or ".join(IMAGES)))
+    dataset: ImageSet = "digits"  # digits (scikit-learn's scans of 8 x 8, no download) or mnist
+    steps: Count = 5_000  # updates
+    record_every: Count = 10  # updates: what is of interest is over after a few hundred
+    learning_rate: Positive = 1e-4  # constant; the notebooks' for MNIST
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,8 @@ class DigitNoiseConfig(DigitsConfig):
     """Labels with noise of known frequency: which noise is learned before the labels? (Experiment 3)"""
 
     kind: ClassVar[str] = "digit_noise"
-    noise_frequency: float = 1.0  # k of sin(2 pi k |x|): periods per unit of an image's L2 norm, pixels in [0, 1]
-    noise_strength: float = 1.0  # beta, its amplitude, where the labels are -1 and 1; 0: no noise
-
-    def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (
-            *super().rules(),
-            ("noise_frequency", 0 < self.noise_frequency < FINITE, "above 0 and finite"),
-            ("noise_strength", 0 <= self.noise_strength < FINITE, "at least 0 and finite"),
-        )
+    noise_frequency: Positive = 1.0  # k of sin(2 pi k |x|): periods per unit of an image's L2 norm, pixels in [0, 1]
+    noise_strength: Strength = 1.0  # beta, its amplitude, where the labels are -1 and 1; 0: no noise
 
 
 @dataclass(frozen=True)
@@ -45,21 +39,11 @@ class KernelSpectrumConfig(DigitsConfig):
     """Noisy labels learned, seen in the eigenfunctions of a Gaussian kernel (Experiment 4)."""
 
     kind: ClassVar[str] = "kernel_spectrum"
-    samples: int = 2_000  # the first images of the two digits, or all where there are fewer
-    bandwidth: float | None = None  # of the kernel, L2 distance of images; none: the data set's
-    noise: str = "ramp"  # ramp (in the last eigenfunctions most) or white (uniform on -1..1, drawn for each run)
-    noise_strength: float = 1.0  # what the noise is multiplied by; 0: no noise
-    bins: int = 100  # of the spectrum, of equally many eigenfunctions; at most a tenth of the samples
-
-    def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (
-            *super().rules(),
-            ("samples", self.samples >= 20, "at least 20"),
-            ("bandwidth", self.bandwidth is None or 0 < self.bandwidth < FINITE, "above 0 and finite, or none"),
-            ("noise", self.noise in KERNEL_NOISES, " or ".join(KERNEL_NOISES)),
-            ("noise_strength", 0 <= self.noise_strength < FINITE, "at least 0 and finite"),
-            ("bins", self.bins >= 1, "at least 1"),
-        )
+    samples: Annotated[int, at_least(20)] = 2_000  # the first images of the two digits, or all where there are fewer
+    bandwidth: Bandwidth = None  # of the kernel, L2 distance of images; none: the data set's
+    noise: KernelNoise = "ramp"  # ramp, in the last eigenfunctions most, or white, uniform on -1..1, drawn for each run
+    noise_strength: Strength = 1.0  # what the noise is multiplied by; 0: no noise
+    bins: Count = 100  # of the spectrum, of equally many eigenfunctions; at most a tenth of the samples
 
 
 @dataclass(frozen=True)
@@ -68,23 +52,20 @@ class CurvatureConfig(RunsConfig):
 
     kind: ClassVar[str] = "curvature"
     # curved: reconstructed images; flat: uniform on `code` axes; scaled: flat, with neighbours as far apart as curved
-    inputs: str = "curved"
-    dataset: str = "digits"  # the images: digits (scikit-learn, 8 x 8) or mnist (28 x 28, the paper's)
+    inputs: Annotated[str, one_of("curved", "flat", "scaled", words="curved, flat or scaled")] = "curved"
+    dataset: ImageSet = "digits"  # the images: digits (scikit-learn, 8 x 8) or mnist (28 x 28, the paper's)
     samples: int = 1_000  # drawn from the images, the same for all runs
     code: int | None = None  # dimensions of either manifold; none: 64 for mnist, the paper's, and 32 for digits
-    noise: float = 0.2  # standard deviation added to pixels in [0, 1], which the auto-encoder removes; ours
-    autoencoder_updates: int = 2_000  # of the auto-encoder's training; ours, the paper says nothing of it
+    noise: Strength = 0.2  # standard deviation added to pixels in [0, 1], which the auto-encoder removes; ours
+    autoencoder_updates: Count = 2_000  # of the auto-encoder's training; ours, the paper says nothing of it
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         images, pixels, _ = IMAGES.get(self.dataset, (0, 0, 0))
+        code = self.code is None or 1 <= self.code < pixels
         return (
             *super().rules(),
-            ("inputs", self.inputs in ("curved", "flat", "scaled"), "curved, flat or scaled"),
-            ("dataset", self.dataset in IMAGES, " or ".join(IMAGES)),
             ("samples", 2 <= self.samples <= images, f"from 2 to {images}, the images of {self.dataset}"),
-            ("code", self.code is None or 1 <= self.code < pixels, f"from 1, below {pixels}, the pixels of an image"),
-            ("noise", 0 <= self.noise < FINITE, "at least 0 and finite"),
-            ("autoencoder_updates", self.autoencoder_updates >= 1, "at least 1"),
+            ("code", code, f"from 1, below {pixels}, the pixels of an image"),
         )
 
     @property

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from specbias.settings import Settings
+from specbias.settings.ranges import Count, Device, Positive, Strength, ThreadsOrNone, at_least, one_of
 
 ACTIVATIONS = ("relu", "tanh", "gelu", "sine", "kan")
 OPTIMIZERS = ("adam", "sgd", "momentum", "rmsprop")
-FINITE = float("inf")
+
+Activation = Annotated[str, one_of(*ACTIVATIONS, words="one of " + ", ".join(ACTIVATIONS))]
+Optimizer = Annotated[str, one_of(*OPTIMIZERS, words="one of " + ", ".join(OPTIMIZERS))]
 
 
 @dataclass(frozen=True)
@@ -19,42 +23,30 @@ class RunsConfig(Settings):
     is all there is to train on: an update is an epoch.
     """
 
-    runs: int = 10  # networks, each with targets of its own, trained side by side
-    steps: int = 10_000  # updates; the notebooks take 60,000 for sinusoids
-    record_every: int = 100  # updates between two points of the curves
+    runs: Count = 10  # networks, each with targets of its own, trained side by side
+    steps: Count = 10_000  # updates; the notebooks take 60,000 for sinusoids
+    record_every: Count = 100  # updates between two points of the curves
     seed: int = 0  # every run has streams of its own, the same however many runs there are
 
     # Network: affine maps, with the activation between them
-    width: int = 256  # units of each hidden layer
-    depth: int = 6  # affine maps, the last one included
-    activation: str = "relu"  # relu, tanh, gelu, sine (SIREN, with its initialisation), kan (splines on every edge)
-    fourier_features: float = 0.0  # standard deviation of the frequencies that inputs are encoded by; 0: not encoded
+    width: Count = 256  # units of each hidden layer
+    depth: Annotated[int, at_least(2)] = 6  # affine maps, the last one included
+    # relu, tanh, gelu, sine (SIREN, with its initialisation), kan (splines on every edge)
+    activation: Activation = "relu"
+    fourier_features: Strength = 0.0  # standard deviation of the frequencies that inputs are encoded by; 0: not encoded
 
     # Training, on all samples at once
-    optimizer: str = "adam"  # adam, sgd, momentum (sgd with 0.9), rmsprop; all but the rate as in torch
-    learning_rate: float = 3e-4  # constant
-    weight_clip: float = 0.0  # all parameters are kept within plus and minus this; 0: free
+    optimizer: Optimizer = "adam"  # adam, sgd, momentum (sgd with 0.9), rmsprop; all but the rate as in torch
+    learning_rate: Positive = 3e-4  # constant
+    weight_clip: Strength = 0.0  # all parameters are kept within plus and minus this; 0: free
 
     # Execution
-    device: str = "cpu"  # cpu or cuda
-    threads: int | None = None  # CPU threads of torch; none: as many as torch takes
+    device: Device = "cpu"  # cpu or cuda
+    threads: ThreadsOrNone = None  # CPU threads of torch; none: as many as torch takes
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (
-            ("runs", self.runs >= 1, "at least 1"),
-            ("steps", self.steps >= 1, "at least 1"),
-            ("record_every", self.record_every >= 1, "at least 1"),
-            ("width", self.width >= 1, "at least 1"),
-            ("depth", self.depth >= 2, "at least 2"),
-            ("activation", self.activation in ACTIVATIONS, "one of " + ", ".join(ACTIVATIONS)),
-            ("fourier_features", 0 <= self.fourier_features < FINITE, "at least 0 and finite"),
-            ("fourier_features", not (self.fourier_features and self.width % 2), "0, or the width even"),
-            ("optimizer", self.optimizer in OPTIMIZERS, "one of " + ", ".join(OPTIMIZERS)),
-            ("learning_rate", 0 < self.learning_rate < FINITE, "above 0 and finite"),
-            ("weight_clip", 0 <= self.weight_clip < FINITE, "at least 0 and finite"),
-            ("device", self.device in ("cpu", "cuda"), "cpu or cuda"),
-            ("threads", self.threads is None or self.threads >= 1, "at least 1, or none"),
-        )
+        even = not (self.fourier_features and self.width % 2)
+        return (("fourier_features", even, "0, or the width even"),)
 
     @property
     def epochs(self) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from specbias.synthetic.config.runs import FINITE, RunsConfig
+from specbias.settings.ranges import Count, CountOrZero, Positive, Strength, at_least, one_of
+from specbias.synthetic.config.runs import RunsConfig
 
 AMPLITUDES = ("equal", "increasing")
+Amplitudes = Annotated[str, one_of(*AMPLITUDES)]
+FourOrMore = Annotated[int, at_least(4)]
+TwoOrMore = Annotated[int, at_least(2)]
 
 
 @dataclass(frozen=True)
@@ -16,18 +20,14 @@ class SinusoidsConfig(RunsConfig):
 
     kind: ClassVar[str] = "sinusoids"
     frequencies: tuple[int, ...] = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50)  # of the sines: periods on [0, 1]
-    amplitudes: str = "equal"  # of the sines: equal, all 1; or increasing with frequency, from 1/n to 1
-    samples: int = 200  # on an equal grid on [0, 1), so that a frequency is a bin of the discrete Fourier transform
+    amplitudes: Amplitudes = "equal"  # of the sines: equal, all 1; or increasing with frequency, from 1/n to 1
+    samples: FourOrMore = 200  # on an equal grid on [0, 1): a frequency is a bin of the discrete Fourier transform
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         names = ", ".join(map(str, self.frequencies))
         nyquist = f"whole numbers from 1, below {self.samples / 2:g}, the Nyquist frequency of {self.samples} samples"
-        return (
-            *super().rules(),
-            ("samples", self.samples >= 4, "at least 4"),
-            ("frequencies", bool(names) and all(0 < k < self.samples / 2 for k in self.frequencies), nyquist),
-            ("amplitudes", self.amplitudes in AMPLITUDES, " or ".join(AMPLITUDES)),
-        )
+        below = bool(names) and all(0 < k < self.samples / 2 for k in self.frequencies)
+        return (*super().rules(), ("frequencies", below, nyquist))
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,9 @@ class PerturbationConfig(SinusoidsConfig):
     """Sines learned, then parameters moved at random: which frequencies survive? (Experiment 2)"""
 
     kind: ClassVar[str] = "perturbation"
-    deltas: int = 100  # lengths of the steps in parameter space, from 0 to `largest_delta` at equal distances
-    largest_delta: float = 5.001  # L2 norm of the longest
-    directions: int = 100  # drawn anew for every length and run
-
-    def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (
-            *super().rules(),
-            ("deltas", self.deltas >= 2, "at least 2"),
-            ("largest_delta", 0 < self.largest_delta < FINITE, "above 0 and finite"),
-            ("directions", self.directions >= 1, "at least 1"),
-        )
+    deltas: TwoOrMore = 100  # lengths of the steps in parameter space, from 0 to `largest_delta` at equal distances
+    largest_delta: Positive = 5.001  # L2 norm of the longest
+    directions: Count = 100  # drawn anew for every length and run
 
 
 @dataclass(frozen=True)
@@ -53,12 +45,9 @@ class ManifoldConfig(SinusoidsConfig):
     """Sines along a flower in the plane: do more petals make high frequencies easier? (Experiment 5)"""
 
     kind: ClassVar[str] = "manifold"
-    petals: int = 0  # of the flower; 0: a circle
+    petals: CountOrZero = 0  # of the flower; 0: a circle
     frequencies: tuple[int, ...] = (20, 40, 60, 80, 100, 120, 140, 160, 180, 200)  # of the sines along the flower
-    samples: int = 1000  # on the flower, at equal distances of its parameter
-
-    def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (*super().rules(), ("petals", self.petals >= 0, "at least 0"))
+    samples: FourOrMore = 1000  # on the flower, at equal distances of its parameter
 
 
 @dataclass(frozen=True)
@@ -66,18 +55,13 @@ class ClassificationConfig(RunsConfig):
     """The sign of a sine along a flower as a class: for which frequencies, with how many petals? (Experiment 6)"""
 
     kind: ClassVar[str] = "classification"
-    petals: int = 0  # of the flower; 0: a circle
+    petals: CountOrZero = 0  # of the flower; 0: a circle
     frequency: int = 200  # of the sine along the flower
-    samples: int = 1000  # on the flower, at equal distances of its parameter
+    samples: FourOrMore = 1000  # on the flower, at equal distances of its parameter
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         nyquist = f"from 1, below {self.samples / 2:g}, the Nyquist frequency of {self.samples} samples"
-        return (
-            *super().rules(),
-            ("petals", self.petals >= 0, "at least 0"),
-            ("samples", self.samples >= 4, "at least 4"),
-            ("frequency", 0 < self.frequency < self.samples / 2, nyquist),
-        )
+        return (*super().rules(), ("frequency", 0 < self.frequency < self.samples / 2, nyquist))
 
 
 @dataclass(frozen=True)
@@ -85,7 +69,7 @@ class NeighboursConfig(ClassificationConfig):
     """Classes along a flower, for a network and for K nearest neighbours: is the bias the network's? (Appendix E.2)"""
 
     kind: ClassVar[str] = "neighbours"
-    petals: int = 20  # of the flower; 0: a circle
+    petals: CountOrZero = 20  # of the flower; 0: a circle
     frequency: int = 150  # of the sine along the flower
     neighbours: tuple[int, ...] = (1, 5, 10, 15, 20)  # that vote, all with the same weight
 
@@ -102,10 +86,10 @@ class SpikeConfig(RunsConfig):
     """
 
     kind: ClassVar[str] = "spike"
-    steps: int = 60_000  # updates
-    width: int = 16  # units of each hidden layer, where it is the depth that changes
-    depth: int = 3  # affine maps, where it is the width that changes
-    weight_clip: float = 10.0  # all parameters are kept within plus and minus this
+    steps: Count = 60_000  # updates
+    width: Count = 16  # units of each hidden layer, where it is the depth that changes
+    depth: TwoOrMore = 3  # affine maps, where it is the width that changes
+    weight_clip: Strength = 10.0  # all parameters are kept within plus and minus this
     samples: int = 200  # on an equal grid on [0, 1); the spike is the one at 0.5, so that each bin has 1 / samples
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:

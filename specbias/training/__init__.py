@@ -1,0 +1,1 @@
+"""How is a network trained? The loop, what is changed in it, and what must be known before."""

@@ -1,0 +1,1 @@
+"""What is a trial? A network's life from settings to measurements, of each kind."""
