@@ -1,17 +1,22 @@
 """What the tests share: small configs, real data where it is, and one Ray for all sweeps."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from specbias.config import TrialConfig
+from specbias.settings.config import TrialConfig
 
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+for name in ("MLFLOW_TRACKING_URI", "SPECBIAS_STORAGE_PATH", "RAY_ADDRESS"):  # nothing of the user's is written to
+    os.environ.pop(name, None)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small():
     """Return a function that makes a config of seconds: the digits, a narrow network."""
 
@@ -25,6 +30,7 @@ def small():
             "batch_size": 25,
             "flip_crop": 2,
             "probe_pairs": 1,
+            "spacing": 3.0,  # some ten samples to a path
         }
         return TrialConfig(**defaults | settings)
 
@@ -64,13 +70,44 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def environment():
+    """Give back the environment: MLflow and Ray set it, and the commands of later tests would inherit it."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A function that puts an empty MLflow data base into a folder and returns its URI: making one takes seconds."""
+    from sweeps.service.keep.store import open_store
+
+    made = tmp_path_factory.mktemp("store") / "mlflow.db"
+    open_store(f"sqlite:///{made}")
+
+    def put(folder: Path) -> str:
+        shutil.copy(made, folder / "mlflow.db")
+        return f"sqlite:///{folder}/mlflow.db"
+
+    return put
+
+
+@pytest.fixture
+def store_folder(tmp_path, empty_store) -> Path:
+    """The test's folder, with an empty MLflow data base in it."""
+    empty_store(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
 def ray_with_two_gpus():
-    """A Ray of two CPUs and two GPUs that it is told are there; started anew where another test has ended it."""
-    import logging
-
+    """A sweep's Ray, of two CPUs and two GPUs that it is told are there; anew where another test has ended it."""
     import ray
 
+    from sweeps.service.machines.cluster import start_ray
+
     if not ray.is_initialized():
-        alone = {"address": "local", "include_dashboard": False, "logging_level": logging.ERROR, "log_to_driver": False}
-        ray.init(num_cpus=2, num_gpus=2, **alone)
+        start_ray(num_cpus=2, num_gpus=2)
