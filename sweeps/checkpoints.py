@@ -39,8 +39,8 @@ class ListOptions(Options):
 class ListedNetwork(NetworkConfig):
     """A row of the list. Its weights are part of its identity, and what else describes it is written flat."""
 
-    weights: str | None = None  # SHA-256 of the checkpoint, 12 digits
-    files: str | None = None  # the same of an npz, npy or parquet, of labels and of a class map
+    weights: str | None = None  # SHA-256 of the file of the weights, 12 digits; of several, one after another
+    files: str | None = None  # the same of what the images, labels and class map are read from
     described: str = "{}"  # the list's further columns, as JSON
     epochs = 0  # the only epoch that is measured: no field
 
@@ -104,18 +104,14 @@ def _value(text: str) -> Any:
 
 def complete(config: ListedNetwork) -> ListedNetwork:
     """Return the config with the identity of its weights, and of the files that its images are read from."""
-    from specbias.data.opened import files_of
+    from specbias.data.opened import identity_of
+    from specbias.trials.network import weights_of
 
-    weights = None if config.checkpoint is None else _identity(Path(config.checkpoint), "checkpoint")
-    files = "/".join(_identity(file, "images") for file in files_of(config)) or None
-    return replace(config, weights=weights, files=files)
-
-
-def _identity(file: Path, setting: str) -> str:
     try:
-        return file_identity(file)
+        weights = "/".join(file_identity(file) for file in weights_of(config)) or None
     except OSError as error:
-        raise SettingError(f"{setting}={file}: {error.strerror or error}") from None
+        raise SettingError(f"weights of {config.model}: {error.filename}: {error.strerror or error}") from None
+    return replace(config, weights=weights, files=identity_of(config))
 
 
 STUDY = Study(

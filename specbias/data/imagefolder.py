@@ -9,7 +9,7 @@ import torch
 from specbias.data import IMAGENET_MEAN, IMAGENET_STD, Data, Split
 from specbias.data.decode import Geometry, read_image
 from specbias.data.listing import IMAGES, Files, are_numbers, class_folders, files_below, image_files
-from specbias.settings import SettingError
+from specbias.settings import SettingError, content_identity
 
 SHOWN = 3  # names of files in a note
 SPLITS = {"train", "training", "val", "valid", "validation", "test"}
@@ -56,6 +56,13 @@ def load_imagefolder(directory: Path, *, image_size: int | None = None) -> Data:
         class_ids=tuple(names),
         notes=(f"classes: {len(names)} folders in {order}, {names[0]} to {names[-1]}", *left_out),
     )
+
+
+def folder_identity(directory: Path) -> str:
+    """Return what follows from the names and sizes of the folder's images: 12 hex digits; OSError if it is not there."""
+    listed = [file for name in class_folders(directory) for file in files_below(directory / name)[0]]
+    facts = [f"{Path(file).relative_to(directory)} {Path(file).stat().st_size}" for file in listed]
+    return content_identity("\n".join(facts).encode())
 
 
 def _left_out(directory: Path, files: Sequence[str], why: str) -> Files:

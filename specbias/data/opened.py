@@ -8,7 +8,7 @@ from pathlib import Path
 from specbias.data import DATASETS, Data, Split, data_directory, load_dataset
 from specbias.data.labels import read_labels
 from specbias.data.outputs import apply_class_map
-from specbias.settings import SettingError
+from specbias.settings import SettingError, file_identity
 from specbias.settings.measurement import NetworkConfig
 from specbias.settings.registry import load, look_up
 from specbias.settings.selection import Selection
@@ -34,18 +34,29 @@ def open_images(config: NetworkConfig) -> Data:
     return data if config.class_map is None else apply_class_map(data, _path(config.class_map))
 
 
-def files_of(config: NetworkConfig) -> list[Path]:
-    """Return the files that the images, labels and class map are read from; no folder's, and none of a set of ours."""
+def identity_of(config: NetworkConfig) -> str | None:
+    """Return the identity of the files that images, labels and class map are read from; None for a data set of ours.
+
+    It follows from what is in them; of a folder of images, from their names and sizes. SettingError where one is not
+    there.
+    """
     from specbias.data.arrays import labels_beside
+    from specbias.data.imagefolder import folder_identity
     from specbias.data.parquet import parts_of
 
     name, _, place = config.dataset.partition(":")
-    found = [_path(text) for text in (config.labels, config.class_map) if text is not None]
+    files = [_path(text) for text in (config.labels, config.class_map) if text is not None]
     if name in ("npz", "npy", "parquet"):
-        found += parts_of(_path(place))
+        files += parts_of(_path(place))
     if name == "npy" and config.labels is None:
-        found.append(labels_beside(_path(place)))
-    return found
+        files.append(labels_beside(_path(place)))
+    try:
+        found = [file_identity(file) for file in files]
+        if name == "imagefolder":
+            found.append(folder_identity(_path(place)))
+    except OSError as error:
+        raise SettingError(f"images={error.filename}: {error.strerror or error}") from None
+    return "/".join(found) or None
 
 
 def _from_files(name: str, place: str, config: NetworkConfig) -> Data:

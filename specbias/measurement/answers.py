@@ -177,13 +177,21 @@ def _answer(predict: Predict, images: Tensor) -> Any:
 
 
 def _are_probabilities(raw: Tensor) -> bool:
-    """Tell whether outputs are probabilities over classes; SettingError if they are in [0, 1], and are not."""
+    """Tell whether outputs are probabilities over classes; SettingError if they are percentages, or a sigmoid's."""
+    near = _sums_to_one(raw)
     raw = raw.double()
-    if raw.ndim != 2 or raw.shape[1] < 2 or raw.min() < 0 or raw.max() > 1 + ONE or raw.min() == raw.max():
+    if raw.ndim != 2 or raw.shape[1] < 2 or raw.min() < 0 or raw.min() == raw.max():
         return False
     sums = raw.sum(1)
-    if (sums - 1).abs().max() < _sums_to_one(raw):
+    if (sums - 1).abs().max() < near:
         return True
+    if (sums / 100 - 1).abs().max() < near:
+        raise SettingError(
+            "the network's outputs are not negative and sum to 100 for each image: percentages. Measure it without "
+            "its last functions, or give --outputs logits"
+        )
+    if raw.max() > 1 + ONE:
+        return False
     raise SettingError(
         f"the network's outputs are all between 0 and 1 but sum to {sums.min():.3g} to {sums.max():.3g}: a sigmoid's, "
         "not probabilities of one class among all. Measure it without its last function, or give --outputs logits"

@@ -151,6 +151,17 @@ def open_network(config: NetworkConfig, *, num_classes: int, image_size: int) ->
     return Network(module, own, notes)
 
 
+def weights_of(config: NetworkConfig) -> list[Path]:
+    """Return the files of the network's weights: its checkpoint, a program's own file, all in a folder of hf:."""
+    files = [] if config.checkpoint is None else [Path(config.checkpoint).expanduser()]
+    if Path(config.model).suffix in PROGRAMS:
+        files.append(Path(config.model).expanduser())
+    kind, _, name = config.model.partition(":")
+    if kind == "hf":
+        files += sorted(file for file in Path(name).expanduser().glob("*") if file.is_file())
+    return files
+
+
 def _program(file: Path, config: NetworkConfig) -> nn.Module:
     """Return the network that torch.jit.save or torch.export.save wrote, weights and all: a program that is run."""
     asked = f"model={config.model}"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from analysis.tables.records import load_records
 from specbias.models import build_model
@@ -67,6 +68,30 @@ def test_other_images_labels_or_class_maps_in_the_same_files_are_another_trial(l
         found.add(plan(listed, tmp_path, set=chosen).trials[0].trial_id)
     (tmp_path / "map.json").write_text('{"0": 1, "1": 2}')
     assert len(found | {plan(listed, tmp_path, set=chosen).trials[0].trial_id}) == 4
+
+
+def test_other_images_in_the_same_folder_are_another_trial(listed, tmp_path):
+    def trial():
+        return plan(listed, tmp_path, set=(f"dataset=imagefolder:{tmp_path / 'images'}",)).trials[0].trial_id
+
+    for name in ("cat/0.png", "dog/0.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / "images" / name)
+    found = [trial(), trial()]
+    Image.effect_noise((32, 32), 50).convert("RGB").save(tmp_path / "images" / "dog" / "0.png")
+    found.append(trial())
+    (tmp_path / "images" / "dog" / "0.png").rename(tmp_path / "images" / "dog" / "1.png")
+    assert found[0] == found[1] and len({*found, trial()}) == 3
+
+
+def test_another_program_in_the_same_file_is_another_trial(listed, tmp_path):
+    listed.write_text(f"model,checkpoint\n{tmp_path / 'net.ts'},\n")
+    found = set()
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        torch.jit.script(torch.nn.Linear(3, 10)).save(tmp_path / "net.ts")
+        found.add(plan(listed, tmp_path).trials[0].trial_id)
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,16 @@ def test_the_outputs_of_a_sigmoid_are_refused_unless_they_are_to_be_logits(data)
     assert record["within_class"]["high_frequency_share"] > 0
 
 
+def test_percentages_are_refused_unless_they_are_to_be_logits(data):
+    def percentages(images):
+        return 100 * logits(images).softmax(1)
+
+    with pytest.raises(SettingError, match="sum to 100 for each image: percentages.*--outputs logits"):
+        measure_function(percentages, data, TWO_PAIRS)
+    record, _ = measure_function(percentages, data, dataclasses.replace(TWO_PAIRS, outputs="logits"))
+    assert record["within_class"]["high_frequency_share"] > 0
+
+
 def test_the_networks_normalisation_is_one_setting_and_leaves_paths_and_distances(data):
     def on_pixels(images):  # the same function, of images in [0, 1]
         return logits((images - 0.4) / 0.25)
