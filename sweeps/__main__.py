@@ -30,11 +30,11 @@ def main() -> None:
 def studies() -> dict[str, Study]:
     """Return the studies by the command that runs each: a script, and where that has several, a name."""
     found: dict[str, Study] = {}
-    paths = [path for path in sorted(Path(__file__).parent.glob("[!_]*.py")) if not path.is_symlink()]
-    for path in paths:
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
         script, module = f"python {os.path.relpath(path)}", importlib.import_module(f"sweeps.{path.stem}")
+        own = {script: module.STUDY} if hasattr(module, "STUDY") else {}  # neither: the former name of a study
         several = {f"{script} {name}": study for name, study in getattr(module, "STUDIES", {}).items()}
-        for command, study in several.items() or [(script, module.STUDY)]:
+        for command, study in (own | several).items():
             if study not in found.values():  # a script of its own comes first
                 found[command] = study
     return found

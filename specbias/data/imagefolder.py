@@ -59,7 +59,7 @@ def load_imagefolder(directory: Path, *, image_size: int | None = None) -> Data:
 
 
 def folder_identity(directory: Path) -> str:
-    """Return what follows from the names and sizes of the folder's images: 12 hex digits; OSError if it is not there."""
+    """Return what follows from the names and sizes of the folder's images: 12 hex digits; OSError if not there."""
     listed = [file for name in class_folders(directory) for file in files_below(directory / name)[0]]
     facts = [f"{Path(file).relative_to(directory)} {Path(file).stat().st_size}" for file in listed]
     return content_identity("\n".join(facts).encode())

@@ -47,12 +47,7 @@ def main(study: Study, options_class: type[Options] = Options, *, words: int = 1
 
 
 def main_of(studies: Mapping[str, Study], question: str) -> None:
-    """Run the study that the first word names as the others say, and exit; without one, list them.
-
-    The script may also be called by the name of one of them, a link to it: each had a script of its own once.
-    """
-    if (name := Path(sys.argv[0]).stem) in studies:
-        main(studies[name])
+    """Run the study that the first word names as the others say, and exit; without one, list them."""
     guard_output()
     name = sys.argv[1] if sys.argv[1:] else "--help"
     if name in ("-h", "--help"):

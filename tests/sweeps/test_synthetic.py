@@ -39,7 +39,7 @@ def test_the_script_takes_the_name_of_a_study_and_then_its_flags(monkeypatch, ca
         code, out, _ = call(*words)
         assert code == 0 and "usage: synthetic.py NAME" in out and all(name in out for name in STUDIES)
     monkeypatch.chdir(Path(__file__).parents[2])
-    for old in {*STUDIES} - {"sinusoids", "class_paths"}:  # links to the script
+    for old in {*STUDIES} - {"sinusoids", "class_paths"}:  # scripts of their own once
         done = subprocess.run(
             [sys.executable, f"sweeps/{old}.py", "--quick", "--dry-run"], capture_output=True, text=True
         )
