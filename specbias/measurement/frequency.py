@@ -26,7 +26,7 @@ from specbias.measurement.spectra import (
     signal_of,
     total_variation,
 )
-from specbias.measurement.standard_error import ratio_standard_error
+from specbias.measurement.standard_error import ratio_standard_error, standard_errors
 from specbias.settings import SettingError
 from specbias.settings.config import BAND, MEASURE_VERSION
 
@@ -248,8 +248,9 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     and every scalar of PathValues; its `crossed_into` (C, C). Spectra at `frequency/axis` (51,): `spectrum` over all,
     `ends_correct/spectrum`, and per class or class pair `spectrum_per_classes` (G, 51), for the `classes` (G, 2);
     the same under the other boundaries' names. In these every path weighs the same, per sample: a mean frequency taken
-    of them is not that of the pooled spectra. `standard_error/...`: of the means over all paths. `left_out`: the number
-    of pairs too close for a path; `without_band`: of paths that cannot tell what is above the band.
+    of them is not that of the pooled spectra. `standard_error/...`: of the means over all paths, spectra among them.
+    `left_out`: the number of pairs too close for a path; `without_band`: of paths that cannot tell what is above the
+    band.
     """
     arrays: dict[str, np.ndarray] = {}
     for kind, values in found.items():
@@ -268,11 +269,15 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
         groups = rows_of_classes(pairs)
         arrays[f"{prefix}/classes"] = np.array([*groups])
         for boundary, spectra in values.spectra.items():
-            place = prefix if boundary == "periodic" else f"{prefix}/{boundary}"
-            arrays[f"{place}/spectrum"] = spectra.mean(axis=0)
+            place = "" if boundary == "periodic" else f"{boundary}/"
+            arrays[f"{prefix}/{place}spectrum"] = mean = spectra.mean(axis=0)
+            error = standard_errors((spectra - mean).T / len(spectra), pairs.first.numpy(), pairs.second.numpy())
+            if error is not None:
+                arrays[f"{prefix}/standard_error/{place}spectrum"] = error
             if values.ends_correct.any():
-                arrays[f"{place}/ends_correct/spectrum"] = spectra[values.ends_correct].mean(axis=0)
-            arrays[f"{place}/spectrum_per_classes"] = np.stack([spectra[rows].mean(axis=0) for rows in groups.values()])
+                arrays[f"{prefix}/{place}ends_correct/spectrum"] = spectra[values.ends_correct].mean(axis=0)
+            per_classes = [spectra[rows].mean(axis=0) for rows in groups.values()]
+            arrays[f"{prefix}/{place}spectrum_per_classes"] = np.stack(per_classes)
     return arrays
 
 

@@ -151,6 +151,19 @@ def test_mean_frequencies_and_their_errors_weigh_a_path_by_its_amplitude(data, b
     assert summary.standard_errors[name] != pytest.approx(frequency.std(ddof=1) / len(frequency) ** 0.5, rel=1e-3)
 
 
+def test_the_error_of_a_spectrum_is_that_of_each_of_its_amplitudes_over_images(data):
+    values = measured(data, pairs=5, spacing=2.0)["between_class"]
+    arrays = frequency_arrays({"between_class": values})
+    ends = values.pairs.first.numpy(), values.pairs.second.numpy()
+    for boundary, place in (("periodic", ""), ("hann", "hann/")):
+        errors = arrays[f"frequency/between_class/standard_error/{place}spectrum"]
+        amplitudes = values.spectra[boundary]
+        assert errors.shape == arrays["frequency/axis"].shape
+        for bin in (0, 7, 50):
+            twin = ratio_standard_error(amplitudes[:, bin], np.ones(len(amplitudes)), *ends)
+            assert errors[bin] == pytest.approx(twin, abs=1e-12)
+
+
 def test_the_axis_ends_where_every_path_still_reaches(data):
     found = measured(data, path_samples=10)
     highest = min((0.5 / values.pairs.step).min().item() for values in found.values())
