@@ -116,7 +116,7 @@ def draw_spectrum(axes: Axes, spectrum: Spectrum, *, label: str, colour: Any, da
 
 def shade_band(axes: Axes, band: float, text: str = "") -> None:
     """Shade the frequencies above `band` on axes with a spectrum, and write `text` at the top right of them."""
-    ends = [line.get_xdata()[-1] for line in axes.get_lines()]
+    ends = [float(np.asarray(line.get_xdata())[-1]) for line in axes.get_lines()]
     axes.axvspan(band, max([*ends, band]), color="0.5", alpha=0.12, linewidth=0)
     if text:
         axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)
