@@ -44,7 +44,8 @@ class PathValues:
     where spectra are pooled), and these three under `mirror/`, `hann/` and `detrend/`; those of `crossings_of`;
     `first_correct` and `second_correct`, whether the images at the ends are classified correctly. `crossed_into` (C, C)
     counts the changes of the predicted class, from (row) and into (column). `spectra` holds per boundary (P, 51)
-    amplitudes per sample at the frequencies `axis` (51,).
+    amplitudes per sample at the frequencies `axis` (51,). `probabilities` (S, C) in float16, where they are kept, are
+    those of the first path, then of the second, and so on: each has as many as its pair's `samples`.
     """
 
     pairs: Pairs
@@ -54,6 +55,7 @@ class PathValues:
     axis: np.ndarray
     signal: str
     band: float
+    probabilities: np.ndarray | None = None
 
     @property
     def ends_correct(self) -> np.ndarray:
@@ -108,12 +110,14 @@ def measure_pairs(
     correct: Tensor,
     signal: str = "probabilities",
     band: float = BAND,
+    keep: bool = False,
     batch_size: int,
 ) -> PathValues:
     """Return the scalars and spectra of the straight paths between `pairs`, pairs of `probes`.
 
     `correct` (images of the split,) says which images are classified correctly; the frequencies above `band`, in cycles
-    per unit, are the high ones. Raises FloatingPointError on an output that is not finite.
+    per unit, are the high ones. `keep` keeps the class probabilities along every path. Raises FloatingPointError on an
+    output that is not finite.
     """
     split = getattr(data, probes.split)
     nyquist = min(float(0.5 / kind.step.max()) for kind in (probes.within_class, probes.between_class) if len(kind))
@@ -121,6 +125,7 @@ def measure_pairs(
     steps = pairs.step.to(axis.device)
     scalars: dict[str, Tensor] = {}
     crossings: list[Tensor] = []
+    kept: dict[int, Tensor] = {}
     spectra = {boundary: axis.new_zeros(len(pairs), len(axis)) for boundary in BOUNDARIES}
     ends = [labels.to(axis.device) for labels in (pairs.first_class, pairs.second_class)]
     for rows, logits in walk(predict, linear(data, split, pairs), pairs.samples, batch_size=batch_size):
@@ -130,6 +135,8 @@ def measure_pairs(
         probabilities = signals if signal == "probabilities" else signal_of(logits, "probabilities", first)
         found, crossed = crossings_of(logits, probabilities, first, second, step)
         crossings.append(crossed)
+        if keep:
+            kept |= zip(rows.tolist(), probabilities.half().cpu(), strict=True)
         found["total_variation"] = total_variation(signals, step)
         values, on_axis = _of_spectra(signals, step, axis, band)
         for boundary in BOUNDARIES:
@@ -140,7 +147,8 @@ def measure_pairs(
     scalars |= {"first_correct": correct[pairs.first], "second_correct": correct[pairs.second]}
     crossed_into = _table(torch.cat(crossings, 1), logits.shape[-1])
     columns = _as_arrays(scalars), crossed_into, _as_arrays(spectra)
-    return PathValues(pairs, *columns, axis.cpu().numpy(), signal, band)
+    along = torch.cat([kept[row] for row in range(len(pairs))]).numpy() if keep else None
+    return PathValues(pairs, *columns, axis.cpu().numpy(), signal, band, along)
 
 
 def _of_spectra(
@@ -192,6 +200,7 @@ def joined(parts: list[PathValues], *, reached: int | None = None) -> PathValues
         if f.name != "left_out"
     }
     left_out = parts[0].pairs.left_out
+    along: list[Any] = [part.probabilities for part in parts]
     return PathValues(
         Pairs(**columns, left_out=left_out if reached is None else left_out[left_out < reached]),
         {name: np.concatenate([part.scalars[name] for part in parts]) for name in parts[0].scalars},
@@ -200,6 +209,7 @@ def joined(parts: list[PathValues], *, reached: int | None = None) -> PathValues
         parts[0].axis,
         parts[0].signal,
         parts[0].band,
+        None if any(each is None for each in along) else np.concatenate(along),
     )
 
 
@@ -245,12 +255,12 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     `frequency/signal` is probabilities, logits or margin; `frequency/measure_version` says which measure this is, and
     `frequency/band` above which frequency is high.
     (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `samples`,
-    and every scalar of PathValues; its `crossed_into` (C, C). Spectra at `frequency/axis` (51,): `spectrum` over all,
-    `ends_correct/spectrum`, and per class or class pair `spectrum_per_classes` (G, 51), for the `classes` (G, 2);
-    the same under the other boundaries' names. In these every path weighs the same, per sample: a mean frequency taken
-    of them is not that of the pooled spectra. `standard_error/...`: of the means over all paths, spectra among them.
-    `left_out`: the number of pairs too close for a path; `without_band`: of paths that cannot tell what is above the
-    band.
+    and every scalar of PathValues; its `crossed_into` (C, C), and `probabilities` (S, C) where kept. Spectra at
+    `frequency/axis` (51,): `spectrum` over all, `ends_correct/spectrum`, and per class or class pair
+    `spectrum_per_classes` (G, 51), for the `classes` (G, 2); the same under the other boundaries' names. In these every
+    path weighs the same, per sample: a mean frequency taken of them is not that of the pooled spectra.
+    `standard_error/...`: of the means over all paths, spectra among them. `left_out`: the number of pairs too close for
+    a path; `without_band`: of paths that cannot tell what is above the band.
     """
     arrays: dict[str, np.ndarray] = {}
     for kind, values in found.items():
@@ -262,6 +272,8 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
         arrays |= {f"{prefix}/{name}": column.numpy() for name, column in columns.items()}
         arrays |= {f"{prefix}/{name}": column for name, column in values.scalars.items()}
         arrays[f"{prefix}/crossed_into"] = values.crossed_into
+        if values.probabilities is not None:
+            arrays[f"{prefix}/probabilities"] = values.probabilities
         arrays[f"{prefix}/left_out"] = np.array(len(pairs.left_out))
         arrays[f"{prefix}/without_band"] = np.array(np.isnan(values.scalars["fixed_band"]).sum())
         errors = summarise(values).standard_errors

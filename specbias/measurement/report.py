@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from specbias.data import Data
 from specbias.measurement.answers import as_logits
+from specbias.measurement.examples import example_arrays
 from specbias.measurement.fourier import SAMPLES as FOURIER_SAMPLES
 from specbias.measurement.fourier import measure_fourier
 from specbias.measurement.frequency import (
@@ -54,14 +55,15 @@ def measure_function(
     `predict` takes images (B, 3, H, W), normalised by `settings.input_mean` and `input_std` or else as the data set is
     (data.mean, data.std, the space of paths and distances in any case), on the device of `data`, to logits (B, C), or
     what as_logits finds them in; a network is in evaluation mode, and gradients are off unless the Jacobian is asked
-    for. The record has `accuracy`, `normalisation`, `notes` (lines on how network and images were understood),
-    `outputs` (which of the network's are the classes), `accuracy_per_class`, `within_class` and `between_class` (means,
-    `n_paths`, `n_samples`, `n_left_out`, `n_without_band`,
-    `standard_errors`, and the same for `ends_correct`), `per_class`, `per_class_pair`, where asked for `fourier`,
-    `local`, `jacobian_norm`, and where `data` has a second test set `extra_accuracy`. What is undefined is None, never
-    NaN. `exactly` is the same function in float32, where `predict` computes in less. `on_images` is told the images
-    done and to do. Raises SettingError where the images do not suffice, where the network's answers are none that
-    can be measured (as_logits), and where its accuracy is not `expect_accuracy`; FloatingPointError on an output
+    for. The record has `accuracy`, over `n_images`, `normalisation`, `notes` (lines on how network and images were
+    understood), `outputs` (which of the network's are the classes), `accuracy_per_class`, `within_class` and
+    `between_class` (means, `n_paths`, `n_samples`, `n_left_out`, `n_without_band`, `standard_errors`, and the same for
+    `ends_correct`), `per_class`, `per_class_pair`, where asked for `fourier`, `local`, `jacobian_norm`, and where
+    `data` has a second test set `extra_accuracy`. What is undefined is None, never NaN. The arrays are those of
+    frequency_arrays and example_arrays, and whether the network is right on each image, `correct` (N,). `exactly` is
+    the same function in float32, where `predict` computes in less. `on_images` is told the images done and to do.
+    Raises SettingError where the images do not suffice, where the network's answers are none that can be measured
+    (as_logits), and where its accuracy is not `expect_accuracy`; FloatingPointError on an output
     that is not finite.
     """
     if isinstance(predict, nn.Module) and predict.training:
@@ -85,9 +87,13 @@ def measure_function(
             record["until_se_reached"] = all(_precise([values], settings.until_se) for values in paths.values())
             record["forward_passes_saved"] = on_paths - sum(record[kind]["n_samples"] for kind in KINDS)
         further, arrays = _further(counted, data, settings)
+        arrays |= example_arrays(
+            lambda images: asked.logits(images).float(), data, split, paths, batch_size=settings.batch_size
+        )
         if "extra" in data.splits and settings.split != "extra":
             extra = evaluate(counted, data.splits["extra"], data, batch_size=settings.batch_size)
             further["extra_accuracy"] = extra.correct.double().mean().item()
+    arrays["correct"] = evaluation.correct.cpu().numpy()
     arrays["accuracy_per_class"] = np.array(record["accuracy_per_class"])
     network = {"mean": settings.input_mean or data.mean, "std": settings.input_std or data.std}
     record["normalisation"] = {"distances": {"mean": data.mean, "std": data.std}, "network": network}
@@ -181,6 +187,7 @@ def _in_rounds(
                     correct=correct,
                     signal=settings.signal,
                     band=settings.band,
+                    keep=settings.keep_paths,
                     batch_size=settings.batch_size,
                 )
                 found[kind].append(values)
@@ -199,6 +206,7 @@ def _record(paths: dict[str, PathValues], correct: Tensor, labels: Tensor, num_c
     per_class = [correct[labels == label].double() for label in range(num_classes)]
     record: dict[str, Any] = {
         "accuracy": correct.double().mean().item(),
+        "n_images": len(correct),
         "accuracy_per_class": [hits.mean().item() for hits in per_class],
     }
     for kind, values in paths.items():

@@ -68,6 +68,7 @@ class FurtherSettings(Settings):
     fourier: CountOrZero = 0  # pairs of images on Fourier amplitude and phase paths; RobustNets takes 5000
     local: CountOrZero = 0  # images with a random line through each; Zhang et al. 2021 take 500
     jacobian: CountOrZero = 0  # images at which the norm of the Jacobian is taken; RobustNets takes 400
+    keep_paths: bool = False  # keep the class probabilities along every path, in float16
     projections: CountOrExact = None  # estimate that norm from so many random directions; none: exact
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
