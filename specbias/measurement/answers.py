@@ -6,7 +6,6 @@ along a path; one that gives probabilities is not to go through a softmax again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from specbias.data import Data, Split
 from specbias.data.outputs import match_outputs
+from specbias.measurement.logits import are_probabilities, check_table, from_probabilities, logits_in
 from specbias.measurement.normalisation import better_normalisation, expected_input
 from specbias.measurement.paths import Predict
 from specbias.settings import SettingError
@@ -23,7 +23,6 @@ from specbias.settings.own_code import reason
 ASKED, JUDGED = 64, 128  # images, evenly spaced: that answers are compared on, and that accuracy is
 SAME = 1e-5  # how far two answers of a sound network may differ, of their size
 ROUNDINGS = 4  # and one that gives half precision: in roundings of its numbers
-ONE = 1e-3  # how far probabilities may be from summing to 1; in half precision ten times as far
 
 
 class Answers(NamedTuple):
@@ -90,21 +89,7 @@ def understand(
     """
     with torch.random.fork_rng(), torch.no_grad():  # no inference mode: a tensor that it keeps may need gradients
         raw, place = logits_in(_ask(exactly or predict, images), num_classes)
-        if raw.ndim and len(raw) != len(images):
-            raise SettingError(
-                f"the model gives an answer of shape {tuple(raw.shape)} to {len(images)} images, not one row for each"
-            )
-        if mapped := raw.ndim > 2 and raw.shape[2:].numel() == 1:
-            raw = raw.flatten(1)
-        if raw.ndim != 2:
-            shape = tuple(raw.shape[1:])
-            raise SettingError(
-                f"the model gives outputs of shape {shape} per image, the data set has {num_classes} classes"
-            )
-        if not raw.is_floating_point():
-            raise SettingError(f"the model gives numbers of {raw.dtype}, not logits: real numbers of floating point")
-        if not raw.isfinite().all():
-            raise FloatingPointError("the network's output is not finite")
+        mapped = raw.ndim > 2 and len(raw) == len(images) and raw.shape[2:].numel() == 1
         notes = [f"the logits are {place} of what the network returns"] if place else []
         notes += ["the network gives a map of 1 x 1 per image, whose only place is taken"] if mapped else []
 
@@ -118,12 +103,14 @@ def understand(
         def exact(images: Tensor) -> Tensor:
             return found_in(_ask(exactly or predict, images))
 
+        raw = raw.flatten(1) if mapped else raw
+        check_table(raw, images=len(images), num_classes=num_classes)
         if exactly is not None:
             _ask(predict, images)
-        are_probabilities = settings.outputs != "logits" and _are_probabilities(raw)
-        if are_probabilities:
+        logits = outputs
+        if settings.outputs != "logits" and are_probabilities(raw):
             notes.append("the network gives probabilities (a softmax at its end), which are used directly")
-        logits = _from_probabilities(outputs) if are_probabilities else outputs
+            logits = from_probabilities(outputs)
         if _difference(raw, again := exact(images)) > _tolerance(raw):
             notes.append(_several(raw, again, settings.answers))
             logits = _mean_of(logits, settings.answers)
@@ -132,31 +119,6 @@ def understand(
                 notes.append(f"the network answers the same each time: answers={settings.answers} is not needed")
             _check_batch(exact, images, raw)
     return Answers(logits, notes, {"count": raw.shape[1]})
-
-
-def logits_in(answer: Any, num_classes: int) -> tuple[Tensor, str]:
-    """Return the logits in what a network returned, and where they were if it was no tensor alone ("" if it was).
-
-    They are `.logits` or ["logits"], the only tensor (B, num_classes) in a dict or tuple, or else the only tensor of
-    two dimensions there. SettingError where that is not clear.
-    """
-    if isinstance(answer, Tensor):
-        return answer, ""
-    kind = type(answer).__name__
-    if isinstance(getattr(answer, "logits", None), Tensor):
-        return answer.logits, f"`.logits`, in the {kind},"
-    named = dict(enumerate(answer)) if isinstance(answer, tuple | list) else answer
-    named = named if isinstance(named, Mapping) else {}
-    if isinstance(named.get("logits"), Tensor):
-        return named["logits"], f"['logits'], in the {kind},"
-    tables = {key: part for key, part in named.items() if isinstance(part, Tensor) and part.ndim == 2}
-    fitting = {key: part for key, part in tables.items() if part.shape[1] == num_classes} or tables
-    if len(fitting) != 1:
-        held = ", ".join(f"{key}: {_shown(part)}" for key, part in named.items())
-        what = f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}{held and f' of {held}'}"
-        raise SettingError(f"the model gives {what}, not a tensor of logits: return the logits alone")
-    [(key, logits)] = fitting.items()
-    return logits, f"[{key!r}], in the {kind},"
 
 
 def _ask(predict: Predict, images: Tensor) -> Any:
@@ -174,42 +136,6 @@ def _answer(predict: Predict, images: Tensor) -> Any:
         return predict(images.clone())
     except SystemExit as error:
         raise SettingError(f"the network ends the program: {reason(error)}") from error
-
-
-def _are_probabilities(raw: Tensor) -> bool:
-    """Tell whether outputs are probabilities over classes; SettingError if they are percentages, or a sigmoid's."""
-    near = _sums_to_one(raw)
-    raw = raw.double()
-    if raw.ndim != 2 or raw.shape[1] < 2 or raw.min() < 0 or raw.min() == raw.max():
-        return False
-    sums = raw.sum(1)
-    if (sums - 1).abs().max() < near:
-        return True
-    if (sums / 100 - 1).abs().max() < near:
-        raise SettingError(
-            "the network's outputs are not negative and sum to 100 for each image: percentages. Measure it without "
-            "its last functions, or give --outputs logits"
-        )
-    if raw.max() > 1 + ONE:
-        return False
-    raise SettingError(
-        f"the network's outputs are all between 0 and 1 but sum to {sums.min():.3g} to {sums.max():.3g}: a sigmoid's, "
-        "not probabilities of one class among all. Measure it without its last function, or give --outputs logits"
-    )
-
-
-def _sums_to_one(raw: Tensor) -> float:
-    return ONE if torch.finfo(raw.dtype).bits > 16 else 10 * ONE
-
-
-def _from_probabilities(predict: Predict) -> Predict:
-    def logits(images: Tensor) -> Tensor:
-        found = predict(images)
-        if found.min() < 0 or (found.double().sum(1) - 1).abs().max() > _sums_to_one(found):
-            raise SettingError("the network gave probabilities at first, and other numbers on later images")
-        return found.double().clamp(min=torch.finfo(torch.float32).tiny).log()
-
-    return logits
 
 
 def _several(first: Tensor, second: Tensor, answers: int) -> str:
@@ -265,7 +191,3 @@ def _difference(first: Tensor, second: Tensor) -> float:
 def _tolerance(raw: Tensor) -> float:
     half = raw.is_floating_point() and torch.finfo(raw.dtype).bits <= 16
     return ROUNDINGS * torch.finfo(raw.dtype).eps if half else SAME
-
-
-def _shown(part: Any) -> str:
-    return str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__
