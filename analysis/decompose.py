@@ -206,7 +206,7 @@ def _added(kinds: Iterable[str], scalars: Sequence[str], bars: Callable[[str, st
 def main() -> None:
     """Print the parts of every difference, save the figures and numbers, attach those of a sweep to its parent run."""
     options = read_options(DecomposeOptions, __doc__)
-    from analysis.findings import as_lines, one_line, publish, write  # pandas, matplotlib and mlflow only past --help
+    from analysis.findings import one_line, publish, told, write  # pandas, matplotlib and mlflow only past --help
     from analysis.tables.table import RecordError
 
     if not options.files:
@@ -217,8 +217,8 @@ def main() -> None:
         if given:
             raise RecordError(f"--{given[0]} and files: one of the two")
         found, source = of_files(options.files), ", ".join(map(str, options.files))
-        paths = write("decompose", found, options.folder, about={"source": source}, source=f"{source}.")
-    print(as_lines([source], found, paths))
+        paths = write("decompose", found, options, about={"source": source}, source=f"{source}.")
+    print(told([source], found, paths, full=options.full))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.inference.claim import Claim, as_text
+from analysis.inference.claim import Claim, as_text, counted, in_words, leading
 from analysis.tables.options import Options
 from analysis.tables.table import RecordError, Records
+
+WARNINGS = 4  # of what to be careful about that are printed without --full
+ANSWERS = 6  # and of answers
+LONGEST = 300  # characters of a note that is printed without --full
 
 
 @dataclass
@@ -25,6 +29,8 @@ class Findings:
     """The results of an analysis."""
 
     claims: list[Claim] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)  # to what was asked, a line each; where none are made, the claims'
+    careful: list[str] = field(default_factory=list)  # what these data may mislead about
     figures: dict[str, Any] = field(default_factory=dict)  # name of the file -> matplotlib's figure
     captions: dict[str, str] = field(default_factory=dict)  # name of the file -> n, interval and data set
     tables: list[str] = field(default_factory=list)  # for people
@@ -42,9 +48,10 @@ def publish(name: str, analyse: Callable[[Records], Findings], options: Options)
     with one_line():
         records = open_records(options)
         found = analyse(records)
-        paths = write(name, found, options.folder, about=origin(records), source=where(records))
+        paths = write(name, found, options, about=origin(records), source=where(records))
     attached = attach(records, paths)
-    print(as_lines(header(records), found, paths, also=", and attached to the parent run" if attached else ""))
+    also = ", and attached to the parent run" if attached else ""
+    print(told(header(records), found, paths, also=also, full=options.full))
 
 
 @contextmanager
@@ -60,24 +67,63 @@ def one_line() -> Iterator[None]:
         sys.exit(130)
 
 
-def write(name: str, found: Findings, folder: Path, *, about: dict[str, Any], source: str) -> list[Path]:
+def write(name: str, found: Findings, options: Options, *, about: dict[str, Any], source: str) -> list[Path]:
     """Save the figures, whose captions end with their source, and NAME.json, which is about that; return the paths."""
     from analysis.figures import save
 
+    folder = options.folder
+    look: dict[str, Any] = {"formats": options.formats, "width": options.width}
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [
         path
         for key, figure in found.figures.items()
-        for path in save(figure, folder, key, caption=f"{found.captions.get(key, '')} {source}")
+        for path in save(figure, folder, key, caption=f"{found.captions.get(key, '')} {source}", **look)
     ]
     file = folder / f"{name}.json"
     file.write_text(json.dumps(about | as_json(found), indent=1, allow_nan=False))
     return [*drawn, file]
 
 
+def told(header: list[str], found: Findings, paths: list[Path], *, also: str = "", full: bool) -> str:
+    """Return what a script prints: the answers, or in full all it has to say."""
+    return (as_lines if full else as_answers)(header, found, paths, also=also)
+
+
+def as_answers(header: list[str], found: Findings, paths: list[Path], *, also: str = "") -> str:
+    """Return what a script prints first: what it is of, the answers, what to be careful about, where all of it is."""
+    said = answers_of(found)
+    lines = [header[0], "", *said[:ANSWERS]]
+    lines += [f"and {len(said) - ANSWERS} more"] * (len(said) > ANSWERS)
+    if careful := careful_of(header, found):
+        more = [f"and {len(careful) - WARNINGS} more"] * (len(careful) > WARNINGS)
+        shown = [line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in careful[:WARNINGS]]
+        lines += ["", "be careful:", *(f"  {line}" for line in [*shown, *more])]
+    drawn = {path.stem: path for path in reversed(paths) if path.stem in found.figures}  # in its first format
+    lines += ["", *(f"figure: {drawn[name]}" for name in found.figures), f"numbers: {paths[-1]}{also}"]
+    return "\n".join([*lines, "every table, note and claim: the same command with --full"])
+
+
+def answers_of(found: Findings) -> list[str]:
+    """Return the answers to what was asked, a line each."""
+    if found.answers:
+        return found.answers
+    if found.claims:
+        return [in_words(claim, f"{claim.trials}: {claim.name}") for claim in leading(found.claims, ANSWERS)]
+    return ["no claim is made of these trials: look at the figure, or at the tables with --full"]
+
+
+def careful_of(header: list[str], found: Findings) -> list[str]:
+    """Return what to be careful about: what misleads, what other ways of asking say, and what was left out."""
+    told = leading(found.claims, 0 if found.answers else ANSWERS)
+    others = [claim for claim in found.claims if claim not in told]
+    asked = [f"other ways of asking: {counted(others)}"] * bool(others)
+    why = found.notes if not found.answers and not found.claims else []
+    return [*found.careful, *asked, *why, *(line for line in header if line.startswith("left out"))]
+
+
 def as_lines(header: list[str], found: Findings, paths: list[Path], *, also: str = "") -> str:
-    """Return what a script prints: what it is of, notes, tables, claims, and where all of it was saved."""
-    lines = [*header, *found.notes, *("\n" + table for table in found.tables)]
+    """Return all that a script has to say: what it is of, notes, tables, claims, and where all of it was saved."""
+    lines = [*header, *found.answers, *found.notes, *found.careful, *("\n" + table for table in found.tables)]
     lines += [as_text(found.claims)] if found.claims else []
     return "\n".join([*lines, f"\nsaved{also}:", *(f"  {path}" for path in paths)])
 
@@ -114,7 +160,8 @@ def origin(records: Records) -> dict[str, Any]:
 def as_json(found: Findings) -> dict[str, Any]:
     """Return what the JSON file holds of the findings."""
     claims = [claim.as_dict() for claim in found.claims]
-    return {"claims": claims, "captions": found.captions, "notes": found.notes, **plain(found.numbers)}
+    said = {"answers": answers_of(found), "captions": found.captions, "notes": [*found.notes, *found.careful]}
+    return {"claims": claims, **said, **plain(found.numbers)}
 
 
 def plain(value: Any) -> Any:

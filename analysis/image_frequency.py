@@ -41,7 +41,9 @@ def image_frequency(records: Records) -> Findings:
     if not tables:
         raise RecordError(f"no trial of {records.source} has a wave along a Fourier image (noise_type fourier, f, 1/f)")
     rows = [row for group, table in tables for row in correlations(group, table)]
-    found = Findings(notes=[*notes, *_notes(tables)], tables=[_waves_text(tables), as_text(rows)])
+    found = Findings(
+        careful=[*notes, *_notes(tables)], answers=_answers(rows), tables=[_waves_text(tables), as_text(rows)]
+    )
     panels = [panel for group, table in tables for panel in panels_of(group, table)]
     found.figures["image_frequency"] = by_wave_figure(
         panels,
@@ -106,6 +108,20 @@ def correlations(group: Group, table: pd.DataFrame) -> list[dict]:
         orders = _orders(part, with_cycles and part is waves) if len(part) >= FEWEST else None
         rows.append(of | {"waves": name, "n": len(part), "orders": orders})
     return rows
+
+
+def _answers(rows: list[dict]) -> list[str]:
+    """Return in words how the difference to the control goes with either frequency, over all waves of a group."""
+    said = []
+    for row in rows:
+        orders = (row["orders"] or {}) if row["waves"] == "all frequencies" else {}
+        for name, what in (("spatial", "spatial frequency"), ("cycles", "the number of cycles")):
+            if name in orders:
+                value, (low, high) = orders[name].statistic, orders[name].interval
+                verdict = "it rises" if low > 0 else "it falls" if high < 0 else "cannot tell"
+                of = f"{row['setting']}, strength {row['strength']:g}: the minimum less the control's with {what}"
+                said.append(f"{of}: {verdict} (Spearman {value:+.2f} [{low:+.2f}, {high:+.2f}], n {row['n']})")
+    return said
 
 
 def _orders(waves: pd.DataFrame, with_cycles: bool) -> dict[str, Association | PartialCorrelation]:

@@ -53,6 +53,8 @@ def importance(records: Records) -> Findings:
         )
     caption = f"{len(last)} trials, {data_and_model(records)}"
     return Findings(
+        answers=[_answer(target, table) for target, table in found.items()],
+        careful=["beyond chance: the whole interval lies above what permuted metrics gave"],
         tables=[as_text(target, table) for target, table in found.items()],
         figures={
             "importance": bars(found, x="share of the variance, by itself"),
@@ -72,6 +74,16 @@ def importance(records: Records) -> Findings:
         ],
         numbers={"importance": found},
     )
+
+
+def _answer(target: str, table: pd.DataFrame) -> str:
+    """Return which settings drive a metric beyond chance, in words, or that none surely does."""
+    beyond = table[table["low"] > table["chance"]]
+    first = beyond if len(beyond) else table.head(1)
+    said = ", ".join(
+        f"{row.setting} {row.importance:.2f} [{row.low:.2f}, {row.high:.2f}]" for row in first.itertuples()
+    )
+    return f"{target}: driven by {said}" if len(beyond) else f"{target}: none surely; the most by {said}, cannot tell"
 
 
 def importances(last: pd.DataFrame, *, settings: list[str], target: str, seed: int = 0) -> pd.DataFrame:

@@ -33,11 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.findings import Findings
-    from analysis.inference.claim import Claim
     from analysis.inference.relation import Relation
     from analysis.tables.table import Records
 
-NO_PROBE = "generalization/test_accuracy/no_probe"
 LOSS = "generalization/train_loss"
 FEWEST_PATHS = 20  # that all trials get right, for a correlation over them
 PUBLISHED = " Grey: published networks that were not pruned (RobustNets), and the line through all 447."
@@ -55,7 +53,7 @@ def interventions(records: Records) -> Findings:
     """
     from analysis.figures import interventions_figure
     from analysis.findings import Findings
-    from analysis.questions.robustnets import comparable, compared
+    from analysis.questions.robustnets import beside, comparable, compared
     from analysis.tables.conditions import data_and_model
 
     records = records.of_part("training")
@@ -65,14 +63,15 @@ def interventions(records: Records) -> Findings:
         found = correlations(records, sound)
     else:
         few = f"they take {FEWEST} settings with a finite accuracy and frequency, and there are {settings}"
-        found = Findings(notes=[f"no correlation and no claim: {few}"])
+        found = Findings(answers=[f"no correlation and no claim: {few}"])
     found.tables.insert(0, effects_text(changed))
     found.numbers["effects"] = changed
-    found.notes += twins(records, sound)
+    found.careful += twins(records, sound)
     if len(sound) < len(last):
         left_out = len(last) - len(sound)
-        found.notes.append(f"left out: {left_out} trials whose accuracy or frequency is missing or not finite")
+        found.careful.append(f"left out: {left_out} trials whose accuracy or frequency is missing or not finite")
     if published := comparable(records):
+        found.answers.append(beside(sound))
         found.notes.append(compared(sound))
     caption = f"{len(sound)} trials, {data_and_model(records)}; points and lines are single trials, without intervals. "
     found.captions = {"interventions": caption + found.captions.get("interventions", "") + PUBLISHED * published}
@@ -87,6 +86,7 @@ def correlations(records: Records, sound: pd.DataFrame) -> Findings:
     from analysis.inference.many import as_text as many_text
     from analysis.inference.many import associate_all
     from analysis.inference.relation import as_text as relation_text
+    from analysis.questions.accuracy_claims import answers, claims, disagreeing, few_units, opposite
     from analysis.tables.waves import CYCLES
 
     rows = associations(sound)
@@ -95,11 +95,14 @@ def correlations(records: Records, sound: pd.DataFrame) -> Findings:
     others = associate_all(sound, names, target=ACCURACY, family="intervention", cluster="unit")
     right, notes = right_by_all_trials(records, sound)
     judged = f"{len(sound)} trials of {sound['unit'].nunique()} settings; {NOTE} {SIGN}"
+    asked = claims(sound, relations, right)
     return Findings(
-        claims=claims(sound, relations, right),
+        claims=asked,
+        answers=answers(asked),
         tables=[associations_text(rows), *map(relation_text, relations), many_text(others, ACCURACY)],
         captions={"interventions": _caption(relations)},
-        notes=[judged, *notes, *opposite(others)],
+        notes=[judged, *notes],
+        careful=[*few_units(sound), *disagreeing(asked), *opposite(others)],
         numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
     )
 
@@ -177,44 +180,6 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
             values = [right.means[trial] for trial in compared.index]
             found[f"frequency/{kind}"] = spearman(compared[ACCURACY], values, clusters=compared["unit"])
     return found, notes
-
-
-def opposite(others: pd.DataFrame) -> list[str]:
-    """Return a note on the measures of either kind that go with accuracy the other way than the paper's, surely."""
-    notes = []
-    for kind, positive in KINDS.items():
-        own = others[others["measure"].str.startswith(kind + "/")]
-        against = own[own["high"] < 0 if positive else own["low"] > 0]["measure"].tolist()
-        if against:
-            names = ", ".join(name.removeprefix(kind + "/") for name in against)
-            notes.append(
-                f"{kind}: {len(against)} of its {len(own)} other measures have the opposite sign surely: {names}"
-            )
-    return notes
-
-
-def claims(sound: pd.DataFrame, relations: list[Relation], right: dict[str, Any]) -> list[Claim]:
-    """Return the paper's claim on either kind of frequency, by every way of asking that there is."""
-    from analysis.inference import spearman
-    from analysis.inference.claim import judge_sign
-
-    found = []
-    for each in relations:
-        asked: dict[str, Any] = {"test accuracy, Spearman": each.spearman}
-        if NO_PROBE in sound and sound["unit"][np.isfinite(sound[NO_PROBE])].nunique() >= FEWEST:
-            name = "accuracy on images without probes, Spearman"
-            asked[name] = spearman(sound[NO_PROBE], sound[each.measure], clusters=sound["unit"])
-        if each.measure in right:
-            asked["paths that all trials get right, Spearman"] = right[each.measure]
-        if each.slopes is not None:
-            asked["slope within interventions"] = each.slopes.within
-        asked |= {"given training loss and intervention": each.partial} if each.partial and each.given else {}
-        asked |= {"granulated Kendall": each.granulated} if each.granulated else {}
-        for name, result in asked.items():
-            note = each.slopes.simpson if each.slopes is not None and name.startswith("slope") else ""
-            positive = KINDS[each.measure]
-            found.append(judge_sign(name, result, trials=each.measure, positive=positive, note=note, of="settings"))
-    return found
 
 
 def _caption(relations: list[Relation]) -> str:

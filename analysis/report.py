@@ -139,7 +139,7 @@ def _png(figure: Any) -> str:
     from analysis.figures import save
 
     with tempfile.TemporaryDirectory() as folder:
-        png, _ = save(figure, Path(folder), "figure")
+        (png,) = save(figure, Path(folder), "figure", formats=["png"])
         return base64.b64encode(png.read_bytes()).decode()
 
 

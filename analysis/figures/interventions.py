@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.labels import label
+from analysis.figures.labels import label, wrapped
 from analysis.figures.look import LOOK, Style, styles
 from analysis.questions import robustnets
 
@@ -19,6 +19,11 @@ KINDS = ("frequency/within_class", "frequency/between_class")
 ACCURACY = "generalization/test_accuracy"
 NAMED = 60  # points that have their level beside them
 APART = (0.09, 0.05)  # of the axes, that levels must be apart to be written
+GREY = "0.6"
+PUBLISHED: tuple[tuple[str, dict], ...] = (  # in the legend
+    ("published, not pruned", {"color": GREY, "marker": "o", "markerfacecolor": "none", "linestyle": "none"}),
+    ("line through all 447", {"color": GREY, "linestyle": ":"}),
+)
 MANY = 2_000  # points beyond which an SVG holds them as an image
 
 
@@ -40,7 +45,7 @@ def interventions_figure(
                 published_networks(panels[0, column], kind)
             scatter(panels[0, column], last, x=ACCURACY, y=kind, looks=looks, url=url)
             curves(panels[1, column], table, y=kind, looks=looks)
-        legend(figure, looks)
+        legend(figure, {wrapped(name): look for name, look in looks.items()}, more=PUBLISHED * published)
     return figure
 
 
@@ -108,19 +113,22 @@ def published_networks(axes: Axes, kind: str) -> Axes:
     between = kind == robustnets.BETWEEN
     x = [network.accuracy for network in robustnets.NETWORKS]
     y = [network.between if between else network.within for network in robustnets.NETWORKS]
-    axes.scatter(x, y, s=16, facecolors="none", edgecolors="0.6", linewidths=0.8)
+    axes.scatter(x, y, s=16, facecolors="none", edgecolors=GREY, linewidths=0.8)
     if not between:
         ends = np.array(robustnets.ACCURACY)
-        axes.plot(ends, robustnets.within_at(ends), color="0.6", linewidth=0.8, linestyle=":")
+        axes.plot(ends, robustnets.within_at(ends), color=GREY, linewidth=0.8, linestyle=":")
     return axes
 
 
-def legend(figure: Figure, looks: dict[str, Style], title: str = "intervention") -> None:
-    """Name the looks beside the panels."""
+def legend(
+    figure: Figure, looks: dict[str, Style], title: str = "intervention", *, more: Sequence[tuple[str, dict]] = ()
+) -> None:
+    """Name the looks beside the panels, and below them what else is drawn: a name, and how its line looks."""
     handles = [
         plt.Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash, markersize=5, label=name)
         for name, look in looks.items()
     ]
+    handles += [plt.Line2D([], [], label=name, markersize=4, linewidth=0.8, **look) for name, look in more]
     figure.legend(handles=handles, loc="outside right upper", title=title)
 
 

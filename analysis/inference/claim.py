@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ SIGN = (
     "held: the whole interval is on that side of 0; not held: on the other; undecided: on both, at 0, or there is none;"
     " undefined: there is no number, as where nothing varies"
 )
+WORDS = {"held": "held", "not held": "did not hold", "undecided": "cannot tell"}
+WORDS |= {"met": "met, without an interval", "not met": "not met, without an interval"}
 FEWEST_RANKED = 3  # values that a rank correlation is judged of
 ROUNDING = 1e-9  # a rank correlation of 0.8 may come out as a little less
 LEVEL = 0.05  # of a p that says more than chance
@@ -173,6 +176,25 @@ def judge_order(
     note = ", ".join(f"{at:g}: {run.mean():.2g}" for at, run in zip(x, values, strict=True))
     few = "" if len(set(x)) >= FEWEST_RANKED else f"an order takes {FEWEST_RANKED} values"
     return judge(name, order, *values, trials=trials, at_least=at_least, at_most=at_most, note=note, undecidable=few)
+
+
+def in_words(claim: Claim, said: str, statistic: str = "") -> str:
+    """Return a sentence on what a claim says, with its verdict in words, its interval, and what it is over."""
+    _, value, interval, n, *_ = cells(claim)
+    verdict = WORDS.get(claim.verdict, claim.verdict)
+    return f"{said}: {verdict} ({' '.join(filter(None, [statistic, value, interval]))}, n {n})"
+
+
+def leading(claims: list[Claim], most: int) -> list[Claim]:
+    """Return the claims that are told first: all if they are not more than `most`, else the first over each thing."""
+    first = {claim.trials: claim for claim in reversed(claims)}
+    return claims if len(claims) <= most else [*reversed(first.values())]
+
+
+def counted(claims: list[Claim]) -> str:
+    """Return how many of the claims have which verdict."""
+    counts = Counter(WORDS.get(claim.verdict, claim.verdict) for claim in claims)
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
 def as_text(claims: list[Claim]) -> str:

@@ -79,3 +79,15 @@ def compared(last: pd.DataFrame) -> str:
         f" share by accuracy is {slope:+.2f}, theirs {SLOPE:+.2f}, so that it is {off} off their line; the between"
         f"-class share is {between}, theirs {BETWEEN_RANGE[0]:.3f} to {BETWEEN_RANGE[1]:.3f}"
     )
+
+
+def beside(last: pd.DataFrame) -> str:
+    """Say what published networks have at the accuracy of the most accurate of these trials, if any are as accurate."""
+    best = last.loc[last[TEST].idxmax()]
+    if not ACCURACY[0] <= best[TEST] <= ACCURACY[1]:
+        return f"no published network is as accurate as the most accurate here ({best[TEST]:.3f}): nothing beside it"
+    return (
+        f"the most accurate here ({best[TEST]:.3f}) has shares of {best[WITHIN]:.3f} within and {best[BETWEEN]:.3f}"
+        f" between classes; 447 published networks (RobustNets) so accurate about {float(within_at(best[TEST])):.3f}"
+        f" within, and all of them {BETWEEN_RANGE[0]:.2f} to {BETWEEN_RANGE[1]:.2f} between"
+    )

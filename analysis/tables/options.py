@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -11,6 +12,8 @@ import tyro
 
 from specbias.settings.output import guard_output
 
+FORMATS = ("png", "svg", "pdf")
+WIDTHS = (4, 40)  # cm
 FOLDER = "figures"  # of all results, below the current one
 
 
@@ -27,16 +30,27 @@ class Options:
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for the figures (.png, .svg) and their numbers (.json); default figures/NAME, with what was chosen."""
+    """Folder for the figures and their numbers (.json); default figures/NAME, with what was chosen."""
+    format: Annotated[str, tyro.conf.arg(metavar="FORMATS")] = "png,svg"
+    """Of the figures: png, svg, pdf, with commas. In svg and pdf text is text, and can be edited."""
+    width: Annotated[float | None, tyro.conf.arg(metavar="CM", help_behavior_hint="")] = None
+    """For a paper: each panel in a file of its own too, so many cm wide; captions are in the .json alone."""
     measure_version: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """By which version of the measure, where a file of records holds paths measured by several."""
     selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Analyse also a sample that a search or a scheduler selected."""
+    full: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print every table, note and claim, not the answers alone; the .json holds them all either way."""
 
     @property
     def uri(self) -> str:
         """The store that is read."""
         return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats of the figures."""
+        return tuple(dict.fromkeys(self.format.split(",")))
 
     @property
     def folder(self) -> Path:
@@ -53,4 +67,10 @@ Chosen = TypeVar("Chosen", bound=Options)
 def read_options(options_class: type[Chosen], description: str | None) -> Chosen:
     """Return the options on a script's command line; --help and mistakes print a message and end the script."""
     guard_output()
-    return tyro.cli(options_class, description=description)
+    options = tyro.cli(options_class, description=description)
+    wrong = [name for name in options.formats if name not in FORMATS]
+    if wrong or (options.width is not None and not WIDTHS[0] <= options.width <= WIDTHS[1]):
+        said = f"--format {options.format}: {', '.join(FORMATS)}, with commas" if wrong else ""
+        print(f"error: {said or f'--width {options.width:g}: {WIDTHS[0]} to {WIDTHS[1]} cm'}", file=sys.stderr)
+        sys.exit(2)
+    return options

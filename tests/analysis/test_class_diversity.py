@@ -56,7 +56,7 @@ def fill(folder, planted, dataset="digits"):
 
 @pytest.fixture
 def call(run_script):
-    return partial(run_script, main, "--experiment", "made", "--out", "here")
+    return partial(run_script, main, "--experiment", "made", "--out", "here", "--full")
 
 
 def test_a_planted_relation_is_found_and_the_file_holds_it(store_folder, call):
@@ -169,7 +169,7 @@ def found_in(tmp_path):
 def test_rows_of_a_file_are_classes_and_what_is_missing_is_said(tmp_path, rows, run_script):
     lost = rows[(rows["epoch"] != 17) | (rows["model"] != "vgg")]
     lost.to_csv(tmp_path / "made.csv", index=False)
-    status, said, error = run_script(main, "--records", "made.csv", "--out", "here")
+    status, said, error = run_script(main, "--records", "made.csv", "--out", "here", "--full")
     assert status == 0, error
     found = found_in(tmp_path)
     claim = found["claims"][0]

@@ -155,7 +155,7 @@ def test_what_was_measured_otherwise_is_refused_with_what_differs(other, line):
 
 def test_the_script_on_files_prints_saves_and_draws(files, run_script, tmp_path):
     files(base=measured(), crossing=measured(levels=LEVELS - 0.4, seed=1), sharper=measured(1.3 * RATES, seed=2))
-    status, said, _ = run_script(main, "base.npz", "crossing.npz")
+    status, said, _ = run_script(main, "base.npz", "crossing.npz", "--full")
     assert status == 0 and "= composition" in said and "nan" not in said and len(said.splitlines()) < 30
     assert "crossing, within_class: mean crossings" in said
     content = json.loads((tmp_path / "figures/base-crossing/decompose.json").read_text())
@@ -219,7 +219,7 @@ def test_a_mean_that_is_missing_is_left_out_of_the_figure_and_nothing_else_is(fi
     """Of both kinds it has no line of panels, of one its panel is there, with the rows' places."""
     files(base=measured(), few=without_band(measured(seed=1), *kinds), more=measured(1.3 * RATES, seed=2))
     for others, name in ((["few"], "two"), (["few", "more"], "three")):
-        status, said, _ = run_script(main, "base.npz", *(f"{each}.npz" for each in others), "--out", name)
+        status, said, _ = run_script(main, "base.npz", *(f"{each}.npz" for each in others), "--out", name, "--full")
         assert status == 0 and f"few, {kinds[0]}: no fixed_band: no path has a value in all networks" in said
         assert (tmp_path / name / "decompose.png").stat().st_size > 10_000
 

@@ -91,7 +91,7 @@ def test_settings_are_compared_with_the_baseline_and_a_trial_with_itself_before(
 
 def test_the_script_prints_saves_and_attaches_and_says_what_it_cannot_do(sweep, run_script, tmp_path):
     uri, parent = sweep
-    status, said, _ = run_script(main, "--experiment", "made", "--trial", "0002", "--out", "here", uri=uri)
+    status, said, _ = run_script(main, "--experiment", "made", "--trial", "0002", "--out", "here", "--full", uri=uri)
     assert status == 0 and "epochs of trial 2 less the one before" in said and "nan" not in said
     content = json.loads((tmp_path / "here" / "decompose.json").read_text())
     assert content["along"] == "trial 2" and len(content["comparisons"]) == 4

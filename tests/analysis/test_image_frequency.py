@@ -124,7 +124,7 @@ def test_where_cycles_are_not_known_their_panel_and_coefficients_are_left_out_an
     assert [axes.get_xlabel() for axes in found.figures["image_frequency"].axes] == [
         "spatial frequency (cycles per image)"
     ]
-    assert any(f"1 waves have no {CYCLES}" in note for note in found.notes)
+    assert any(f"1 waves have no {CYCLES}" in note for note in found.careful)
     assert found.numbers["orders"][0]["orders"]["spatial"].n == 10
     assert set(found.numbers["orders"][0]["orders"]) == {"spatial"}
     with pytest.raises(RecordError, match="no trial of planted has a wave along a Fourier image"):
@@ -150,7 +150,7 @@ def test_the_figure_has_a_line_per_frequency_beside_the_same_against_cycles():
 def test_the_script_reads_a_file_prints_and_saves(tmp_path, run_script):
     made = records(waves=WAVES[5:])
     write_records(made, tmp_path / "made.csv")
-    status, said, _ = run_script(main, "--records", "made.csv", "--out", "here")
+    status, said, _ = run_script(main, "--records", "made.csv", "--out", "here", "--full")
     assert status == 0 and "cycles               +1.00 [+0.05, +1.00]" in said and "nan" not in said
     names = {f"image_frequency.{kind}" for kind in ("png", "svg", "json")}
     assert {file.name for file in (tmp_path / "here").iterdir()} == names

@@ -150,10 +150,10 @@ def test_what_is_missing_is_counted_and_too_few_settings_are_said():
     records.table.loc[[0, 1, 2], WITHIN] = np.nan
     records.table.loc[3, ACCURACY] = np.inf
     found = interventions(records)
-    assert "left out: 4 trials whose accuracy or frequency is missing or not finite" in found.notes
+    assert "left out: 4 trials whose accuracy or frequency is missing or not finite" in found.careful
     assert found.notes[0].startswith("26 trials of ")
     few = interventions(sweep(trials[:8]))
-    assert any("no correlation and no claim: they take 5 settings" in note for note in few.notes)
+    assert any("no correlation and no claim: they take 5 settings" in said for said in few.answers)
     assert not few.claims and few.figures
     with pytest.raises(RecordError, match="the trials of made have no frequency/within_class$"):
         interventions(sweep([(*trial[:4], np.nan, trial[5]) for trial in trials]))

@@ -126,7 +126,7 @@ def test_trials_without_an_end_are_left_out_and_counted(table, store_folder):
 
 @pytest.fixture
 def call(run_script):
-    return partial(run_script, main)
+    return partial(run_script, main, "--full")
 
 
 def test_the_script_prints_saves_and_attaches(table, store_folder, call):

@@ -288,7 +288,7 @@ def test_the_script_prints_and_saves_or_says_in_one_line_why_not(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     made = records(*sweep(5), *sweep(5, cutout=16, slope=-2))
     write_records(made, tmp_path / "made.csv")
-    monkeypatch.setattr(sys, "argv", ["x", "--records", "made.csv", "--out", "here"])
+    monkeypatch.setattr(sys, "argv", ["x", "--records", "made.csv", "--out", "here", "--full"])
     main()
     said = capsys.readouterr().out
     assert "strength 0.4, cutout=16" in said and "[+0.300, +0.300]" in said and "held" in said and "nan" not in said

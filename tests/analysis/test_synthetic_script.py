@@ -47,7 +47,7 @@ def fill(folder, trials, study="sinusoids"):
 
 @pytest.fixture
 def call(run_script):
-    return partial(run_script, main)
+    return partial(run_script, main, "--full")
 
 
 def test_the_script_prints_saves_and_attaches(store_folder, call):

@@ -207,7 +207,7 @@ def test_the_script_prints_and_saves_or_says_in_one_line_why_not(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     made = records(*(trial(UP, seed=seed, cutout=size) for seed in range(3) for size in range(6)))
     write_records(made, tmp_path / "made.csv")
-    monkeypatch.setattr(sys, "argv", ["x", "--records", "made.csv", "--out", "here"])
+    monkeypatch.setattr(sys, "argv", ["x", "--records", "made.csv", "--out", "here", "--full"])
     main()
     said = capsys.readouterr().out
     assert (
