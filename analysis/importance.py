@@ -54,7 +54,7 @@ def importance(records: Records) -> Findings:
     caption = f"{len(last)} trials, {data_and_model(records)}"
     return Findings(
         answers=[_answer(target, table) for target, table in found.items()],
-        careful=["beyond chance: the whole interval lies above what permuted metrics gave"],
+        careful=["surely: the whole interval lies above what the permuted metric gave"],
         tables=[as_text(target, table) for target, table in found.items()],
         figures={
             "importance": bars(found, x="share of the variance, by itself"),

@@ -1,4 +1,4 @@
-"""What did the sweep show? One page in one file, that needs no network: question, claims, trials, failures, figures.
+"""What did the sweep show? One page in one file, that needs no network: answers and figures first, then all else.
 
 It runs every analysis that the sweep's trials allow, and is attached to the sweep's parent run, where MLflow's
 artifact viewer opens it.
@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from analysis.tables.options import Options, read_options
 from specbias.settings.masking import masked
@@ -32,12 +34,15 @@ ANALYSES = (
     "importance",
 )
 LARGEST = 4_000_000  # bytes of a table that the page carries
+PANEL = 11.0  # cm: the width of a panel
+DPI = 110
 AXES = ("generalization/test_accuracy", "frequency/within_class", "frequency/between_class", "noise_fitting/min")
 
 
 def page_of(records: Records) -> tuple[str, dict[str, Findings], list[tuple[str, str]]]:
     """Return the page, the results of each analysis, and which could not be done and why."""
     from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
 
     from analysis.tables.table import RecordError
 
@@ -48,10 +53,11 @@ def page_of(records: Records) -> tuple[str, dict[str, Findings], list[tuple[str,
         trained = None
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     content = _facts(records, trained) | _interactive(trained)
-    sections = [_section(name, each) for name, each in found.items()]
+    script = Path(__file__).with_name("trials.js").read_text()
+    sections = [_section(name, each, records) for name, each in found.items()]
     claims = [claim for each in found.values() for claim in each.claims]
     page = environment.get_template("report.html").render(
-        **content, sections=sections, claims=claims, not_done=not_done
+        **content, script=Markup(script), sections=sections, claims=claims, not_done=not_done
     )
     return page, found, not_done
 
@@ -81,7 +87,7 @@ def _facts(records: Records, trained: Records | None) -> dict[str, Any]:
     return {
         "title": f"{records.study or records.source} {records.sweep_id}".strip(),
         "summary": ". ".join(header(records)) + ".",
-        "question": records.about.get("mlflow.note.content", ""),
+        "question": records.about.get("mlflow.note.content", "").partition("\n\n[")[0],  # then a link to the trials
         "outcomes": ", ".join(f"{count} {name}" for name, count in outcomes.items()) or f"{len(records.last)} trials",
         "failures": [trial for trial in records.trials if trial["outcome"] != "finished"],
         "columns": shown,
@@ -100,47 +106,58 @@ def _outcomes(records: Records) -> list[str]:
     return list(dict.fromkeys(trial["outcome"] for trial in records.trials))
 
 
-def _interactive(records: Records | None) -> dict[str, Any]:
-    """Return the figures that can be looked into, as HTML; a sweep of one trial or metric has none."""
-    from markupsafe import Markup
+def _interactive(trained: Records | None) -> dict[str, Any]:
+    """Return the trials as points that the page draws, with a menu of metrics; a sweep of one trial or metric has none.
 
-    from analysis.figures import interactive
+    Finite values alone: JSON has no others.
+    """
+    from analysis.figures.labels import label
+    from analysis.figures.look import styles
 
-    nothing = {"plotly": "", "scatter": "", "parallel": ""}
-    if records is None:
-        return nothing
-    last = records.last
-    metrics = [name for name in records.metrics if last[name].notna().any()]
-    if len(last) < 2 or len(metrics) < 2:
-        return nothing
-    shown = list(dict.fromkeys([*(name for name in AXES if name in metrics), *metrics]))
-    x, y = shown[:2]
-    drawn = {"plotly": interactive.plotly_script(), "parallel": ""}
-    drawn["scatter"] = interactive.trials_scatter(last, metrics=metrics, x=x, y=y)
-    if records.varied:
-        drawn["parallel"] = interactive.trials_parallel(last, columns=[*records.varied, *shown[:3]], colour=x)
-    return {name: Markup(text) for name, text in drawn.items()}
+    if trained is None:
+        return {"trials": None}
+    last = trained.last
+    there = [name for name in trained.metrics if np.isfinite(last[name].astype(float)).any()]
+    if len(last) < 2 or len(there) < 2:
+        return {"trials": None}
+    metrics = list(dict.fromkeys([*(name for name in AXES if name in there), *there]))
+    points = [
+        {
+            "group": row["intervention"],
+            "text": f"{row['label']}, trial {row['trial_id']}, run {row['run_id']}",
+            "values": {name: float(row[name]) if np.isfinite(row[name]) else None for name in metrics},
+        }
+        for _, row in last.iterrows()
+    ]
+    titles = {name: label(name).replace("\n", " ") for name in metrics}
+    colours = {name: look.colour for name, look in styles(last["intervention"]).items()}
+    x, y = metrics[:2]
+    return {"trials": {"metrics": metrics, "x": x, "y": y, "titles": titles, "colours": colours, "points": points}}
 
 
-def _section(name: str, found: Findings) -> dict[str, Any]:
+def _section(name: str, found: Findings, records: Records) -> dict[str, Any]:
+    from analysis.figures.look import SINGLE, panel_count
+    from analysis.findings import answers_of, careful_of, header
     from analysis.inference.claim import cells
 
     names = ("name", "value", "interval", "n", "criterion", "verdict", "note")
     claims = [dict(zip(names, cells(claim), strict=True)) | {"trials": claim.trials} for claim in found.claims]
     figures = [
-        {"name": key, "caption": found.captions.get(key, ""), "image": _png(figure)}
+        {"name": key, "caption": found.captions.get(key, ""), "images": _pngs(figure, panel_count(figure) <= SINGLE)}
         for key, figure in found.figures.items()
     ]
+    said = {"answers": answers_of(found), "careful": careful_of(header(records), found), "notes": found.notes}
     title = name.replace("_", " ").capitalize()
-    return {"title": title, "claims": claims, "figures": figures, "tables": found.tables, "notes": found.notes}
+    return {"title": title, "claims": claims, "figures": figures, "tables": found.tables, **said}
 
 
-def _png(figure: Any) -> str:
+def _pngs(figure: Any, alone: bool) -> list[str]:
+    """Return a figure as pictures in base64: whole, or its panels alone, which can be read on a telephone."""
     from analysis.figures import save
 
     with tempfile.TemporaryDirectory() as folder:
-        (png,) = save(figure, Path(folder), "figure", formats=["png"])
-        return base64.b64encode(png.read_bytes()).decode()
+        whole, *panels = save(figure, Path(folder), "figure", formats=["png"], width=PANEL if alone else None, dpi=DPI)
+        return [base64.b64encode(each.read_bytes()).decode() for each in (panels or [whole])]
 
 
 def _cell_text(value: Any) -> str:
@@ -153,6 +170,7 @@ def main() -> None:
     import json
 
     from analysis.findings import header  # pandas, matplotlib and mlflow only past --help
+    from analysis.inference.claim import counted
     from analysis.tables.records import attach, open_records
     from analysis.tables.table import RecordError
 
@@ -172,9 +190,7 @@ def main() -> None:
         sys.exit(130)
     lines = header(records)
     for name, each in found.items():
-        verdicts = [claim.verdict for claim in each.claims]
-        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
-        lines.append(f"  {name}: {counts or 'no claims'}")
+        lines.append(f"  {name}: {counted(each.claims) or 'no claims'}")
     lines += [f"  {name}: not done ({why})" for name, why in not_done]
     attached = attach(records, paths)
     lines += [f"saved{', and attached to the parent run' if attached else ''}:", *(f"  {path}" for path in paths)]

@@ -14,7 +14,6 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.colorbar import Colorbar  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
@@ -34,6 +33,8 @@ COLOURS = (  # Okabe and Ito's (2008) without yellow, then Tol's and Brewer's th
     *("#762A83", "#01665E", "#8C510A", "#88CCEE", "#999933", "#1B7837", "#4393C3", "#80CDC1", "#40004B", "#003C30"),
 )
 MARKERS = "osDv^PX<>ph"  # as many as give every pair with a colour once
+SINGLE = 6  # panels, up to which a page shows each alone
+BAR = "<colorbar>"  # matplotlib's label of a colour bar's axes
 CM = 2.54  # to an inch
 DASHED = 6  # things with one dash
 DASHES = ("-", "--", ":", "-.")
@@ -68,6 +69,7 @@ def save(
     caption: str = "",
     formats: Sequence[str] = ("png", "svg"),
     width: float | None = None,
+    dpi: int | None = None,
 ) -> list[Path]:
     """Write the figure in these formats, the caption below it, and return the paths.
 
@@ -86,10 +88,15 @@ def save(
         paths = {folder / f"{stem}.{kind}": each for stem, each in figures.items() for kind in formats}
         for path, each in paths.items():
             undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-            each.savefig(path, dpi=160 if width is None else 300, metadata=undated.get(path.suffix))
+            each.savefig(path, dpi=dpi or (160 if width is None else 300), metadata=undated.get(path.suffix))
     for each in figures.values():
         plt.close(each)
     return [*paths]
+
+
+def panel_count(figure: Figure) -> int:
+    """Return how many panels a figure has."""
+    return len(_panels(figure))
 
 
 def single_panels(figure: Figure, width: float) -> list[Figure]:
@@ -99,21 +106,18 @@ def single_panels(figure: Figure, width: float) -> list[Figure]:
 
 
 def _panels(figure: Figure) -> list[Axes]:
-    """Return the axes that hold data: none of a colour bar."""
-    bars = {bar.ax for bar in _bars(figure)}
-    return [axes for axes in figure.axes if axes not in bars and axes.axison]
-
-
-def _bars(figure: Figure) -> list[Colorbar]:
-    shown = [each for axes in figure.axes for each in (*axes.collections, *axes.images)]
-    return [each.colorbar for each in shown if each.colorbar is not None]
+    """Return the axes that hold data: none of a colour bar, and none that are hidden."""
+    return [axes for axes in figure.axes if axes.get_label() != BAR and axes.axison]
 
 
 def _alone(figure: Figure, number: int, width: float) -> Figure:
     """Return the figure with one of its panels left, in its shape, with the legend below and the colour bar beside."""
     figure.draw_without_rendering()  # now the panel's shape is known
-    panels, bars = _panels(figure), _bars(figure)
-    kept, label = panels[number], bars[0].ax.get_ylabel() if bars else ""
+    kept = _panels(figure)[number]
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_label() == BAR]
+    if not kept.get_ylabel():
+        kept.set_ylabel(max((axes.get_ylabel() for axes in kept.get_shared_y_axes().get_siblings(kept)), key=len))
+    kept.tick_params(labelleft=True, labelbottom=True)  # which panels may have shared
     shape = kept.get_window_extent().height / kept.get_window_extent().width
     named: list[Any] = [
         (each.legend_handles, [text.get_text() for text in each.get_texts()]) for each in figure.legends
@@ -125,8 +129,8 @@ def _alone(figure: Figure, number: int, width: float) -> Figure:
         legend.remove()
     kept.set_subplotspec(figure.add_gridspec(1, 1)[0])
     coloured = [each for each in (*kept.collections, *kept.images) if each.get_array() is not None]
-    if bars and coloured:
-        figure.colorbar(coloured[0], ax=kept, label=label)
+    if labels and coloured:
+        figure.colorbar(coloured[0], ax=kept, label=labels[0])
     rows = 0
     for artists, names in named:
         columns = max(1, int(width * 17 / (max(map(len, names)) + 6)))

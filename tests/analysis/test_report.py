@@ -47,6 +47,7 @@ def test_the_page_holds_what_the_sweep_showed_and_asks_no_network(records, made)
     assert re.search(r"<li>noise_fitting: [^<]*noise_fitting/", page)
     table = pd.read_csv(io.BytesIO(base64.b64decode(re.search(r"data:text/csv;base64,([^\"]+)", page)[1])))
     assert table[ACCURACY].tolist() == pytest.approx(records.table[ACCURACY].tolist(), rel=1e-15)
+    assert "held (Spearman" in page[: page.index("<img")] and len(page) < 3_000_000  # the answers, then the figure
     outside = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
     assert not re.search(r"(src|href)=\"(?!data:)", outside) and page.count("<script>") >= 1
 

@@ -23,8 +23,10 @@ from sweeps.service.ask.plan import Plan
 from sweeps.service.keep.lock import Guarded, Lock
 from sweeps.service.keep.storage import delete_folder, list_folder
 from sweeps.service.keep.store import TROUBLES, insist_on_opening, is_active, open_store, search_runs
-from sweeps.service.keep.tracking import Tracking
+from sweeps.service.keep.tracking import Tracking, trials_url
 from sweeps.service.machines.provenance import code, hardware
+
+PAGE = "The trials of this sweep, in a flat list"
 
 
 @contextmanager
@@ -133,6 +135,8 @@ def _have_parent(tracking: Tracking, plan: Plan) -> None:
             tracking.client.set_tag(run.info.run_id, "mlflow.parentRunId", tracking.parent_id)
         tracking.former = None
     tags = {Tag.OPENED: datetime.now(UTC).isoformat(), Tag.DRIVER: _driver(tracking)}
+    page = trials_url(tracking.uri, tracking.experiment_id, tracking.parent_id, next(iter(plan.study.columns), ""))
+    tags |= {Tag.TRIALS: page, "mlflow.note.content": f"{plan.study.question}\n\n[{PAGE}]({page})"}  # its description
     for key, value in (tags | {Tag.JOURNALS: tracking.place.rpartition("/")[2]}).items():
         tracking.client.set_tag(tracking.parent_id, key, value)
     tracking.log_sweep(plan, {})
@@ -158,7 +162,6 @@ def _driver(tracking: Tracking) -> str:
 def _new_parent(tracking: Tracking, plan: Plan) -> str:
     tags = {Tag.SWEEP_ID: plan.sweep_id, Tag.STUDY: plan.study.name, Tag.SEARCH: plan.chosen_by}
     tags |= {Tag.DRIVER: _driver(tracking)} | ({Tag.FRESH: "true"} if tracking.afresh else {})
-    tags["mlflow.note.content"] = plan.study.question  # MLflow shows it as the run's description
     name = f"{plan.study.name} {plan.preset} {plan.sweep_id}"
     made = tracking.client.create_run(tracking.experiment_id, tags=tags | code() | hardware(), run_name=name)
     return made.info.run_id

@@ -6,12 +6,17 @@ journals. Whatever is written twice is there once. Tags that carry meaning here 
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from specbias.settings import own_code
 from specbias.settings.masking import masked
@@ -144,9 +149,22 @@ class Tracking:
             self.client.log_text(self.parent_id, content.decode(errors="replace"), f"own_code/{identity}.py")
 
     def end_sweep(self, plan: Plan, ends: Mapping[str, Mapping[str, Any]], outcome: str) -> None:
-        """Write the sweep's list and its final state onto the parent run."""
+        """Write the sweep's list, what its trials came to and its final state onto the parent run."""
         self.log_sweep(plan, ends)
+        now = int(1000 * time.time())
+        metrics = [Metric(key, value, now, 0) for key, value in self._came_to(plan, ends).items()]
+        self.client.log_batch(self.parent_id, metrics=metrics)
         self.end(self.parent_id, outcome)
+
+    def _came_to(self, plan: Plan, ends: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        """Return how many trials ended how, and the lowest and highest value of what the study shows of each."""
+        counts = Counter(str(told["outcome"]).replace(" ", "_") for told in ends.values())
+        found = {f"trials/{outcome}": float(count) for outcome, count in counts.items()}
+        runs = [run for run in self.search(f"tags.{Tag.OUTCOME} = 'finished'") if _is_of(run, plan)]
+        for key in plan.study.columns:
+            values = [value for run in runs if math.isfinite(value := run.data.metrics.get(key, math.nan))]
+            found |= {f"lowest/{key}": min(values), f"highest/{key}": max(values)} if values else {}
+        return found
 
     def finished(self, plan: Plan) -> dict[str, str]:
         """Return trial_id -> run id of the plan's trials that are finished, anywhere in the experiment unless `afresh`.
@@ -186,6 +204,22 @@ class Tracking:
     def search(self, query: str, *, deleted: bool = False) -> list[Run]:
         """Return every run of the experiment that fits, newest first; those that were deleted too if asked."""
         return search_runs(self.client, self.experiment_id, query, deleted=deleted)
+
+
+def trials_url(uri: str, experiment_id: str, parent_id: str, key: str) -> str:
+    """Return where MLflow's pages show a sweep's trials as a flat list, by one of their metrics.
+
+    On the server of the store, or where `mlflow ui` serves a data base by default. The kind of view is said: without
+    it MLflow 3 may open the one for language models, which has nothing of a sweep.
+    """
+    server = re.sub("//.*@", "//", uri) if uri.startswith("http") else "http://127.0.0.1:5000"  # no password
+    asked = {"workflowType": "machine_learning", "searchFilter": f"tags.mlflow.parentRunId = '{parent_id}'"}
+    asked |= {"orderByKey": f"metrics.`{key}`", "orderByAsc": "false"}
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{urlencode(asked, quote_via=quote, safe='')}"
+
+
+def _is_of(run: Run, plan: Plan) -> bool:
+    return run.data.tags.get(Tag.TRIAL_ID) in plan.by_id
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:

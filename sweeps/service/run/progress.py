@@ -18,6 +18,7 @@ from sweeps.service.keep.retry import Trouble, first_line, insist
 from sweeps.service.keep.storage import list_folder
 from sweeps.service.keep.store import may_pass
 from sweeps.service.machines.sharing import next_share
+from sweeps.service.run.block import Block, is_terminal
 from sweeps.service.run.interrupts import Interrupts
 from sweeps.service.run.ledger import Ledger
 from sweeps.service.run.mirror import Mirror
@@ -29,9 +30,10 @@ AWAY = 300.0  # seconds that MLflow may be away while a student waits for its te
 
 
 class Progress(TrialProgressCallback):
-    """Prints a row for each measurement, and has the ledger and the mirror note how each trial ended.
+    """Shows each measurement, and has the ledger and the mirror note how each trial ended.
 
-    It takes the place of Tune's own callback of that kind, which prints too.
+    A measurement is a row, or at a terminal a part of one block that stays. It takes the place of Tune's own callback
+    of that kind, which prints too.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Progress(TrialProgressCallback):
         epochs = [2 * len(str(self._last_epoch(config))) + 1 for config in ledger.plan.expected]
         titles = [*ledger.plan.study.columns.values()]  # of a search's trials none is known yet:
         self.rows = Rows(titles, label=max(labels, default=WIDEST), epoch=max(epochs, default=0))
+        self.block = Block(titles) if is_terminal() else None
         self.begun: set[str] = set()  # trial_ids, also of those that an earlier call completed
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,7 +71,11 @@ class Progress(TrialProgressCallback):
         self.mirror.note(config, result[STEP])
         epoch = f"{result[STEP]}/{self._last_epoch(config)}"
         values = [result.get(key) for key in self.ledger.plan.study.columns]
-        self.rows.show(self.ledger.plan.label(config), epoch, values, result["time_left"])
+        label, row = self.ledger.plan.label(config), (epoch, values, result["time_left"])
+        if self.block is None:
+            self.rows.show(label, *row)
+        else:
+            self.block.show(label, row, done=len(self.ledger.ends), total=self.ledger.total)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.begun.add(trial.config["trial_id"])
@@ -119,6 +126,11 @@ class Progress(TrialProgressCallback):
         for config, why in damaged:
             self._go_on(config, why)
         return bool(damaged)
+
+    def end_display(self) -> None:
+        """Leave the terminal to what comes after the trials."""
+        if self.block is not None:
+            self.block.close()
 
     def close(self, outcome: str) -> None:
         """Give the trials that have begun and not ended this final state: the sweep is over."""
@@ -198,9 +210,12 @@ class Progress(TrialProgressCallback):
         self.mirror.end(config, outcome, failure=failure, traceback=traceback)
         done, total = len(self.ledger.ends), self.ledger.total
         each = (time.monotonic() - self.started) / max(done - self.done_before, 1)
-        rest = f", {about(each * (total - done))} left" if done < total and outcome != "interrupted" else ""
-        ending = f"{outcome}: {failure}" if failure else outcome
-        show(f"{self.ledger.plan.label(config)}: {ending} ({done} of {total}{rest})")
+        left = about(each * (total - done)) if done < total and outcome != "interrupted" else ""
+        ending, label = f"{outcome}: {failure}" if failure else outcome, self.ledger.plan.label(config)
+        last = self.block.end(label, done=done, total=total, time_left=left) if self.block is not None else None
+        if last is not None:
+            self.rows.show(label, *last)
+        show(f"{label}: {ending} ({done} of {total}{f', {left} left' if left else ''})")
 
 
 def _text(file: str | None) -> str:

@@ -14,7 +14,7 @@ from sweeps.service.ask.plan import Plan
 from sweeps.service.keep.opening import restore
 from sweeps.service.keep.retry import first_line, insist
 from sweeps.service.keep.storage import delete_folder
-from sweeps.service.keep.tracking import Tracking
+from sweeps.service.keep.tracking import Tracking, trials_url
 from sweeps.service.machines.provenance import shown
 from sweeps.service.run.interrupts import Interrupts
 from sweeps.service.run.ledger import Ledger
@@ -22,6 +22,7 @@ from sweeps.service.run.mirror import Mirror
 from sweeps.service.run.notify import notify
 from sweeps.service.screen import show, show_command
 
+NO_JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"  # for `mlflow ui`: without a dozen processes that serve no sweep
 ROOT = Path(__file__).parents[3]
 PATIENCE = 300.0  # seconds that a tracking server may be away at the end
 
@@ -135,9 +136,11 @@ def _say_next(ledger: Ledger, tracking: Tracking, records: str | None) -> None:
         show(f"{title}:")
     for command in commands:
         show_command(command)
+    show("The trials:")
     if tracking.uri.startswith("sqlite:"):
-        show("The trials:")
-        show_command(_command("mlflow", "ui", "--backend-store-uri", tracking.uri))
+        show_command([NO_JOBS, *_command("mlflow", "ui", "--workers", "1", "--backend-store-uri", tracking.uri)])
+    page = trials_url(tracking.uri, tracking.experiment_id, tracking.parent_id, next(iter(plan.study.columns), ""))
+    print(f"  {page}", flush=True)  # never folded
 
 
 def _command(program: str, *arguments: str) -> list[str]:

@@ -131,6 +131,7 @@ def _run(
             end = "interrupted"
         finally:
             interrupts.heeded = False  # from here on it ends
+            progress.end_display()
             tracking.check()
             if not tracking.begun:
                 give_up(tracking)
