@@ -107,7 +107,7 @@ def understand(
         check_table(raw, images=len(images), num_classes=num_classes)
         if exactly is not None:
             _ask(predict, images)
-        logits = outputs
+        logits: Predict = outputs
         if settings.outputs != "logits" and are_probabilities(raw):
             notes.append("the network gives probabilities (a softmax at its end), which are used directly")
             logits = from_probabilities(outputs)
