@@ -45,7 +45,7 @@ def refuse_unlike_probes(seeds: Sequence[Named], spacings: Sequence[Named]) -> N
 
     All are of one signal, band and measure among themselves; along every path of `spacings` samples get more.
     """
-    from analysis.inference.measured_alike import refuse_unlike
+    from specbias.measurement.alike import refuse_unlike
 
     for files in (seeds, spacings):
         for name, arrays in files[1:]:

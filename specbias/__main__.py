@@ -6,10 +6,8 @@ python -m specbias synthetic sinusoids --runs 10 --steps 10000 --output out.npz
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Annotated, Any, get_args
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from specbias.progress_bar import ProgressBar
+from specbias.results import Result, files_beside
 from specbias.settings import SettingError
 from specbias.settings.config import PathSettings
 from specbias.settings.inputs import inputs_of
@@ -71,8 +71,8 @@ class Measure:
     """Measure the frequency of the function that a network has learned.
 
     The network is made by its factory, called without arguments or with --model-args; modules of the current folder can
-    be named. Weights are loaded safely (no code in them is run). The record is written to --output as JSON, every path
-    to an npz beside it.
+    be named. Weights are loaded safely (no code in them is run). The record is written to --output as JSON; beside it
+    every path to an npz, a picture of the network and one of example paths, as png and svg.
 
       python -m specbias measure --model my_networks.py:make --checkpoint weights.pt --check
       python -m specbias measure --model my_networks.py:make --checkpoint weights.pt --expect-accuracy 0.93 --pairs 20
@@ -89,25 +89,23 @@ class Measure:
     check: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Say how the network and the images are understood and what would be measured, and measure nothing."""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.json")
-    """Where the record goes, as JSON; the paths go into FILE's name with .npz."""
+    """Where the record goes, as JSON; under FILE's name also paths (.npz) and pictures (.png, .svg)."""
     data_dir: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
     """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
 
     def run(self) -> None:
         groups = (self.network, self.images, self.paths, self.what_else, self.how)
         network = NetworkConfig(**{name: value for group in groups for name, value in vars(group).items()})
-        if self.output.is_dir() or self.output.suffix == ".npz":
-            raise SettingError(f"--output {self.output}: expected a file for JSON; the paths go into an npz beside it")
+        if self.output.is_dir() or self.output.suffix in (".npz", ".png", ".svg"):
+            beside = "the paths go into an npz and the pictures into png and svg beside it"
+            raise SettingError(f"--output {self.output}: expected a file for JSON; {beside}")
         if not self.output.parent.is_dir() or not os.access(self.output.parent, os.W_OK):
             raise SettingError(f"--output {self.output}: there is no folder {self.output.parent} that can be written")
-        arrays_file = self.output.with_suffix(".npz")
-        _check_written((self.output, arrays_file), network)
+        _check_written(files_beside(self.output), network)
         if self.data_dir is not None:
             os.environ["SPECBIAS_DATA_DIR"] = str(Path(self.data_dir).expanduser())
 
-        import numpy as np  # and torch: only past --help
-
-        from specbias.trials.check_network import check_network
+        from specbias.trials.check_network import check_network  # and torch: only past --help
         from specbias.trials.network import measure_network
 
         if self.check:
@@ -115,17 +113,11 @@ class Measure:
             return
         if network.checkpoint is None:
             print("no --checkpoint: measuring the network as its factory makes it", file=sys.stderr)
-        started = time.perf_counter()
-        with _Bar() as bar:
+        with ProgressBar() as bar:
             record, arrays = measure_network(network, on_images=bar.update)
-        record["run"] = {
-            "seconds": time.perf_counter() - started,
-            "images": bar.images,
-            "peak_memory_mb": _peak_memory(),
-        }
-        self.output.write_text(json.dumps(record, indent=1, allow_nan=False))
-        np.savez_compressed(arrays_file, **arrays)  # type: ignore[arg-type]
-        print(_as_text(record) + f"\nsaved: {self.output}, {arrays_file}")
+        result = Result(record | {"run": bar.run}, arrays, self.output.stem)
+        print(result)
+        print("saved: " + ", ".join(map(str, result.write(self.output))))
 
 
 def _check_written(files: Sequence[Path], network: NetworkConfig) -> None:
@@ -150,77 +142,6 @@ def _is_in(file: Path, place: Path) -> bool:
 @dataclass(frozen=True)
 class Synthetic:
     """Learn targets of known frequency; it has a help of its own."""
-
-
-class _Bar:
-    """A progress bar on stderr, from the number of images done and to do."""
-
-    def __enter__(self) -> _Bar:
-        self.images = 0
-        self.bar: Any = None
-        return self
-
-    def update(self, done: int, total: int) -> None:
-        from tqdm import tqdm
-
-        if self.bar is None:
-            self.bar = tqdm(total=total, unit=" images", unit_scale=True, file=sys.stderr)
-        self.bar.update(done - self.images)
-        self.images = done
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
-def _peak_memory() -> int | None:
-    """Return this process' largest resident memory so far in MB, None where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _as_text(record: dict) -> str:
-    settings = record["settings"]
-    network = f"{settings['model']} {settings['checkpoint'] or 'untrained'}"
-    columns = ("high-frequency share", "mean frequency", "total variation")
-    lines = [
-        f"{network} on {settings['dataset']}, {settings['split']} split: accuracy {record['accuracy']:.4f}",
-        f"{'':14}" + "".join(f"{column:>24}" for column in columns),
-    ]
-    for kind in ("within_class", "between_class"):
-        found, errors = record[kind], record[kind]["standard_errors"]
-        cells = []
-        for name in ("high_frequency_share", "mean_frequency", "total_variation"):
-            error = "" if errors.get(name) is None else f" +- {errors[name]:.4f}"
-            cells.append(f"{found[name]:.4f}{error}" if found[name] is not None else "undefined")
-        lines.append(f"{kind.replace('_', ' '):14}" + "".join(f"{cell:>24}" for cell in cells))
-        left_out = f", {found['n_left_out']} left out as too short" if found["n_left_out"] else ""
-        lines[-1] += f"   {found['n_paths']} paths, {found['n_samples']} images{left_out}"
-    if "forward_passes_saved" in record:
-        reached = "reached" if record["until_se_reached"] else "not reached"
-        lines.append(f"--until-se {reached}; it saved {record['forward_passes_saved']} forward passes")
-    for part, found in record.get("fourier", {}).items():
-        share, distance = found["high_frequency_share"], found["consistent_distance"]
-        lines.append(f"Fourier {part}: high-frequency share {share:.4f}, consistent distance {distance:.1f} of 100")
-    if "local" in record:
-        lines.append(
-            f"local lines: mean frequency {record['local']['mean_frequency']:.3g} cycles per unit of [0, 1] pixels"
-        )
-    if "jacobian_norm" in record:
-        lines.append(f"Jacobian norm {record['jacobian_norm']:.3f}")
-    lines += [f"network's input: {_constants(record['normalisation']['network'])}"]
-    lines += [f"note: {note}" for note in record["notes"]]
-    run = record["run"]
-    rate, memory = run["images"] / run["seconds"], run["peak_memory_mb"]
-    lines.append(f"{run['images']} images in {run['seconds']:.1f} s: {rate:.0f} per second; peak memory {memory} MB")
-    return "\n".join(lines)
-
-
-def _constants(normalisation: dict) -> str:
-    return ", ".join(f"{name} " + " ".join(f"{value:.4g}" for value in normalisation[name]) for name in ("mean", "std"))
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
-"""What does one measurement look like? Its spectra, on Axes that are given; matplotlib is imported on use."""
+"""What does one measurement look like? Panels on Axes that are given: spectra, shares, classes, and the numbers.
+
+matplotlib is imported on use.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,11 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Arrays = Mapping[str, np.ndarray]  # those of a measurement's npz
+Record = Mapping[str, Any]  # its JSON
 KINDS = {"within_class": "within classes", "between_class": "between classes"}
 COLOURS = {"within_class": "#0072B2", "between_class": "#D55E00"}  # Okabe and Ito 2008
 DASHES = {"within_class": "-", "between_class": "--"}
 NORMAL = 1.96  # standard errors to either side of a 95% interval
 DEEPEST = 1e-4  # of the highest amplitude: what is below is not drawn, it is rounding
+WRITTEN, NAMED = 15, 30  # classes whose numbers are written into a table, and that are named on an axis, at most
+SCALARS = {
+    "high_frequency_share": "share, as released",
+    "fixed_band": "share above the band",
+    "mean_frequency": "mean frequency",
+    "total_variation": "total variation",
+    "crossings": "crossings",
+    "sharpness": "sharpness",
+}
 FREQUENCY = "frequency (cycles per unit of distance)"
 LOOK: dict[Any, Any] = {
     "font.size": 8,
@@ -101,14 +114,16 @@ def draw_spectra(axes: Axes, arrays: Arrays, *, boundary: str = "periodic") -> N
     axes.legend(loc="lower left")
 
 
-def draw_spectrum(axes: Axes, spectrum: Spectrum, *, label: str, colour: Any, dash: Any = "-") -> None:
+def draw_spectrum(
+    axes: Axes, spectrum: Spectrum, *, label: str, colour: Any, dash: Any = "-", xlabel: str = FREQUENCY
+) -> None:
     """Draw one mean spectrum, log-log, with a 95% band of plus and minus 1.96 standard errors where these are known."""
     axes.plot(spectrum.frequency, spectrum.amplitude, linestyle=dash, color=colour, label=label)
     if spectrum.standard_error is not None:
         spread = NORMAL * spectrum.standard_error
         low, high = spectrum.amplitude - spread, spectrum.amplitude + spread
         axes.fill_between(spectrum.frequency, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set(xscale="log", xlabel=FREQUENCY, ylabel="amplitude per sample")
+    axes.set(xscale="log", xlabel=xlabel, ylabel="amplitude per sample")
     axes.margins(x=0.02)
     axes.set_yscale("log", nonpositive="clip")
     _plain_logarithmic(axes)
@@ -123,7 +138,7 @@ def shade_band(axes: Axes, band: float, text: str = "") -> None:
 
 
 def _plain_logarithmic(axes: Axes) -> None:
-    """Number a frequency axis plainly, and leave out amplitudes that are rounding."""
+    """Number both axes plainly, and leave out amplitudes that are rounding."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
@@ -131,6 +146,127 @@ def _plain_logarithmic(axes: Axes) -> None:
     lowest = min((float(line[line > 0].min()) for line in lines if (line > 0).any()), default=0.0)
     if highest > 0:
         axes.set_ylim(max(0.7 * lowest, DEEPEST * highest), 1.6 * highest)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    for axis, leading in ((axes.xaxis, (1, 2, 5)), (axes.yaxis, (1,) if high > 300 * low else (1, 3))):
+        axis.set_major_locator(LogLocator(subs=leading))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def draw_shares(axes: Axes, arrays: Arrays) -> None:
+    """Draw how the paths' shares above the band are distributed, with the mean of each kind and its 95% interval."""
+    edges = np.linspace(0, 1, 41)
+    highest, means = 0.0, []
+    for kind in [kind for kind in KINDS if f"frequency/{kind}/share" in arrays]:
+        values, share = shares_of(arrays, kind), share_of(arrays, kind)
+        percent = 100 * np.histogram(values, edges)[0] / max(len(values), 1)
+        highest = max(highest, float(values.max(initial=0.0)))
+        axes.stairs(percent, edges, fill=True, alpha=0.25, color=COLOURS[kind])
+        axes.stairs(percent, edges, color=COLOURS[kind], linestyle=DASHES[kind], label=KINDS[kind])
+        means.append((kind, share))
+    top = axes.dataLim.y1
+    for kind, share in means:
+        spread = None if share.standard_error is None else NORMAL * share.standard_error
+        axes.errorbar(share.value, 1.08 * top, xerr=spread, fmt="D", markersize=3, color=COLOURS[kind], capsize=2)
+    axes.set(xlim=(0, min(1.0, highest + 0.05)), ylim=(0, 1.4 * top), ylabel="paths (%)")
+    axes.set_xlabel(f"share of a path above {means[0][1].band:g} cycles per unit" if means else "")
+    axes.legend(loc="upper left", ncols=2, title="above: mean, 95%", title_fontsize=7, alignment="left")
+
+
+def shares_of(arrays: Arrays, kind: str) -> np.ndarray:
+    """Return the shares (n,) of which share_of gives the mean: those of the paths that have one."""
+    prefix = f"frequency/{kind}"
+    values = arrays[f"{prefix}/fixed_band" if f"{prefix}/fixed_band" in arrays else f"{prefix}/share"]
+    return values[np.isfinite(values)]
+
+
+def class_means(arrays: Arrays, kind: str) -> dict[tuple[int, int], float]:
+    """Return (class, class) -> the mean share above the band over the paths between them that have one."""
+    prefix = f"frequency/{kind}"
+    values = arrays[f"{prefix}/fixed_band" if f"{prefix}/fixed_band" in arrays else f"{prefix}/share"]
+    ends = np.stack([arrays[f"{prefix}/first_class"], arrays[f"{prefix}/second_class"]], 1)
+    known = np.isfinite(values)
+    pairs, place = np.unique(ends[known], axis=0, return_inverse=True)
+    means = np.bincount(place.ravel(), values[known]) / np.bincount(place.ravel())
+    return {(int(a), int(b)): float(mean) for (a, b), mean in zip(pairs, means, strict=True)}
+
+
+def draw_class_pairs(axes: Axes, arrays: Arrays, names: Sequence[str] = ()) -> None:
+    """Draw the mean share between every two classes as a heat map; within each class it is written on the diagonal."""
+    within, between = (class_means(arrays, kind) for kind in KINDS)
+    count = max([len(names), *(1 + max(pair) for pair in (within | between))])
+    names = [shortened(name) for name in names] or [str(label) for label in range(count)]
+    table = np.full((count, count), np.nan)
+    for (a, b), mean in between.items():
+        table[a, b] = table[b, a] = mean
+    axes.set_facecolor("0.93")
+    drawn = axes.pcolormesh(np.ma.masked_invalid(table), cmap="viridis", rasterized=count > WRITTEN)
+    bar = axes.get_figure(root=True).colorbar(drawn, ax=axes, fraction=0.05, pad=0.02)  # type: ignore[union-attr]
+    bar.set_label("share above the band")
+    if count <= WRITTEN:
+        for (label, _), mean in within.items():
+            axes.text(label + 0.5, label + 0.5, f"{mean:.2f}"[1:], ha="center", va="center", fontsize=6)
+    shown = range(0, count, max(1, -(-count // NAMED)))
+    axes.set_xticks([label + 0.5 for label in shown], [names[label] for label in shown], rotation=90, fontsize=6)
+    axes.set_yticks([label + 0.5 for label in shown], [names[label] for label in shown], fontsize=6)
+    axes.set(aspect="equal", title="between classes; diagonal: within each" if count <= WRITTEN else "between classes")
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+
+
+def draw_classes(axes: Axes, record: Record) -> None:
+    """Draw the mean share within each class, in order, with 95% intervals over images."""
+    found = [(label, each) for label, each in record["per_class"].items() if each.get("fixed_band") is not None]
+    found.sort(key=lambda row: row[1]["fixed_band"])
+    shown = found[:: max(1, -(-len(found) // NAMED))]
+    for place, (_, each) in enumerate(shown):
+        error = each["standard_errors"]["fixed_band"]
+        spread = None if error is None else NORMAL * error
+        axes.errorbar(each["fixed_band"], place, xerr=spread, fmt="o", markersize=3, color=COLOURS["within_class"])
+    names = record["class_names"]
+    axes.set_yticks(range(len(shown)), [shortened(names[int(c)]) if names else c for c, _ in shown], fontsize=6)
+    axes.set(xlabel="share within the class above the band", ylim=(-0.7, len(shown) - 0.3))
+
+
+def draw_numbers(axes: Axes, record: Record) -> None:
+    """Write accuracy and the scalars of both kinds of paths, each with its standard error, as a table."""
+    axes.set_axis_off()
+    settings = record["settings"]
+    error = accuracy_error(record)
+    accuracy = f"accuracy {record['accuracy']:.4f}" + ("" if error is None else f" ± {error:.4f}")
+    axes.text(0, 1, shortened(str(settings["model"]), 40), va="top", weight="bold", transform=axes.transAxes)
+    on = f"{accuracy} on {shortened(str(settings['dataset']), 40)}, {settings['split']}"
+    rows = [(words, *(_with_error(record[kind], name) for kind in KINDS)) for name, words in SCALARS.items()]
+    lines = [("", *KINDS.values()), *rows]
+    axes.text(0, 1 - 1.2 / (len(lines) + 2.5), on, va="top", transform=axes.transAxes, fontsize=7)
+    for row, line in enumerate(lines):
+        for column, text in zip((0.0, 0.68, 1.0), line, strict=True):
+            axes.text(
+                column,
+                1 - (row + 2.6) / (len(lines) + 2.5),
+                text,
+                va="top",
+                ha="left" if column == 0 else "right",
+                transform=axes.transAxes,
+                fontsize=7,
+                color="black" if row else "0.35",
+            )
+
+
+def accuracy_error(record: Record) -> float | None:
+    """Return the standard error of the accuracy over images; None in a record of before `n_images` was kept."""
+    share, count = record["accuracy"], record.get("n_images")
+    return None if not count else float(np.sqrt(share * (1 - share) / count))
+
+
+def _with_error(found: Record, name: str) -> str:
+    value, error = found.get(name), found["standard_errors"].get(name)
+    if value is None:
+        return "undefined"
+    return f"{value:.4f}" + ("" if error is None else f" ± {error:.4f}")
+
+
+def shortened(name: str, longest: int = 14) -> str:
+    """Return a name that fits: of a long one the end is left out."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -17,8 +17,12 @@ FORBIDDEN = {
 ANALYSES = tuple(path.stem for path in sorted((ROOT / "analysis").glob("[!_]*.py")) if path.stem != "findings")
 STUDIES = tuple(path.stem for path in sorted((ROOT / "sweeps").glob("[!_]*.py")) if "STUD" in path.read_text())
 FORMER_NAMES = tuple(path.stem for path in (ROOT / "sweeps").glob("[!_]*.py") if path.stem not in STUDIES)
-ON_USE = {"specbias/pictures.py": {"matplotlib"}}  # inside functions: the core imports without
-CORE = ("settings", "data", "models", "training", "measurement", "pictures", "trials", "synthetic")
+DRAWS = ("pictures", "path_pictures", "portraits", "comparison_portrait")
+SHOWS = ("results", "comparison")
+ON_USE = {f"specbias/{name}.py": {"matplotlib"} for name in DRAWS}  # inside functions: the core imports without
+ON_USE |= {f"specbias/{name}.py": {"matplotlib", "pandas"} for name in SHOWS}
+CORE = ("settings", "data", "models", "training", "measurement", *DRAWS, "progress_bar", *SHOWS, "trials", "measuring")
+CORE += ("demonstration", "synthetic")
 # A room imports from those before it, and from itself.
 ROOMS = {
     "specbias": (*CORE, "__main__"),

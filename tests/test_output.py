@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 READ = {  # where a command line is read, after guard_output
+    "analysis/compare.py",
     "analysis/tables/options.py",
     "analysis/trust.py",
     "specbias/__main__.py",

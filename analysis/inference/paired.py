@@ -1,4 +1,4 @@
-"""Does one network's function vary more than another's? Compared path by path, on the probes that both share."""
+"""How do trials compare on the paths whose ends all of them classify correctly? Their means over these."""
 
 from __future__ import annotations
 
@@ -8,58 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.inference.measured_alike import HOW, refuse_unlike
-from specbias.measurement.standard_error import ratio_standard_error
-
-
-class Difference(NamedTuple):
-    """Second less first: the mean over paths, its standard error (None: undefined), and the number of paths."""
-
-    statistic: float
-    standard_error: float | None
-    n: int
-
-
-def paired_difference(
-    first: Mapping[str, np.ndarray],
-    second: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    scalar: str = "share",
-    both_correct: bool = False,
-) -> Difference:
-    """Return the mean difference of a path's `scalar` between two measurements, the arrays of their npz files.
-
-    `kind` is within_class or between_class; `scalar` any array of a value per path: share, fixed_band,
-    total_variation, ... What the images have in common drops out, so that far smaller differences show than the
-    standard errors of the two means suggest. The error resamples images, with all paths of one together. With
-    `both_correct`, over the paths whose ends both networks classify correctly: a difference there is not one of
-    accuracy. Paths that only one was measured on are left out, and those where `scalar` has no value in one;
-    ValueError if no path is left, or they measured different signals, or `scalar` above different bands or by
-    different versions of the measure.
-    """
-    try:
-        refuse_unlike(first, second, scalar=scalar)
-    except ValueError as refused:
-        raise ValueError(f"{scalar}: {refused}") from None
-    prefix = f"frequency/{kind}"
-    names = [f"{prefix}/{name}" for name in ("first_image", "second_image", "samples")]
-    paths = [[tuple(path) for path in np.stack([arrays[name] for name in names], 1)] for arrays in (first, second)]
-    place = {path: row for row, path in enumerate(paths[1])}
-    rows = np.array([(row, place[path]) for row, path in enumerate(paths[0]) if path in place], dtype=int).reshape(
-        -1, 2
-    )
-    if both_correct:
-        for arrays, side in ((first, 0), (second, 1)):
-            right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
-            rows = rows[right[rows[:, side]]]
-    difference = second[f"{prefix}/{scalar}"][rows[:, 1]] - first[f"{prefix}/{scalar}"][rows[:, 0]]
-    rows, difference = rows[np.isfinite(difference)], difference[np.isfinite(difference)]
-    if not len(rows):
-        raise ValueError(f"{kind}: no path {'that both get right' if both_correct else 'on which both were measured'}")
-    images = (first[name][rows[:, 0]] for name in names[:2])
-    error = ratio_standard_error(difference, np.ones(len(difference)), *images)
-    return Difference(float(difference.mean()), error, len(difference))
+from specbias.measurement.alike import HOW, refuse_unlike
 
 
 class RightByAll(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.inference.decomposition import Decomposition, OnPaths, Part, decompose
-from analysis.inference.measured_alike import HOW, refuse_unlike
+from specbias.measurement.alike import HOW, refuse_unlike
 from specbias.measurement.frequency import KINDS, SCALARS
 
 Arrays = Mapping[str, np.ndarray]  # of the npz file of a measurement

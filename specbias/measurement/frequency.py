@@ -254,9 +254,9 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
 
     `frequency/signal` is probabilities, logits or margin; `frequency/measure_version` says which measure this is, and
     `frequency/band` above which frequency is high.
-    (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `samples`,
-    and every scalar of PathValues; its `crossed_into` (C, C), and `probabilities` (S, C) where kept. Spectra at
-    `frequency/axis` (51,): `spectrum` over all, `ends_correct/spectrum`, and per class or class pair
+    (P,) arrays: the images (`first_image`, `second_image`: rows of the split), their classes, `distance`, `step`,
+    `samples`, and every scalar of PathValues; its `crossed_into` (C, C), and `probabilities` (S, C) where kept. Spectra
+    at `frequency/axis` (51,): `spectrum` over all, `ends_correct/spectrum`, and per class or class pair
     `spectrum_per_classes` (G, 51), for the `classes` (G, 2); the same under the other boundaries' names. In these every
     path weighs the same, per sample: a mean frequency taken of them is not that of the pooled spectra.
     `standard_error/...`: of the means over all paths, spectra among them. `left_out`: the number of pairs too close for
@@ -267,7 +267,8 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
         pairs, prefix = values.pairs, f"frequency/{kind}"
         arrays |= {"frequency/axis": values.axis, "frequency/signal": np.array(values.signal)}
         arrays |= {"frequency/measure_version": np.array(MEASURE_VERSION), "frequency/band": np.array(values.band)}
-        columns = {"first_image": pairs.first, "second_image": pairs.second, "distance": pairs.distance}
+        columns = {"first_image": pairs.first, "second_image": pairs.second}
+        columns |= {"distance": pairs.distance, "step": pairs.step}
         columns |= {"first_class": pairs.first_class, "second_class": pairs.second_class, "samples": pairs.samples}
         arrays |= {f"{prefix}/{name}": column.numpy() for name, column in columns.items()}
         arrays |= {f"{prefix}/{name}": column for name, column in values.scalars.items()}

@@ -62,7 +62,14 @@ def measure_network(
     Raises SettingError, one line, where something named is not there or does not fit; FloatingPointError on an output
     that is not finite.
     """
-    predict, measured, data, settings, network = prepare(config)
+    return measure_prepared(prepare(config), on_images=on_images)
+
+
+def measure_prepared(
+    prepared: Prepared, *, on_images: Callable[[int, int], object] = lambda done, total: None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what measure_function returns; the record's notes begin with those on how the network was loaded."""
+    predict, measured, data, settings, network = prepared
     record, arrays = measure_function(measured, data, settings, exactly=predict, on_images=on_images)
     return record | {"notes": network.notes + record["notes"]}, arrays
 
@@ -78,6 +85,11 @@ def prepare(config: NetworkConfig) -> Prepared:
     data = load_images(config, device)
     network = open_network(config, num_classes=data.num_classes, image_size=data.test.images.shape[-1])
     use_float32()  # whatever its code has set
+    return prepare_network(network, data, config)
+
+
+def prepare_network(network: Network, data: Data, config: NetworkConfig) -> Prepared:
+    """Return a network and images that are there, ready to be measured on `config.device`, and the settings used."""
     own, interpolation = network.input, "bilinear"
     if own is not None:
         config = replace(config, network_size=config.network_size or own.size)
@@ -85,7 +97,8 @@ def prepare(config: NetworkConfig) -> Prepared:
         if config.input_mean is None:
             config = replace(config, input_mean=own.mean, input_std=own.std)
     shown = data.normalise(data.splits[config.split].images[:2])
-    into = expected_input(data.mean, data.std, config.input_mean or data.mean, config.input_std or data.std, device)
+    mean, std, device = config.input_mean or data.mean, config.input_std or data.std, config.device or "cpu"
+    into = expected_input(data.mean, data.std, mean, std, device)
     predict, notes = as_function(
         network.module.to(device),
         into(shown),

@@ -1,9 +1,9 @@
-"""Two networks on the same paths: a planted difference is found, where the two means alone would not show it."""
+"""Trials are held against each other on the paths that all of them get right."""
 
 import numpy as np
 import pytest
 
-from analysis.inference.paired import paired_difference, right_by_all
+from analysis.inference.paired import right_by_all
 
 
 def arrays(values, images, correct=True, signal="probabilities"):
@@ -28,39 +28,11 @@ def planted():
     return images, common, common + 0.01 + generator.normal(0, 0.02, size=200)
 
 
-def test_a_difference_far_below_the_spread_of_the_paths_is_found(planted):
-    images, first, second = planted
-    found = paired_difference(arrays(first, images), arrays(second, images), kind="within_class")
-    assert found.statistic == pytest.approx(np.mean(second - first)) and found.n == 200
-    assert abs(found.statistic - 0.01) < 2 * found.standard_error < 0.004
-    assert first.std() / 200**0.5 > 0.006  # either mean alone
-
-
-def test_only_paths_that_both_get_right_are_compared_where_asked(planted):
-    images, first, second = planted
-    right = np.arange(200) % 2 == 0
-    found = paired_difference(
-        arrays(first, images, right), arrays(second, images), kind="within_class", both_correct=True
-    )
-    assert found.n == 100 and found.statistic == pytest.approx(np.mean((second - first)[::2]))
-
-
-def test_paths_of_only_one_measurement_are_left_out(planted):
-    """One stopped earlier than the other, and lists its paths in another order."""
-    images, first, second = planted
-    fewer = np.arange(150)[::-1]
-    found = paired_difference(arrays(first, images), arrays(second[fewer], images[:, fewer]), kind="within_class")
-    assert found.n == 150 and found.statistic == pytest.approx(np.mean((second - first)[:150]))
-
-
-def test_without_a_common_path_there_is_nothing_to_compare(planted):
-    images, first, second = planted
-    with pytest.raises(ValueError, match="no path on which both were measured"):
-        paired_difference(arrays(first, images), arrays(second, images + 1000), kind="within_class")
-    with pytest.raises(ValueError, match="the first is of the signal probabilities, the second of the signal logits"):
-        paired_difference(arrays(first, images), arrays(second, images, signal="logits"), kind="within_class")
-    with pytest.raises(ValueError, match="no path that both get right"):
-        paired_difference(arrays(first, images, False), arrays(second, images), kind="within_class", both_correct=True)
+def of_band(band, images, values):
+    """What a network of version 2 has of shares above a band; None: from before the band was kept."""
+    kept = {} if band is None else {"frequency/band": np.array(band)}
+    shares = {f"frequency/within_class/{name}": values for name in ("fixed_band", "mirror/fixed_band")}
+    return arrays(values, images) | shares | {"frequency/measure_version": np.array(2)} | kept
 
 
 def test_trials_are_compared_on_the_paths_that_all_of_them_get_right(planted):
@@ -83,48 +55,10 @@ def test_where_no_path_is_right_in_all_there_is_no_mean(planted):
     assert (found.means, found.paths) == ({}, 0)
 
 
-def test_shares_of_two_versions_of_the_measure_are_not_compared_and_what_all_versions_have_is():
-    first = {"frequency/signal": np.array("probabilities"), "frequency/measure_version": np.array(2)}
-    names = ("first_image", "second_image", "samples", "share", "mirror/share", "fixed_band")
-    first |= {f"frequency/within_class/{name}": np.arange(4.0) for name in names}
-    older = {name: array for name, array in first.items() if name != "frequency/measure_version"}
-    assert paired_difference(first, older, kind="within_class").n == 4
-    with pytest.raises(
-        ValueError, match="mirror/share: the first is of the measure's version 2, the second of the measure's version 1"
-    ):
-        paired_difference(first, older, kind="within_class", scalar="mirror/share")
-
-
-def test_paths_without_a_value_in_one_are_left_out():
-    first = {"frequency/signal": np.array("probabilities")}
-    first |= {f"frequency/within_class/{name}": np.arange(4.0) for name in ("first_image", "second_image", "samples")}
-    second = first | {"frequency/within_class/width": np.array([1.0, np.nan, 3.0, 4.0])}
-    first |= {"frequency/within_class/width": np.array([0.0, 1.0, np.nan, 2.0])}
-    found = paired_difference(first, second, kind="within_class", scalar="width")
-    assert (found.n, found.statistic) == (2, 1.5)
-
-
-def of_band(band, images, values):
-    """What a network of version 2 has of shares above a band; None: from before the band was kept."""
-    kept = {} if band is None else {"frequency/band": np.array(band)}
-    shares = {f"frequency/within_class/{name}": values for name in ("fixed_band", "mirror/fixed_band")}
-    return arrays(values, images) | shares | {"frequency/measure_version": np.array(2)} | kept
-
-
 @pytest.mark.parametrize("scalar", ["fixed_band", "mirror/fixed_band"])
 def test_shares_above_two_bands_are_not_compared_and_what_has_no_band_is(planted, scalar):
     images, first, second = planted
-    low, high, old = of_band(0.05, images, first), of_band(0.2, images, second), of_band(None, images, second)
-    assert paired_difference(low, high, kind="within_class").n == 200  # the released share
-    assert paired_difference(low, old, kind="within_class").n == 200
-    for other, said in (
-        (high, "of the band above 0.05, the second of the band above 0.2"),
-        (old, "band was kept: mea"),
-    ):
-        with pytest.raises(ValueError, match=f"{scalar}: the .*{said}"):
-            paired_difference(low, other, kind="within_class", scalar=scalar)
-    with pytest.raises(ValueError, match="the first was measured before the band was kept: measure again"):
-        paired_difference(old, old, kind="within_class", scalar=scalar)  # of the same band, or not
+    low, high, _ = of_band(0.05, images, first), of_band(0.2, images, second), of_band(None, images, second)
     rows = [("a", low), ("b", high)]
     assert right_by_all(rows, kinds=["within_class"])["within_class"].paths == 200
     with pytest.raises(ValueError, match="trial a is of the band above 0.05, trial b of the band above 0.2"):
