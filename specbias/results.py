@@ -88,14 +88,14 @@ class Result:
 
     def write(self, file: Path) -> list[Path]:
         """Write the record into a file, and the rest beside it under its name; return the files."""
-        from specbias import portraits
+        from specbias.portraits import save
 
         file.write_text(json.dumps(self.record, indent=1, allow_nan=False))
         arrays, pictures, paths = files_beside(file)[1:4]
         np.savez_compressed(arrays, **self.arrays)  # type: ignore[arg-type]
-        written = [file, arrays, *portraits.save(self.plot(), pictures)]
+        written = [file, arrays, *save(self.plot(), pictures)]
         if any(name.startswith("examples/") for name in self.arrays):
-            written += portraits.save(self.plot_paths(), paths)
+            written += save(self.plot_paths(), paths)
         return written
 
 
