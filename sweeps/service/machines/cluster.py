@@ -35,8 +35,10 @@ def join_ray() -> bool:
     address = os.environ.get("RAY_ADDRESS")
     if address not in (None, "", "local"):
         preflight.check_address(address)
-    # Ray's processes inherit what is blocked: they outlive the terminal, as they do Ctrl-C, until the driver ends them
-    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    # Ray's processes inherit what is blocked: they outlive the terminal, as they do Ctrl-C, until the driver ends them;
+    # and the end of a Slurm job, which is sent to all its processes
+    outlived = {signal.SIGHUP, signal.SIGTERM} if "SLURM_JOB_ID" in os.environ else {signal.SIGHUP}
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, outlived)
     try:
         if services.get_ray_address_from_environment(address, None) in (None, "local"):  # type: ignore[arg-type]
             start_ray()

@@ -1,0 +1,110 @@
+"""How does a site of machines become a Slurm cluster? A real slurmctld on the laptop, a slurmd on each machine, and munge.
+
+It differs from one that people use in its waits, as far as its configuration allows, and in its GPUs, which are names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CONFIG = """
+ClusterName=site
+SlurmctldHost={laptop}(10.77.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+GresTypes=gpu
+SchedulerParameters=sched_interval=5,bf_interval=5,batch_sched_delay=0
+SlurmdTimeout=10
+ReturnToService=1
+{more}
+"""
+PARTITION = "PartitionName=all Nodes=ALL Default=YES State=UP MaxTime=1-00:00:00 OverSubscribe=NO"
+
+
+class Slurm:
+    """The daemons on a site, and what a user asks of them."""
+
+    def __init__(self, site: Any, *, cpus: int = 2, gpus: int = 2, more: str = "") -> None:
+        self.site, self.folder = site, site.folder
+        self.nodes = {f"machine-{address.rpartition('.')[2]}": address for address in site.addresses}
+        self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": self._path()}
+        lines = [
+            f"NodeName={name} NodeAddr={address} CPUs={cpus} RealMemory=1000 Gres=gpu:{gpus}"
+            for name, address in self.nodes.items()
+        ]
+        (self.folder / "slurm.conf").write_text("\n".join([CONFIG.format(folder=self.folder, laptop=socket.gethostname(), more=more), *lines, PARTITION]))
+        (self.folder / "gres.conf").write_text("".join(f"Name=gpu File=/dev/tty{i}\n" for i in range(1, gpus + 1)))
+        for name in ("munge", "state"):
+            (self.folder / name).mkdir()
+        key = self.folder / "munge" / "key"
+        key.write_bytes(b"known to nobody else, as it is on none of anybody's machines" * 2)
+        key.chmod(0o600)
+        (self.folder / "munge").chmod(0o755)
+        places = {"key-file": key, "socket": key.with_name("socket"), "pid-file": key.with_name("pid")}
+        files = [f"--{name}={place}" for name, place in places.items()]
+        seed, log = (f"--{name}-file={key.with_name(name)}" for name in ("seed", "log"))
+        self.daemons = [site.start("munged", "--foreground", "--force", *files, seed, log, **self.environment)]
+        self.daemons.append(site.start("slurmctld", "-D", **self.environment))
+        for name in self.nodes:
+            self.start_node(name)
+        self.wait_for(lambda: self("sinfo", "--noheader", "--format=%t %D").split() == ["idle", str(len(self.nodes))])
+
+    def _path(self) -> str:
+        return f"{sys.prefix}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
+
+    def start_node(self, name: str) -> None:
+        """Start a machine's slurmd."""
+        (self.folder / f"spool-{name}").mkdir(exist_ok=True)
+        environment = " ".join(f"{k}='{v}'" for k, v in self.environment.items())
+        status, said = self.site.ssh(self.nodes[name], f"{environment} /usr/sbin/slurmd -N {name}")
+        assert status == 0, said
+
+    def __call__(self, *command: str, **environment: str) -> str:
+        """Run a command on the laptop, and return what it said."""
+        status, said = self.site.call(*command, **self.environment | environment)
+        assert status == 0, said
+        return said
+
+    def wait_for(self, found: Callable, seconds: float = 90) -> Any:
+        """Return what is found, once it is."""
+        for _ in range(int(seconds / 0.5)):
+            if result := found():
+                return result
+            time.sleep(0.5)
+        raise TimeoutError(f"{self('squeue')}{self('sinfo')}")
+
+    def job(self, number: str) -> dict[str, str]:
+        """Return what Slurm says of a job, by its own names."""
+        return dict(re.findall(r"(\S+?)=(\S*)", self("scontrol", "show", "job", number)))
+
+    def end(self) -> None:
+        """End what was started on the laptop; the machines end with the site."""
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+            daemon.wait(20)
+
+
+def read(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
