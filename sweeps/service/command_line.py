@@ -68,7 +68,7 @@ def _answer(study: Study, options: Options, interrupts: Interrupts) -> int:
         os.environ["SPECBIAS_DATA_DIR"] = options.data_dir
     if options.dry_run or not os.environ.get("RAY_ADDRESS", "").startswith("ray://"):  # their head has the data
         gpus = preflight.local_gpus()
-        plan = make_plan(study, options, gpus=gpus)
+        plan = make_plan(study, options, gpus=gpus, cpus=preflight.processors_allowed())
     if options.dry_run:
         _say_plan(plan, options, gpus)
         return 0
@@ -92,7 +92,7 @@ def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
     if os.environ.get("RAY_ADDRESS", "local") != "local":
         lines.append("the time is this machine's: what the cluster at RAY_ADDRESS has, it is asked at the start")
     else:
-        preflight.check_resources(plan, cpus=os.cpu_count() or 1, gpus=gpus)
+        preflight.check_resources(plan, cpus=preflight.processors_allowed(), gpus=gpus)
     if options.gpus_per_trial == "auto" and plan.gpus_per_trial:
         lines.append("the time is that of one trial on a GPU: how many share it is measured at the start")
     show("\n".join(lines))

@@ -54,7 +54,9 @@ class Slurm:
             f"NodeName={name} NodeAddr={address} CPUs={cpus} RealMemory=1000 Gres=gpu:{gpus}"
             for name, address in self.nodes.items()
         ]
-        (self.folder / "slurm.conf").write_text("\n".join([CONFIG.format(folder=self.folder, laptop=socket.gethostname(), more=more), *lines, PARTITION]))
+        (self.folder / "slurm.conf").write_text(
+            "\n".join([CONFIG.format(folder=self.folder, laptop=socket.gethostname(), more=more), *lines, PARTITION])
+        )
         (self.folder / "gres.conf").write_text("".join(f"Name=gpu File=/dev/tty{i}\n" for i in range(1, gpus + 1)))
         for name in ("munge", "state"):
             (self.folder / name).mkdir()

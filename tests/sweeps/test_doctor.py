@@ -109,13 +109,10 @@ def test_a_server_is_asked_whether_it_is_mlflow_and_what_time_it_has(examine, se
     assert status == 1 and "no MLflow answers there" in found["tracking"][1]
 
 
-def test_fewer_cpus_allowed_than_there_are_is_a_problem(examine, monkeypatch):
+def test_fewer_cpus_allowed_than_there_are_is_said(examine, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(preflight, "processors_allowed", lambda: 2.0)
-    assert examine()[1]["CPUs"] == (
-        "problem",
-        "64, of which 2 may be used (cgroup, affinity); give sweeps --max-concurrent 2",
-    )
+    assert examine()[1]["CPUs"] == ("ok", "2, of the 64 there are (affinity, cgroup, Slurm)")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +132,8 @@ def test_the_cpus_allowed_are_those_of_the_strictest_control_group(tmp_path, mon
         (tmp_path / name).write_text(text)
     (tmp_path / "own").write_text(own)
     assert preflight.processors_allowed(tmp_path, tmp_path / "own") == allowed
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "1")
+    assert preflight.processors_allowed(tmp_path, tmp_path / "own") == 1.0
 
 
 def test_data_sets_are_looked_for_where_their_loaders_do(examine, tmp_path):

@@ -109,8 +109,9 @@ def test_what_the_driver_writes_is_read_where_it_is_and_removed(tmp_path):
 
 def test_a_cluster_scaled_to_none_has_what_its_file_allows(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"memory": 1e9})
-    assert nodes.capacity() == {"cpus": 0.0, "gpus": 0.0}
+    there = [{"Alive": True, "Resources": {"memory": 1e9}}, {"Alive": False, "Resources": {"CPU": 9.0}}]
+    monkeypatch.setattr(ray, "nodes", lambda: there)
+    assert nodes.capacity() == nodes.largest() == {"cpus": 0.0, "gpus": 0.0}
     (tmp_path / "ray_bootstrap_config.yaml").write_text(
         "available_node_types:\n"
         "  head: {resources: {CPU: 0}, max_workers: 0}\n"
@@ -118,5 +119,7 @@ def test_a_cluster_scaled_to_none_has_what_its_file_allows(monkeypatch, tmp_path
         "  large: {resources: {CPU: 8, GPU: 4}, max_workers: 1}\n"
     )
     assert nodes.capacity() == {"cpus": 40.0, "gpus": 12.0}
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
-    assert nodes.capacity() == {"cpus": 4.0, "gpus": 1.0}
+    assert nodes.largest() == {"cpus": 8.0, "gpus": 4.0}
+    there += 2 * [{"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}]
+    assert nodes.capacity() == {"cpus": 8.0, "gpus": 2.0}
+    assert nodes.largest() == {"cpus": 4.0, "gpus": 1.0}

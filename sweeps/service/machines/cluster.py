@@ -64,12 +64,13 @@ def join_ray() -> bool:
 
 
 def start_ray(**options: Any) -> None:
-    """Start a Ray of this process's own, that listens on 127.0.0.1 alone; options are ray.init's.
+    """Start a Ray of this process's own, that listens on 127.0.0.1 alone, with the CPUs it may use; options: ray.init's.
 
     So it does by itself on macOS and Windows, where no cluster can be, by a switch that it reads when it is imported.
     """
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for its agents and workers
     ray_constants.ENABLE_RAY_CLUSTER = False
+    options = {"num_cpus": int(preflight.processors_allowed()), **options}
     ray.init(address="local", include_dashboard=False, _temp_dir=preflight.temporary_folder(), **QUIET, **options)
     with contextlib.suppress(OSError):  # Ray makes it as readable as any file; none where its mode asks for none
         Path("~/.ray/auth_token").expanduser().chmod(0o600)

@@ -23,23 +23,34 @@ from sweeps.service.machines.environment import Environment
 from sweeps.service.screen import show
 
 SAME = "install the same on every node, and call `ray up` again where that copied the code"
+RESOURCES = {"cpus": "CPU", "gpus": "GPU"}  # and what Ray calls them
 GIVEN_UP = 60  # seconds within which Ray says of a node that does not answer that it is lost
 ANSWER = 300  # seconds a node has to answer in: fetching data takes longer, and has no limit
 
 
 def capacity() -> dict[str, float]:
-    """Return the CPUs and GPUs that trials can have: those there are, or those `ray up`'s autoscaler may start.
+    """Return the CPUs and GPUs that all trials together can have."""
+    kinds = _kinds()
+    return {name: float(sum(kind.get(key, 0) * count for kind, count in kinds)) for name, key in RESOURCES.items()}
+
+
+def largest() -> dict[str, float]:
+    """Return the most CPUs, and the most GPUs, that there are on one node: no trial can have more."""
+    kinds = _kinds()
+    return {name: float(max((kind.get(key, 0) for kind, _ in kinds), default=0)) for name, key in RESOURCES.items()}
+
+
+def _kinds() -> list[tuple[Mapping[str, float], int]]:
+    """Return the resources of the nodes that there are; or of those `ray up`'s autoscaler may start, and how many.
 
     The latter where the head runs no trials and no worker is up yet.
     """
-    there = ray.cluster_resources()
+    there = [(node["Resources"], 1) for node in alive()]
     file = Path("~/ray_bootstrap_config.yaml").expanduser()
-    if not there.get("CPU") and file.exists():
-        there = {}
-        for kind in yaml.safe_load(file.read_text())["available_node_types"].values():
-            for name, amount in kind.get("resources", {}).items():
-                there[name] = there.get(name, 0.0) + amount * kind.get("max_workers", 0)
-    return {"cpus": float(there.get("CPU", 0)), "gpus": float(there.get("GPU", 0))}
+    if any(resources.get("CPU") for resources, _ in there) or not file.exists():
+        return there
+    kinds = yaml.safe_load(file.read_text())["available_node_types"].values()
+    return [(kind.get("resources", {}), kind.get("max_workers", 0)) for kind in kinds if kind.get("max_workers", 0)]
 
 
 def check_nodes(plan: Any, *, storage_path: str, prepare: Callable, environment: Environment) -> list[str]:

@@ -57,7 +57,7 @@ def _memory(card: Any) -> str:
 
 
 def processors_allowed(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
-    """Return how many CPUs this process may use, by its affinity and its control groups' quotas (version 1 or 2)."""
+    """Return how many CPUs this process may use: by affinity, its control groups' quotas (version 1 or 2), and Slurm."""
     affinity = getattr(os, "sched_getaffinity", lambda pid: range(os.cpu_count() or 1))
     allowed = [float(len(affinity(0)))]
     lines = own.read_text().splitlines() if own.exists() else []
@@ -68,16 +68,18 @@ def processors_allowed(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("
                 if all((folder / name).is_file() for name in names):
                     quota, period = " ".join((folder / name).read_text() for name in names).split()
                     allowed += [] if quota in ("max", "-1") else [max(1.0, float(quota) / float(period))]
+    allowed += [float(os.environ["SLURM_CPUS_ON_NODE"])] if "SLURM_CPUS_ON_NODE" in os.environ else []
     return min(allowed)
 
 
 def check_resources(plan: Any, *, cpus: float, gpus: float) -> None:
-    """Refuse more CPUs or GPUs per trial than there are, and trials on a GPU that none reserves."""
+    """Refuse more CPUs or GPUs per trial than the largest machine has, and trials on a GPU that none reserves."""
     asked = plan.gpus_per_trial
     if asked > gpus:
-        raise SettingError(f"--gpus-per-trial {asked:g}: there are {gpus:g} GPUs; ask for fewer")
+        raise SettingError(f"--gpus-per-trial {asked:g}: there are {gpus:g} GPUs on one machine; ask for fewer")
     if plan.cpus_per_trial > cpus:
-        raise SettingError(f"--cpus-per-trial {plan.cpus_per_trial}: there are {cpus:g} CPUs; ask for fewer")
+        said = f"there are {cpus:g} CPUs on one machine"
+        raise SettingError(f"--cpus-per-trial {plan.cpus_per_trial}: {said}; ask for fewer")
     if any(config.device == "cuda" for config in plan.expected) and not asked:
         raise SettingError("device=cuda needs a GPU: give --gpus-per-trial, or --set device=cpu")
 

@@ -80,7 +80,7 @@ def _plan_here(
     machine = nodes.capacity()
     plan = make_plan(study, options, **machine)
     environment = Environment(folders, own_code.files())
-    preflight.check_resources(plan, **machine)
+    preflight.check_resources(plan, **nodes.largest())
     where: dict[str, Any] = {"storage_path": storage_path, "environment": environment}
     for note in nodes.check_nodes(plan, prepare=study.kind.prepare, **where):
         show(note)
