@@ -64,7 +64,7 @@ def join_ray() -> bool:
 
 
 def start_ray(**options: Any) -> None:
-    """Start a Ray of this process's own, that listens on 127.0.0.1 alone, with the CPUs it may use; options: ray.init's.
+    """Start a Ray of this process's own, that listens on 127.0.0.1 alone, with the CPUs it may; options: ray.init's.
 
     So it does by itself on macOS and Windows, where no cluster can be, by a switch that it reads when it is imported.
     """

@@ -57,7 +57,7 @@ def _memory(card: Any) -> str:
 
 
 def processors_allowed(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
-    """Return how many CPUs this process may use: by affinity, its control groups' quotas (version 1 or 2), and Slurm."""
+    """Return how many CPUs this process may use, by its affinity, control groups' quotas (version 1 or 2) and Slurm."""
     affinity = getattr(os, "sched_getaffinity", lambda pid: range(os.cpu_count() or 1))
     allowed = [float(len(affinity(0)))]
     lines = own.read_text().splitlines() if own.exists() else []
