@@ -14,9 +14,9 @@ from specbias.settings.output import guard_output
 from sweeps.service.ask.options import Options
 from sweeps.service.ask.plan import Plan, make_plan
 from sweeps.service.keep.records import finished_trials
-from sweeps.service.machines import preflight
+from sweeps.service.machines import preflight, slurm
 from sweeps.service.run.interrupts import Interrupts
-from sweeps.service.screen import show
+from sweeps.service.screen import show, show_command
 from sweeps.service.study import Study
 
 
@@ -67,17 +67,20 @@ def _answer(study: Study, options: Options, interrupts: Interrupts) -> int:
     if options.data_dir is not None:  # a plan looks at data in folders
         os.environ["SPECBIAS_DATA_DIR"] = options.data_dir
     if options.dry_run or not os.environ.get("RAY_ADDRESS", "").startswith("ray://"):  # their head has the data
-        gpus = preflight.local_gpus()
-        plan = make_plan(study, options, gpus=gpus, cpus=preflight.processors_allowed())
+        offer = slurm.partition() if options.dry_run else None
+        here = {"cpus": preflight.processors_allowed(), "gpus": preflight.local_gpus()}
+        plan = make_plan(study, options, **(offer.all if offer else here))
     if options.dry_run:
-        _say_plan(plan, options, gpus)
+        _say_plan(plan, options, offer.node if offer else here)
+        if offer:
+            _say_job(plan, offer)
         return 0
     from sweeps.service.run.tuner import run_sweep  # ray, mlflow and torch: only now
 
     return run_sweep(study, options, interrupts)
 
 
-def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
+def _say_plan(plan: Plan, options: Options, machine: dict[str, float]) -> None:
     """Print what would be run, and what is known only when it is; refuse what needs nothing started to be refused."""
     uri = preflight.absolute_tracking_uri(options.tracking_uri)
     preflight.check_places(storage_path=preflight.absolute_storage_path(options.storage_path), tracking_uri=uri)
@@ -92,10 +95,20 @@ def _say_plan(plan: Plan, options: Options, gpus: float) -> None:
     if os.environ.get("RAY_ADDRESS", "local") != "local":
         lines.append("the time is this machine's: what the cluster at RAY_ADDRESS has, it is asked at the start")
     else:
-        preflight.check_resources(plan, cpus=preflight.processors_allowed(), gpus=gpus)
+        preflight.check_resources(plan, **machine)
     if options.gpus_per_trial == "auto" and plan.gpus_per_trial:
         lines.append("the time is that of one trial on a GPU: how many share it is measured at the start")
     show("\n".join(lines))
+
+
+def _say_job(plan: Plan, offer: slurm.Partition) -> None:
+    """Print the sbatch command that fits the plan, which is for all of the partition."""
+    show(f"the time is that of all of Slurm's {offer}; a job that fits the plan (docs/slurm.md):")
+    one, *array = slurm.commands(plan, offer, sys.argv)
+    show_command(one)
+    for command in array:
+        show("the same as a job array, of which each task begins when there is a node for it:")
+        show_command(command)
 
 
 def _description(study: Study) -> str:

@@ -1,4 +1,4 @@
-"""How does a site of machines become a Slurm cluster? By a slurmctld on the laptop, a slurmd on each machine, and munge.
+"""How does a site of machines become a Slurm cluster? By slurmctld on the laptop, slurmd on each machine, and munge.
 
 It differs from one that people use in its waits, as far as its configuration allows, and in its GPUs, which are names.
 """

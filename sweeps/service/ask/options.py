@@ -98,6 +98,8 @@ class Options:
     """After so many hours trials are stopped where they are; --resume goes on. Ends with status 3 if some are left."""
     max_trials: Count = None
     """Begin at most so many trials in this call; ends with status 3 if some are left."""
+    block: Annotated[str | None, arg(metavar="K/N", help_behavior_hint="")] = None
+    """Run the K-th of N parts of the trials alone, a sweep by itself; --records brings the parts together."""
     price: Annotated[float | None, arg(metavar="USD", help_behavior_hint="")] = None
     """Of an hour of a GPU, or of a CPU core where trials use no GPU: the plan then says what the sweep may cost."""
     dry_run: Flag = False

@@ -218,7 +218,17 @@ def _known_trials(request: Request) -> list[tuple[Any, Change]]:
         request.study.kind.check(config)
         if search != "grid" and getattr(config, "legacy_split", False):
             raise SettingError(f"--search {search}: legacy_split has no validation images to search on")
-    return trials
+    return _block(request, trials)
+
+
+def _block(request: Request, trials: list[tuple[Any, Change]]) -> list[tuple[Any, Change]]:
+    """Return the part of the trials that is asked for, in turn; students are with their first teacher."""
+    number, count = request.block
+    first = [next(iter(_teachers(request.study, config)), config).trial_id for config, _ in trials]
+    parts = {trial_id: i % count for i, trial_id in enumerate(dict.fromkeys(first))}
+    if number > len(parts):
+        raise SettingError(f"--block {request.options.block}: there are no more than {len(parts)} parts")
+    return [trial for trial, trial_id in zip(trials, first, strict=True) if parts[trial_id] == number - 1]
 
 
 def _trials(request: Request) -> list[tuple[Any, Change]]:

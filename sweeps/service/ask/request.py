@@ -48,6 +48,8 @@ class Request:
         if options.records is not None and options.search == "optuna":
             said = "a search chooses by its own trials alone; give it an --experiment to go on with"
             raise SettingError(f"--records: {said}")
+        if options.block is not None and options.search == "optuna":
+            raise SettingError(f"--block {options.block}: a search chooses its trials as it goes, there are no parts")
         for name in ("cpus_per_trial", "max_concurrent", "max_trials", "seeds"):
             if (number := getattr(options, name)) is not None and number < 1:
                 raise SettingError(f"--{name.replace('_', '-')} {number}: must be at least 1")
@@ -75,6 +77,14 @@ class Request:
         if not re.fullmatch(r"\w[\w .-]*", name):
             raise SettingError(f"--experiment {name}: letters, digits, space, dot, hyphen, and a letter or digit first")
         return name
+
+    @cached_property
+    def block(self) -> tuple[int, int]:
+        """Which part of the trials is asked for, from 1 on, and of how many parts."""
+        number, slash, count = (self.options.block or "1/1").partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise SettingError(f"--block {self.options.block}: expected K/N, the K-th of N parts, as 1/4")
+        return int(number), int(count)
 
     @cached_property
     def chosen(self) -> Settings:
