@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 CONFIG = """
 ClusterName=site
 SlurmctldHost={laptop}(10.77.0.1)
@@ -80,8 +81,7 @@ class Slurm:
         """Start a machine's slurmd."""
         (self.folder / f"spool-{name}").mkdir(exist_ok=True)
         environment = " ".join(f"{k}='{v}'" for k, v in self.environment.items())
-        status, said = self.site.ssh(self.nodes[name], f"{environment} /usr/sbin/slurmd -N {name}")
-        assert status == 0, said
+        self.on(name, f"{environment} /usr/sbin/slurmd -N {name}")
 
     def __call__(self, *command: str, **environment: str) -> str:
         """Run a command on the laptop, and return what it said."""
@@ -97,16 +97,45 @@ class Slurm:
             time.sleep(0.5)
         raise TimeoutError(f"{self('squeue')}{self('sinfo')}")
 
+    def submit(self, name: str, options: str, *sweep: str, **environment: str) -> str:
+        """Submit a sweep by the script we ship, in a folder of its own; return the number of the job."""
+        folder = self.site.shared / name
+        folder.mkdir()
+        places = {"SPECBIAS_STORAGE_PATH": f"{folder}/ray", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        own = {"SPECBIAS_NODE_DIR": "/run", "OMP_NUM_THREADS": "1"}  # /tmp is one for all machines here
+        command = ["sbatch", "--parsable", f"--output={folder}/out", "--cpus-per-task=1", *options.split()]
+        return self(*command, "sweeps/slurm.sbatch", *sweep, **places | own | environment).strip()
+
     def job(self, number: str) -> dict[str, str]:
         """Return what Slurm says of a job, by its own names."""
         return dict(re.findall(r"(\S+?)=(\S*)", self("scontrol", "show", "job", number)))
+
+    def wait_until(self, number: str, state: str, seconds: float = 240) -> dict[str, str]:
+        """Return what Slurm says of a job once it is in a state."""
+        return self.wait_for(lambda: (job := self.job(number))["JobState"] == state and job, seconds)
+
+    def wait_for_epoch(self, name: str, epoch: int) -> None:
+        """Return once a trial of a sweep has that epoch in its journal, or a later one."""
+        journals = self.site.shared / name
+        self.wait_for(lambda: any(int(e.name[6:]) >= epoch for e in journals.glob("ray/*/trials/*/epoch_*")), 240)
+
+    def said(self, name: str) -> str:
+        """Return what a job has printed."""
+        return (self.site.shared / name / "out").read_text()
+
+    def on(self, node: str, command: str) -> str:
+        """Run a command on a machine, in the project's folder."""
+        status, said = self.site.ssh(self.nodes[node], f"cd {ROOT} && {command}")
+        assert status == 0, said
+        return said
+
+    def left(self) -> str:
+        """Return what jobs have left on the machines: processes and files, a line each."""
+        own = "ps axo args= | grep -vE 'machines.py|sshd|slurmd -N|ps axo|grep'; ls -d /run/specbias* 2> /dev/null"
+        return "".join(self.site.ssh(address, own)[1] for address in self.nodes.values())
 
     def end(self) -> None:
         """End what was started on the laptop; the machines end with the site."""
         for daemon in reversed(self.daemons):
             daemon.terminate()
             daemon.wait(20)
-
-
-def read(file: Path) -> str:
-    return file.read_text() if file.exists() else ""
