@@ -89,7 +89,7 @@ class Slurm:
         assert status == 0, said
         return said
 
-    def wait_for(self, found: Callable, seconds: float = 90) -> Any:
+    def wait_for(self, found: Callable, seconds: float = 300) -> Any:
         """Return what is found, once it is."""
         for _ in range(int(seconds / 0.5)):
             if result := found():
@@ -110,14 +110,19 @@ class Slurm:
         """Return what Slurm says of a job, by its own names."""
         return dict(re.findall(r"(\S+?)=(\S*)", self("scontrol", "show", "job", number)))
 
-    def wait_until(self, number: str, state: str, seconds: float = 240) -> dict[str, str]:
+    def wait_until(self, number: str, state: str) -> dict[str, str]:
         """Return what Slurm says of a job once it is in a state."""
-        return self.wait_for(lambda: (job := self.job(number))["JobState"] == state and job, seconds)
+        return self.wait_for(lambda: (job := self.job(number))["JobState"] == state and job)
+
+    def have_it_warned(self, number: str) -> None:
+        """Give a running job a time limit of one or two minutes from now; Slurm looks every 30 seconds."""
+        hours, minutes, _ = self.job(number)["RunTime"].split(":")
+        self("scontrol", "update", f"JobId={number}", f"TimeLimit={60 * int(hours) + int(minutes) + 2}")
 
     def wait_for_epoch(self, name: str, epoch: int) -> None:
         """Return once a trial of a sweep has that epoch in its journal, or a later one."""
         journals = self.site.shared / name
-        self.wait_for(lambda: any(int(e.name[6:]) >= epoch for e in journals.glob("ray/*/trials/*/epoch_*")), 240)
+        self.wait_for(lambda: any(int(e.name[6:]) >= epoch for e in journals.glob("ray/*/trials/*/epoch_*")))
 
     def said(self, name: str) -> str:
         """Return what a job has printed."""

@@ -66,6 +66,29 @@ def test_a_terminal_that_closes_ends_the_sweep_as_ctrl_c_does(tmp_path, empty_st
     assert [*(tmp_path / "ray_results").rglob("record.json")]  # the trial goes on from there
 
 
+def test_slurm_ends_a_job_by_a_signal_to_all_its_processes_and_ray_outlives_it_until_the_sweep_has_ended(
+    tmp_path, empty_store
+):
+    empty_store(tmp_path)
+    terminal = Terminal(tmp_path, *ENDLESS, before="export SLURM_JOB_ID=7;")
+    terminal.read_until(" 5/10000")
+    processes = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    for process in [process for process in processes if session(process) == terminal.pid]:
+        os.kill(process, signal.SIGTERM)
+    text = terminal.read_until("never")
+    assert terminal.wait() == 130, text
+    assert (tmp_path / "ended").read_text() == "130\n"
+    assert statuses(tmp_path) == (["KILLED"], {"KILLED"})
+
+
+def session(process):
+    """The session of a process; of one that is gone, none."""
+    try:
+        return os.getsid(process)
+    except ProcessLookupError:
+        return None
+
+
 @pytest.mark.nightly
 def test_under_nohup_a_sweep_outlives_its_terminal(tmp_path, empty_store):
     empty_store(tmp_path)
