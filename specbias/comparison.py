@@ -53,9 +53,9 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Return the differences and the picture, for a notebook."""
-        from specbias.portraits import as_png
+        from specbias.portraits import SCREEN, as_png
 
-        picture = base64.b64encode(as_png(self.plot(), dpi=110)).decode()
+        picture = base64.b64encode(as_png(self.plot(), dpi=SCREEN)).decode()
         return f'<pre>{escape(repr(self))}</pre><img alt="the comparison" src="data:image/png;base64,{picture}">'
 
     def plot(self, *, width: float = 17.5) -> Figure:

@@ -254,6 +254,20 @@ def draw_numbers(axes: Axes, record: Record) -> None:
             )
 
 
+def draw_standing(axes: Axes, record: Record, kind: str) -> None:
+    """Draw the released share by test accuracy of 447 published networks, in grey, and where this one stands."""
+    from specbias.measurement.published import published
+
+    them = published()
+    axes.plot(them.accuracy, getattr(them, kind), "o", color="0.6", markersize=2, label="447 published", zorder=1)
+    error = record[kind]["standard_errors"]["high_frequency_share"]
+    own: dict[str, Any] = {"color": COLOURS[kind], "markersize": 5, "label": "this network", "zorder": 2}
+    spread = None if error is None else NORMAL * error
+    axes.errorbar(record["accuracy"], record[kind]["high_frequency_share"], yerr=spread, fmt="D", **own)
+    axes.set(xlabel="test accuracy", ylabel="share, as released", title=f"{KINDS[kind]}, RobustNets")
+    axes.legend(loc="best")
+
+
 def accuracy_error(record: Record) -> float | None:
     """Return the standard error of the accuracy over images; None in a record of before `n_images` was kept."""
     share, count = record["accuracy"], record.get("n_images")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import specbias.path_pictures as path_pictures
 import specbias.pictures as pictures
+from specbias.measurement.published import is_comparable
 from specbias.pictures import LOOK, Arrays, Record
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ CENTIMETRE = 1 / 2.54  # in inches
 WIDTH = 17.5  # cm: two columns of a paper
 COLUMN = 12.0  # cm: what is narrower has its panels one below the other
 FORMATS = ("png", "svg")
-DPI = 200
+DPI, SCREEN = 200, 110  # of files, and in a notebook
 
 
 @functools.cache
@@ -31,7 +32,7 @@ def _picture_class() -> type[Figure]:
         """A figure that a notebook shows as it is, without pyplot."""
 
         def _repr_png_(self) -> bytes:
-            return as_png(self)
+            return as_png(self, dpi=SCREEN)
 
     return Picture
 
@@ -73,25 +74,28 @@ def save(figure: Figure, file: Path, formats: Sequence[str] = FORMATS) -> list[P
 def portrait(record: Record, arrays: Arrays, *, width: float = WIDTH) -> Figure:
     """Draw a measured network: numbers, spectra, shares, classes, and the median path between classes; `width` in cm.
 
+    Where it was measured as 447 published networks were, also where it stands among them.
+
     Below COLUMN panels stand one below the other. `record` and `arrays` are those of measure_function.
     """
     names = record.get("class_names") or ()
     wide = width >= COLUMN
     path = path_pictures.examples_of(arrays).get(("between_class", "median"))
     side = width / 2 if wide else width
-    rows = [4.2, *([0.8 * side] * 2 if wide else [0.75 * side] * 4)]
+    standing = [*pictures.KINDS] if is_comparable(record) else []
+    rows = [4.2, *([0.8 * side] * (2 + bool(standing)) if wide else [0.75 * side] * (4 + len(standing)))]
     path_rows = [] if path is None else [path_height(width)]
     with new_picture(width, sum(rows) + sum(path_rows)) as figure:
         parts = figure.subfigures(len(rows) + len(path_rows), 1, height_ratios=rows + path_rows, squeeze=False)[:, 0]
         pictures.draw_numbers(parts[0].subplots(), record)
-        if wide:
-            places = [axes for part in parts[1:3] for axes in part.subplots(1, 2)]
-        else:
-            places = [part.subplots() for part in parts[1:5]]
+        columns = 2 if wide else 1
+        places = [axes for part in parts[1 : len(rows)] for axes in part.subplots(1, columns, squeeze=False)[0]]
         pictures.draw_spectra(places[0], arrays)
         pictures.draw_shares(places[1], arrays)
         pictures.draw_class_pairs(places[2], arrays, names)
         pictures.draw_classes(places[3], record)
+        for axes, kind in zip(places[4:], standing, strict=True):
+            pictures.draw_standing(axes, record, kind)
         if path is not None:
             _draw_path(parts[-1], path, names, wide=wide)
     return figure

@@ -35,9 +35,9 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Return the numbers and the picture, for a notebook."""
-        from specbias.portraits import as_png
+        from specbias.portraits import SCREEN, as_png
 
-        picture = base64.b64encode(as_png(self.plot(), dpi=110)).decode()
+        picture = base64.b64encode(as_png(self.plot(), dpi=SCREEN)).decode()
         return f'<pre>{escape(repr(self))}</pre><img alt="the measured network" src="data:image/png;base64,{picture}">'
 
     def plot(self, *, width: float = 17.5) -> Figure:
@@ -143,6 +143,8 @@ def load(file: str | Path) -> Result:
 
 def as_text(record: Record) -> str:
     """Return the record for people: accuracy, both kinds of paths with standard errors, and what there is to note."""
+    from specbias.measurement.published import standing
+
     settings = record["settings"]
     network = " ".join(filter(None, (settings["model"], settings["checkpoint"])))
     error = accuracy_error(record)
@@ -173,6 +175,7 @@ def as_text(record: Record) -> str:
         )
     if "jacobian_norm" in record:
         lines.append(f"Jacobian norm {record['jacobian_norm']:.3f}")
+    lines += filter(None, [standing(record)])
     lines += [f"network's input: {_constants(record['normalisation']['network'])}"]
     lines += [f"note: {note}" for note in record["notes"]]
     if run := record.get("run"):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from specbias.results import load
+from specbias.results import Result, load
 from specbias.settings import SettingError
 
 
@@ -94,3 +94,17 @@ def test_what_is_no_measurement_is_refused_in_one_line(saved, tmp_path, spoil, s
     with pytest.raises(SettingError, match=said) as error:
         load(tmp_path / "measurement.npz")
     assert "\n" not in str(error.value)
+
+
+def test_where_a_network_stands_among_the_published_is_drawn_where_it_was_measured_as_they(results):
+    alike = {"dataset": "cifar10", "split": "test", "spacing": 1.0, "path_samples": None, "signal": "probabilities"}
+    record = results[0].record | {"settings": results[0].record["settings"] | alike, "accuracy": 0.9}
+    here = Result(record, results[0].arrays)
+    assert "of 447 published networks" in repr(here) and "published" not in repr(results[0])
+    axes = [each for each in here.plot().axes if "RobustNets" in each.get_title()]
+    assert [each.get_title() for each in axes] == ["within classes, RobustNets", "between classes, RobustNets"]
+    for each, kind in zip(axes, ("within_class", "between_class"), strict=True):
+        them, own = each.get_lines()[:2]
+        assert len(them.get_xdata()) == 447
+        assert (own.get_xdata()[0], own.get_ydata()[0]) == (0.9, record[kind]["high_frequency_share"])
+    assert not [each for each in results[0].plot().axes if "RobustNets" in each.get_title()]

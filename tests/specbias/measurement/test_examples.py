@@ -1,5 +1,7 @@
 """Paths that stand for the others, and all paths where they are kept: what is kept draws what was measured."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -62,3 +64,11 @@ def test_paths_without_a_share_are_passed_over_and_where_none_has_one_the_releas
     assert extreme_and_median(shares, shares).tolist() == [2, 3, 1]
     assert extreme_and_median(np.full(5, np.nan), np.arange(5.0)).tolist() == [0, 2, 4]
     assert extreme_and_median(np.array([0.5]), np.array([0.5])).tolist() == [0, 0, 0]
+
+
+def test_every_key_is_documented(arrays):
+    """By its last name, beside the places that it has them in."""
+    said = (Path(__file__).parents[3] / "docs" / "measurements.md").read_text()
+    table = said[said.index("### The npz, key by key") : said.index("### Images")]
+    names = {name.split("/")[-1] for name in arrays if "/standard_error/" not in name}
+    assert not [name for name in names if f"{name}`" not in table]

@@ -215,6 +215,8 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
         assert arrays["frequency/between_class/share"].shape == (90,)
     assert "images" in done.stderr and "%" in done.stderr  # the progress bar
     assert "accuracy" in done.stdout and "found.npz" in done.stdout
+    written = ["found.json", "found.npz", "found.png", "found.svg", "found_paths.png", "found_paths.svg"]
+    assert sorted(file.name for file in tmp_path.glob("found*")) == written
 
 
 @pytest.mark.parametrize(
@@ -231,6 +233,7 @@ def test_the_command_writes_the_record_and_every_path(tmp_path):
         (("--pairs", "400"), "error: 400 pairs need 800 images of a class"),
         (("--output", "."), "error: --output .: expected a file for JSON"),
         (("--output", "o.npz"), "error: --output o.npz: expected a file for JSON"),
+        (("--output", "o.png"), "error: --output o.png: expected a file for JSON"),
         (("--output", "no/where.json"), "error: --output no/where.json: there is no folder no"),
         (("--split", "extra"), "error: split=extra: not in digits, which has train, validation, test"),
         (("--model", "torchvision:resnet18"), "error: the model gives outputs of shape (1000,) per image"),
