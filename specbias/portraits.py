@@ -13,12 +13,14 @@ import specbias.path_pictures as path_pictures
 import specbias.pictures as pictures
 from specbias.measurement.published import is_comparable
 from specbias.pictures import LOOK, Arrays, Record
+from specbias.settings import SettingError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CENTIMETRE = 1 / 2.54  # in inches
 WIDTH = 17.5  # cm: two columns of a paper
+NARROWEST, WIDEST = 7.0, 60.0
 COLUMN = 12.0  # cm: what is narrower has its panels one below the other
 FORMATS = ("png", "svg")
 DPI, SCREEN = 200, 110  # of files, and in a notebook
@@ -26,10 +28,15 @@ DPI, SCREEN = 200, 110  # of files, and in a notebook
 
 @functools.cache
 def _picture_class() -> type[Figure]:
+    import matplotlib
     from matplotlib.figure import Figure
 
     class Picture(Figure):
-        """A figure that a notebook shows as it is, without pyplot."""
+        """A figure that a notebook shows as it is, without pyplot, and whose text is text in a file."""
+
+        def savefig(self, fname: Any, **how: Any) -> None:
+            with matplotlib.rc_context(LOOK):
+                super().savefig(fname, **how)
 
         def _repr_png_(self) -> bytes:
             return as_png(self, dpi=SCREEN)
@@ -39,9 +46,14 @@ def _picture_class() -> type[Figure]:
 
 @contextmanager
 def new_picture(width: float, height: float) -> Iterator[Any]:
-    """Give an empty figure of so many centimetres, and the one look of all while it is drawn on."""
+    """Give an empty figure of so many centimetres, and the one look of all while it is drawn on.
+
+    SettingError for a width in which no panel is legible.
+    """
     import matplotlib
 
+    if not NARROWEST <= width <= WIDEST:
+        raise SettingError(f"width={width:g}: must be between {NARROWEST:g} and {WIDEST:g} cm")
     with matplotlib.rc_context(LOOK):
         size = (width * CENTIMETRE, height * CENTIMETRE)
         yield _picture_class()(figsize=size, layout="constrained")
@@ -49,25 +61,19 @@ def new_picture(width: float, height: float) -> Iterator[Any]:
 
 def as_png(figure: Figure, *, dpi: int = DPI) -> bytes:
     """Return the figure as the content of a PNG file."""
-    import matplotlib
-
     content = io.BytesIO()
-    with matplotlib.rc_context(LOOK):
-        figure.savefig(content, format="png", dpi=dpi)
+    figure.savefig(content, format="png", dpi=dpi)
     return content.getvalue()
 
 
 def save(figure: Figure, file: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write the figure in each format, FILE.png and so on, and return the files; in vector formats text is text."""
-    import matplotlib
-
     files = [file.with_suffix(f".{kind}") for kind in formats]
-    with matplotlib.rc_context(LOOK):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # it is laid out, once for all formats
-        for each in files:
-            undated = {"Date": None} if each.suffix == ".svg" else None
-            figure.savefig(each, dpi=DPI, metadata=undated)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it is laid out, once for all formats
+    for each in files:
+        undated = {"Date": None} if each.suffix == ".svg" else None
+        figure.savefig(each, dpi=DPI, metadata=undated)
     return files
 
 

@@ -122,6 +122,8 @@ def load(file: str | Path) -> Result:
     """
     place = Path(file).expanduser()
     place = place / f"{NAME}.json" if place.is_dir() else place
+    if place.suffix not in (".json", ".npz"):
+        raise SettingError(f"{place}: expected a folder, or the .json or .npz of a measurement")
     both = place.with_suffix(".json"), place.with_suffix(".npz")
     for each in both:
         if not each.is_file():

@@ -24,4 +24,5 @@ def test_the_tour_runs_and_has_its_pictures():
 def shown(cell) -> list[str]:
     """The kinds of what a cell shows."""
     outputs = cell.get("outputs", [])
-    return [kind for output in outputs for kind in output.get("data", {"text": ""}) if output.get("name") != "stderr"]
+    data = [output.get("data", {"text": ""}) for output in outputs if output.get("name") != "stderr"]
+    return sorted(kind for each in data for kind in each)

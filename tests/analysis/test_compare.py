@@ -46,13 +46,15 @@ def test_two_networks_are_compared_in_one_command(files, tmp_path, monkeypatch, 
     ("names", "said"),
     [
         (("a", "near"), "a and near are not to be compared: spacing 4 and 3; measure both alike"),
+        (("a", "b", "--width", "2"), "width=2: must be between 7 and 60 cm"),
+        (("a", "notes.txt"), "notes.txt: expected a folder, or the .json or .npz of a measurement"),
         (("a",), "compare: two measurements or more are needed"),
-        (("a", "none"), "none.json: there is no such file, which belongs to none.npz; measure again"),
+        (("a", "none.npz"), "none.json: there is no such file, which belongs to none.npz; measure again"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line_and_status_2(files, tmp_path, monkeypatch, capsys, names, said):
     with pytest.raises(SystemExit) as end:
-        run(monkeypatch, *(files.get(name, tmp_path / f"{name}.npz") for name in names), "--out", tmp_path)
+        run(monkeypatch, *(files.get(name, name) for name in names), "--out", tmp_path)
     assert end.value.code == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ") and printed.err.strip().endswith(said) and printed.err.count("\n") == 1

@@ -65,6 +65,14 @@ def test_the_picture_of_paths_has_the_extreme_and_the_median_ones_of_both_kinds(
     ]
 
 
+def test_in_vector_formats_text_is_text_however_it_is_saved(results, tmp_path):
+    figure = results[0].plot(width=8.5)
+    figure.savefig(tmp_path / "f.svg")
+    figure.savefig(tmp_path / "f.pdf")
+    assert "frequency (cycles per unit of distance)</text>" in (tmp_path / "f.svg").read_text()
+    assert b"/Type3" not in (tmp_path / "f.pdf").read_bytes()  # fonts whose letters are drawings
+
+
 def test_a_row_per_path_comes_as_a_table(results):
     frame = results[0].to_frame()
     assert len(frame) == 30 + 135 and {"kind", "first_class", "share", "distance", "crossings"} <= {*frame.columns}
