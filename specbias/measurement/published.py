@@ -47,15 +47,22 @@ def is_comparable(record: Mapping[str, Any]) -> bool:
 def standing(record: Mapping[str, Any]) -> str:
     """Say in one line where a network stands among the published ones as accurate; "" where it was measured otherwise.
 
-    They are those whose accuracy is at most NEAR from its own.
+    They are those whose accuracy is at most NEAR from its own; where that are fewer than FEW, the line through the
+    within-class shares of all stands for them.
     """
     if not is_comparable(record):
         return ""
     them = published()
     near = np.abs(them.accuracy - record["accuracy"]) <= NEAR
+    low, high = them.accuracy.min(), them.accuracy.max()
+    if not low - NEAR <= record["accuracy"] <= high + NEAR:
+        return f"none of 447 published networks (RobustNets), of accuracy {low:.3f} to {high:.3f}, is as accurate"
     if near.sum() < FEW:
-        low, high = them.accuracy.min(), them.accuracy.max()
-        return f"of 447 published networks (RobustNets), of accuracy {low:.3f} to {high:.3f}, too few are as accurate"
+        there = np.polyval(np.polyfit(them.accuracy, them.within_class, 1), record["accuracy"])
+        return (
+            "few of 447 published networks (RobustNets) are as accurate: the line through all has a share of "
+            f"{there:.3f} within; between they have {them.between_class.min():.3f} to {them.between_class.max():.3f}"
+        )
     said = []
     for kind in ("within_class", "between_class"):
         values, own = getattr(them, kind)[near], record[kind]["high_frequency_share"]

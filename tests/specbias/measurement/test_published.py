@@ -33,7 +33,11 @@ def test_a_network_is_held_against_those_as_accurate():
 
 @pytest.mark.parametrize("accuracy", [0.3, 0.99])
 def test_without_any_as_accurate_that_is_said(accuracy):
-    assert "of accuracy 0.625 to 0.963, too few are as accurate" in standing(record(accuracy))
+    assert "of accuracy 0.625 to 0.963, is as accurate" in standing(record(accuracy))
+
+
+def test_where_few_are_as_accurate_the_line_through_all_stands_for_them():
+    assert f"a share of {0.6025 - 0.567 * 0.8:.3f} within" in standing(record(0.8))
 
 
 @pytest.mark.parametrize("other", [{"dataset": "digits"}, {"spacing": 2.0}, {"split": "train"}, {"signal": "logits"}])
