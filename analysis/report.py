@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ANALYSES = (
     "interventions",
+    "spectra",
     "decompose",
     "noise_fitting",
     "image_frequency",

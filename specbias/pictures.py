@@ -6,6 +6,7 @@ matplotlib is imported on use.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -139,7 +140,7 @@ def shade_band(axes: Axes, band: float, text: str = "") -> None:
 
 def _plain_logarithmic(axes: Axes) -> None:
     """Number both axes plainly, and leave out amplitudes that are rounding."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
     highest = max(float(line.max()) for line in lines)
@@ -149,7 +150,7 @@ def _plain_logarithmic(axes: Axes) -> None:
     low, high = axes.get_ylim()
     for axis, leading in ((axes.xaxis, (1, 2, 5)), (axes.yaxis, (1,) if high > 300 * low else (1, 3))):
         axis.set_major_locator(LogLocator(subs=leading))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
 
 
@@ -284,3 +285,17 @@ def _with_error(found: Record, name: str) -> str:
 def shortened(name: str, longest: int = 14) -> str:
     """Return a name that fits: of a long one the end is left out."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def spectra_png(arrays: Arrays) -> bytes | None:
+    """Return a small picture of both mean spectra of a measurement, a PNG; None where it has none."""
+    if not any(f"frequency/{kind}/spectrum" in arrays for kind in KINDS):
+        return None
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(LOOK), BytesIO() as file:
+        figure = Figure(figsize=(3.6, 2.7), layout="constrained")  # none of pyplot's, which is for one thread
+        draw_spectra(figure.subplots(), arrays)
+        figure.savefig(file, format="png", dpi=120)
+        return file.getvalue()

@@ -16,6 +16,7 @@ DIFFERENCES = {"generalization/gap": 1.0}  # metrics that are differences, with 
 MEASURE = "measure_version"  # the setting's column; records without it are of version 1
 FOLLOWING = ("seed", "measurement_epochs", "teacher", MEASURE)  # what makes a repeat, or follows from other settings
 UNSELECTED = ("grid", "random", "list")  # ways to choose trials that do not look at what they give
+VIEW = "?workflowType=machine_learning"  # and not the one for language models, which MLflow 3 may open
 
 
 class RecordError(Refusal):
@@ -131,7 +132,7 @@ class Records:
         """Return where MLflow shows a run: on its server, or where `mlflow ui` serves a data base by default."""
         server = self.uri if self.uri and self.uri.startswith("http") else "http://127.0.0.1:5000"
         server = re.sub("//.*@", "//", server)  # a link holds no password
-        return f"{server.rstrip('/')}/#/experiments/{self.about.get('experiment_id', '0')}/runs/{run_id}"
+        return f"{server.rstrip('/')}/#/experiments/{self.about.get('experiment_id', '0')}/runs/{run_id}{VIEW}"
 
     def values_of(self, setting: str) -> str:
         """Return the values of a setting as text, "not known" where the records have none."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from specbias.data import facts_of
 from specbias.models import look_up_model
+from specbias.pictures import spectra_png
 from specbias.settings.config import TrialConfig
 from specbias.settings.own_code import is_own
 from specbias.settings.recipes import RECIPES
@@ -113,4 +114,5 @@ CLASSIFIER = Kind(
     memory=memory,
     teacher=teacher_of,
     recipes=RECIPES,
+    picture=spectra_png,
 )

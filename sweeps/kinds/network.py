@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from specbias.data import DATASETS
+from specbias.pictures import spectra_png
 from specbias.settings import SettingError
 from specbias.settings.measurement import NetworkConfig
 from sweeps.service.study import Kind, Settings
@@ -83,4 +84,5 @@ NETWORK = Kind(
     calibrate=calibrate,
     prepare=prepare,
     execution=execution,
+    picture=spectra_png,
 )

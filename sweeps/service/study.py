@@ -73,6 +73,8 @@ class Kind:
     memory: Callable[[Sequence[Any]], int] | None = None  # trials -> bytes on a GPU of the most demanding of them
     last_epoch: Callable[[Any], int] = lambda config: config.epochs  # of a complete config: its last measurement's
     teacher: Callable[[Any], Any] = lambda config: None  # the trial, complete, that must be finished before this one
+    # A measurement's arrays -> a small picture for its run, a PNG; None where there is nothing to draw
+    picture: Callable[[Mapping[str, Any]], bytes | None] = lambda arrays: None
     recipes: Mapping[str, Settings] = field(default_factory=dict)  # what --recipe puts in the place of the preset's
 
 

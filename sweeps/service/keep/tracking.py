@@ -14,9 +14,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from PIL import Image
 
 from specbias.settings import own_code
 from specbias.settings.masking import masked
@@ -26,6 +29,7 @@ from sweeps.service.keep.journal import Journal, Record
 from sweeps.service.keep.lock import Lock
 from sweeps.service.keep.store import Metric, MlflowClient, Param, Run, RunTag, get_artifact_repository, search_runs
 
+PICTURE = "spectrum"  # the key of a trial's picture
 ENTRIES = 1000  # that MLflow takes at once
 OUTCOMES = {"finished": "FINISHED", "stopped early": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
 
@@ -111,6 +115,12 @@ class Tracking:
         with tempfile.TemporaryDirectory() as folder:
             if last.names("state"):
                 self._log_artifacts(run_id, journal.fetch(last, "state", folder), "state")
+
+    def log_picture(self, run_id: str, picture: bytes, *, step: int) -> None:
+        """Keep a PNG of what a trial measured, once, so that MLflow's page of the run shows it beside the metrics."""
+        if not self.client.list_artifacts(run_id, "images"):
+            with BytesIO(picture) as file, Image.open(file) as image:
+                self.client.log_image(run_id, image, key=PICTURE, step=step)
 
     def _log_artifacts(self, run_id: str, folder: str, name: str) -> None:
         """Copy a folder's files to a run. MLflow's client would first ask where to, which takes a fifth of the time."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import threading
 from typing import Any
+
+import numpy as np
 
 from specbias.trials.record import Tag
 from sweeps.service.keep.journal import Damaged, Journal, Record
 from sweeps.service.keep.records import append_records, rows_of
+from sweeps.service.keep.retry import first_line
 from sweeps.service.keep.tracking import Tracking
 from sweeps.service.run.ledger import Ledger
+from sweeps.service.screen import show
 
 
 class Copier:
@@ -21,6 +27,7 @@ class Copier:
         self.tracking, self.ledger, self.root, self.tags, self.records = tracking, ledger, root, tags, records
         self._copied: dict[str, set[int]] = {}  # trial_id -> epochs that its run has
         self._described: set[str] = set()  # trial_ids whose runs have their settings
+        self._drawing = threading.Lock()  # matplotlib is for one thread
         self._late: dict[str, set[int]] = {}  # epochs that were noted and are not whole here
 
     def forget(self, trial_id: str) -> None:
@@ -69,12 +76,26 @@ class Copier:
             raise Damaged(f"its measurement of epoch {min(lost - copied)} is not whole")
         self._log(config, run_id, journal, records)
         self.tracking.log_state(run_id, journal, last)
+        if (picture := self._draw(config, journal, last)) is not None:
+            self.tracking.log_picture(run_id, picture, step=last.epoch)
         self.tracking.end(run_id, **ending)
         if self.records is not None:
             metrics = self.tracking.curve(run_id) if lost else {}
             metrics |= {record.epoch: record.metrics for record in records}
             append_records(self.records, rows_of(plan, config, run_id=run_id, search=plan.chosen_by, metrics=metrics))
         journal.drop_older_states(last)
+
+    def _draw(self, config: Any, journal: Journal, last: Record) -> bytes | None:
+        """Return a picture of what a trial measured last; none where its kind draws none, or what it has cannot be."""
+        with self._drawing, tempfile.TemporaryDirectory() as folder:
+            try:
+                with np.load(journal.fetch(last, "arrays.npz", folder)) as arrays:
+                    return self.ledger.plan.study.kind.picture(arrays)
+            except Damaged:
+                raise
+            except Exception as error:  # a picture is not worth a trial
+                show(f"{self.ledger.plan.label(config)}: no picture of it: {first_line(error)}")
+                return None
 
     def _log(self, config: Any, run_id: str, journal: Journal, records: list[Record]) -> None:
         """Copy those of the records that are not copied yet; Damaged, and none copied, where arrays are not whole."""
