@@ -39,13 +39,15 @@ def spectra(records: Records, *, trial: str | None = None) -> Findings:
     from analysis.findings import Findings
     from analysis.questions.mean_spectra import by_epoch, by_setting, groups_of, order_of
     from analysis.tables.conditions import data_and_model
+    from specbias import path_pictures
+    from specbias.portraits import paths_portrait
 
     records = records.of_part("training")
     settings, notes = by_setting(records)
-    grown = by_epoch(records, trial)
+    grown, last = by_epoch(records, trial)
     orders = order_of(grown)
     of = f"{sum(one.trials for one in settings)} trials, {data_and_model(records)}"
-    return Findings(
+    found = Findings(
         answers=[*_extremes(settings), *_orders(grown.trial, orders, len(grown.epochs))],
         careful=[CAREFUL],
         notes=notes,
@@ -58,6 +60,15 @@ def spectra(records: Records, *, trial: str | None = None) -> Findings:
         },
         numbers={"settings": settings, "by_epoch": grown, "orders": orders},
     )
+    if path_pictures.examples_of(last):
+        found.figures["paths"] = paths_portrait({}, last)
+        found.captions["paths"] = (
+            f"{grown.trial}: paths of lowest, median and highest share, with class probabilities along them and their"
+            " own spectra; dotted: where the predicted class changes."
+        )
+    else:
+        found.notes.append("no paths are drawn: trials measured before they were kept have none")
+    return found
 
 
 def of_files(files: Sequence[Path]) -> Findings:

@@ -41,7 +41,11 @@ AXIS = np.linspace(0, 0.5, 51)
 EPOCHS = (1, 5, 20)
 SECONDS = 90  # for a server to answer
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no chromium: apt-get install chromium")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(BROWSER is None, reason="no chromium: apt-get install chromium"),
+]
 
 
 def measured(number, epoch):

@@ -95,8 +95,8 @@ def save(
 
 
 def panel_count(figure: Figure) -> int:
-    """Return how many panels a figure has."""
-    return len(_panels(figure))
+    """Return how many panels a figure has that can stand alone; 1 where it is of parts that belong together."""
+    return 1 if figure.subfigs else len(_panels(figure))
 
 
 def single_panels(figure: Figure, width: float) -> list[Figure]:

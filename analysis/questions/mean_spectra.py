@@ -83,8 +83,8 @@ def mean_of(name: str, intervention: str, level: object, measured: Sequence[Arra
     return OfOne(name, intervention, level, len(measured), spectra, shares)
 
 
-def by_epoch(records: Records, trial: str | None = None) -> ByEpoch:
-    """Return how the spectra of a trial grow, by default the baseline's first; RecordError where it has no arrays."""
+def by_epoch(records: Records, trial: str | None = None) -> tuple[ByEpoch, Arrays]:
+    """Return how the spectra of a trial grow, by default the baseline's first, and its last arrays; RecordError."""
     last = records.last
     chosen = last[last["trial_id"].str.startswith(trial)] if trial else last[last["intervention"] == BASELINE]
     if trial and len(chosen) != 1:
@@ -98,7 +98,7 @@ def by_epoch(records: Records, trial: str | None = None) -> ByEpoch:
     if not kinds:
         raise RecordError(f"trial {row['trial_id']} has no spectra")
     amplitude = {kind: np.stack([spectrum.amplitude for spectrum in own]) for kind, own in spectra.items()}
-    return ByEpoch(row["label"], np.array(epochs), spectra[kinds[0]][0].frequency, amplitude)
+    return ByEpoch(row["label"], np.array(epochs), spectra[kinds[0]][0].frequency, amplitude), measured[-1]
 
 
 def order_of(found: ByEpoch) -> dict[str, float]:

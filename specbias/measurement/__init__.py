@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from specbias.data import Data
+from specbias.measurement.examples import example_arrays
 from specbias.measurement.frequency import KINDS, frequency_arrays, frequency_metrics, measure_probes
 from specbias.measurement.generalization import evaluate, measure_generalization
 from specbias.measurement.jacobian import jacobian_norm
@@ -44,11 +45,11 @@ def measure(
     """Measure generalization, function frequency and the fit of label noise of `model` in evaluation mode.
 
     Metrics and arrays: those of measure_generalization; with `noise`, of measure_noise_fitting; with `probes`, of
-    frequency_metrics and frequency_arrays; with `test_probes`, probes of the test split beside those of another,
-    `frequency/{kind}/test_probes` and the arrays under `test_probes/`; and `jacobian_norm` where images for it are
-    asked for. Paths and Jacobian are computed in `measure_precision`, the rest in the precision of training. The
-    model's weights, buffers and modes and torch's random streams are as before. Raises FloatingPointError on an output
-    that is not finite.
+    frequency_metrics and frequency_arrays, and at the last epoch of example_arrays; with `test_probes`, probes of the
+    test split beside those of another, `frequency/{kind}/test_probes` and the arrays under `test_probes/`; and
+    `jacobian_norm` where images for it are asked for. Paths and Jacobian are computed in `measure_precision`, the rest
+    in the precision of training. The model's weights, buffers and modes and torch's random streams are as before.
+    Raises FloatingPointError on an output that is not finite.
     """
     batch, layout = config.measure_batch, config.memory_format
     with evaluating(model, config.device, config.precision, layout) as predict:
@@ -62,6 +63,8 @@ def measure(
         if probes is not None:
             paths = measure_probes(predict, data, probes, correct=outcomes[probes.split].correct, **settings)
             parts.append((frequency_metrics(paths), frequency_arrays(paths)))
+            if step == config.epochs:
+                parts.append(({}, example_arrays(predict, data, getattr(data, probes.split), paths, batch_size=batch)))
         if test_probes is not None:
             paths = measure_probes(predict, data, test_probes, correct=outcomes["test"].correct, **settings)
             found = {f"frequency/{kind}/test_probes": float(paths[kind].scalars["share"].mean()) for kind in KINDS}

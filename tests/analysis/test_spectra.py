@@ -12,6 +12,7 @@ from analysis.figures.spectra import by_epoch_figure, spectra_figure
 from analysis.questions.mean_spectra import ByEpoch, by_setting, groups_of, mean_of, order_of
 from analysis.spectra import main, of_files, spectra
 from analysis.tables.table import RecordError, Records, normal
+from specbias.trials.trial import run_trial
 
 AXIS = np.linspace(0, 0.5, 51)
 KINDS = ("within_class", "between_class")
@@ -136,6 +137,21 @@ def test_what_cannot_be_drawn_is_one_line(tmp_path, run_script):
     assert run_script(main, "other.npz")[2] == "error: other: no spectra in it\n"
     assert run_script(main, "none.npz")[2] == "error: none.npz: No such file or directory\n"
     assert run_script(main, "other.npz", "--trial", "a")[2] == "error: --trial and files: one of the two\n"
+
+
+def test_the_paths_of_a_trial_are_drawn_where_it_kept_them(made, small, monkeypatch):
+    assert "paths" not in spectra(made).figures and spectra(made).notes[-1].startswith("no paths are drawn")
+    measured = [found for _, found in run_trial(small())]
+    assert [any(name.startswith("examples/") for name in each.arrays) for each in measured] == [False] * (
+        len(measured) - 1
+    ) + [True]
+    for place in ("analysis.tables.records", "analysis.questions.mean_spectra"):
+        monkeypatch.setattr(f"{place}.load_arrays", lambda run_id, **asked: measured[-1].arrays)
+    found = spectra(made)
+    assert len(found.figures["paths"].subfigs) == 6 and "dotted" in found.captions["paths"]
+    titles = [part.get_suptitle() for part in found.figures["paths"].subfigs]
+    assert titles[0].startswith("lowest share within classes") and titles[4].startswith("median share between classes")
+    plt.close("all")
 
 
 def test_a_trial_that_is_not_there_and_a_file_of_records_are_refused(made):
