@@ -131,7 +131,7 @@ def _draw_path(part: Any, path: path_pictures.Path, names: Sequence[str], *, wid
         grid = part.add_gridspec(2, 2, width_ratios=(2.4, 1), height_ratios=(1, 1.8))
         strip, below, beside = (part.add_subplot(grid[place]) for place in ((0, 0), (1, 0), (slice(None), 1)))
     else:
-        grid = part.add_gridspec(3, 1, height_ratios=(1, 3, 4))
+        grid = part.add_gridspec(3, 1, height_ratios=(1, 4.5, 6))
         strip, below, beside = (part.add_subplot(grid[row, 0]) for row in range(3))
     part.suptitle(path_pictures.title_of(path, names), fontsize=8)
     path_pictures.draw_strip(strip, path)
