@@ -137,7 +137,7 @@ def as_text(found: Relation) -> str:
     if (each := found.information) is not None:
         value = f"{_number(each.k)}, p {_number(each.p)} (given {', '.join(each.subset) or 'nothing'})"
         lost = f"; undefined given {each.undefined} other sets of settings" if each.undefined else ""
-        lines.append(("conditional information K", f"undefined: {each.note}" if each.note else value + lost))
+        lines.append(("conditional information K", f"undefined: {each.note}" if math.isnan(each.k) else value + lost))
     if (signs := found.signs) is not None:
         few = f"too few runs per pair of settings differ surely (effective pairs: {_number(signs.largest_ess)})"
         many = f"{_result_text(signs)}; worst {signs.max:.2f}, n {signs.n}"
