@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from specbias.class_pictures import NAMED
 from specbias.path_pictures import COLOURS
-from specbias.pictures import DASHES, KINDS, NAMED, SCALARS, Arrays, draw_spectrum, shade_band, share_of, shortened
+from specbias.pictures import DASHES, KINDS, SCALARS, Arrays, draw_spectrum, shade_band, share_of, shortened
 from specbias.pictures import spectrum_of as spectrum
 from specbias.portraits import COLUMN, WIDTH, new_picture
 

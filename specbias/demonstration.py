@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from specbias.results import Result
 
-EPOCHS = (1, 12)
+EPOCHS = (1, 8)
 
 
 class Demonstration(NamedTuple):
@@ -17,7 +17,7 @@ class Demonstration(NamedTuple):
 
 
 def demo(*, quiet: bool = False) -> Demonstration:
-    """Train a small network on scikit-learn's digits, measure it after 1 epoch and after 12, and return both results.
+    """Train a small network on scikit-learn's digits, measure it after 1 epoch and after 8, and return both results.
 
     It says what it does, and what to look at next, unless `quiet`. Ten seconds on one core.
 
@@ -41,7 +41,7 @@ def demo(*, quiet: bool = False) -> Demonstration:
     )
     found = []
     for state, _ in run_trial(config):
-        found.append(measure(state.model, "digits", pairs=5, name=f"epoch {state.epoch}", quiet=True))
+        found.append(measure(state.model, "digits", pairs=3, name=f"epoch {state.epoch}", quiet=True))
         if not quiet:
             print(f"after epoch {state.epoch}:\n{found[-1]}\n")
     if not quiet:

@@ -1,11 +1,11 @@
-"""What does one measurement look like? Panels on Axes that are given: spectra, shares, classes, and the numbers.
+"""What does one measurement look like? Panels on Axes that are given: spectra, shares, and the numbers.
 
 matplotlib is imported on use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,6 @@ COLOURS = {"within_class": "#0072B2", "between_class": "#D55E00"}  # Okabe and I
 DASHES = {"within_class": "-", "between_class": "--"}
 NORMAL = 1.96  # standard errors to either side of a 95% interval
 DEEPEST = 1e-4  # of the highest amplitude: what is below is not drawn, it is rounding
-WRITTEN, NAMED = 15, 30  # classes whose numbers are written into a table, and that are named on an axis, at most
 SCALARS = {
     "high_frequency_share": "share, as released",
     "fixed_band": "share above the band",
@@ -179,55 +178,6 @@ def shares_of(arrays: Arrays, kind: str) -> np.ndarray:
     prefix = f"frequency/{kind}"
     values = arrays[f"{prefix}/fixed_band" if f"{prefix}/fixed_band" in arrays else f"{prefix}/share"]
     return values[np.isfinite(values)]
-
-
-def class_means(arrays: Arrays, kind: str) -> dict[tuple[int, int], float]:
-    """Return (class, class) -> the mean share above the band over the paths between them that have one."""
-    prefix = f"frequency/{kind}"
-    values = arrays[f"{prefix}/fixed_band" if f"{prefix}/fixed_band" in arrays else f"{prefix}/share"]
-    ends = np.stack([arrays[f"{prefix}/first_class"], arrays[f"{prefix}/second_class"]], 1)
-    known = np.isfinite(values)
-    pairs, place = np.unique(ends[known], axis=0, return_inverse=True)
-    means = np.bincount(place.ravel(), values[known]) / np.bincount(place.ravel())
-    return {(int(a), int(b)): float(mean) for (a, b), mean in zip(pairs, means, strict=True)}
-
-
-def draw_class_pairs(axes: Axes, arrays: Arrays, names: Sequence[str] = ()) -> None:
-    """Draw the mean share between every two classes as a heat map; within each class it is written on the diagonal."""
-    within, between = (class_means(arrays, kind) for kind in KINDS)
-    count = max([len(names), *(1 + max(pair) for pair in (within | between))])
-    names = [shortened(name) for name in names] or [str(label) for label in range(count)]
-    table = np.full((count, count), np.nan)
-    for (a, b), mean in between.items():
-        table[a, b] = table[b, a] = mean
-    axes.set_facecolor("0.93")
-    drawn = axes.pcolormesh(np.ma.masked_invalid(table), cmap="viridis", rasterized=count > WRITTEN)
-    bar = axes.get_figure(root=True).colorbar(drawn, ax=axes, fraction=0.05, pad=0.02)  # type: ignore[union-attr]
-    bar.set_label("share above the band")
-    if count <= WRITTEN:
-        for (label, _), mean in within.items():
-            axes.text(label + 0.5, label + 0.5, f"{mean:.2f}"[1:], ha="center", va="center", fontsize=6)
-    shown = range(0, count, max(1, -(-count // NAMED)))
-    axes.set_xticks([label + 0.5 for label in shown], [names[label] for label in shown], rotation=90, fontsize=6)
-    axes.set_yticks([label + 0.5 for label in shown], [names[label] for label in shown], fontsize=6)
-    axes.set(aspect="equal", title="between classes; diagonal: within each" if count <= WRITTEN else "between classes")
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
-    axes.spines[:].set_visible(False)
-
-
-def draw_classes(axes: Axes, record: Record) -> None:
-    """Draw the mean share within each class, in order, with 95% intervals over images."""
-    found = [(label, each) for label, each in record["per_class"].items() if each.get("fixed_band") is not None]
-    found.sort(key=lambda row: row[1]["fixed_band"])
-    shown = found[:: max(1, -(-len(found) // NAMED))]
-    for place, (_, each) in enumerate(shown):
-        error = each["standard_errors"]["fixed_band"]
-        spread = None if error is None else NORMAL * error
-        axes.errorbar(each["fixed_band"], place, xerr=spread, fmt="o", markersize=3, color=COLOURS["within_class"])
-    names = record["class_names"]
-    axes.set_yticks(range(len(shown)), [shortened(names[int(c)]) if names else c for c, _ in shown], fontsize=6)
-    axes.set(xlabel="share within the class above the band", ylim=(-0.7, len(shown) - 0.3))
 
 
 def draw_numbers(axes: Axes, record: Record) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import specbias.class_pictures as class_pictures
 import specbias.path_pictures as path_pictures
 import specbias.pictures as pictures
 from specbias.measurement.published import is_comparable
@@ -98,8 +99,8 @@ def portrait(record: Record, arrays: Arrays, *, width: float = WIDTH) -> Figure:
         places = [axes for part in parts[1 : len(rows)] for axes in part.subplots(1, columns, squeeze=False)[0]]
         pictures.draw_spectra(places[0], arrays)
         pictures.draw_shares(places[1], arrays)
-        pictures.draw_class_pairs(places[2], arrays, names)
-        pictures.draw_classes(places[3], record)
+        class_pictures.draw_class_pairs(places[2], arrays, names)
+        class_pictures.draw_classes(places[3], record)
         for axes, kind in zip(places[4:], standing, strict=True):
             pictures.draw_standing(axes, record, kind)
         if path is not None:

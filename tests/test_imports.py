@@ -17,7 +17,7 @@ FORBIDDEN = {
 ANALYSES = tuple(path.stem for path in sorted((ROOT / "analysis").glob("[!_]*.py")) if path.stem != "findings")
 STUDIES = tuple(path.stem for path in sorted((ROOT / "sweeps").glob("[!_]*.py")) if "STUD" in path.read_text())
 FORMER_NAMES = tuple(path.stem for path in (ROOT / "sweeps").glob("[!_]*.py") if path.stem not in STUDIES)
-DRAWS = ("pictures", "path_pictures", "portraits", "comparison_portrait")
+DRAWS = ("pictures", "class_pictures", "path_pictures", "portraits", "comparison_portrait")
 SHOWS = ("results", "comparison")
 ON_USE = {f"specbias/{name}.py": {"matplotlib"} for name in DRAWS}  # inside functions: the core imports without
 ON_USE |= {f"specbias/{name}.py": {"matplotlib", "pandas"} for name in SHOWS}
