@@ -39,26 +39,25 @@ GresTypes=gpu
 SchedulerParameters=sched_interval=5,bf_interval=5,batch_sched_delay=0
 SlurmdTimeout=10
 ReturnToService=1
-{more}
 """
 PARTITION = "PartitionName=all Nodes=ALL Default=YES State=UP MaxTime=1-00:00:00 OverSubscribe=NO"
 
 
 class Slurm:
-    """The daemons on a site, and what a user asks of them."""
+    """The daemons on a site, which end with it, and what a user asks of them."""
 
-    def __init__(self, site: Any, *, cpus: int = 2, gpus: int = 2, more: str = "") -> None:
+    def __init__(self, site: Any) -> None:
         self.site, self.folder = site, site.folder
         self.nodes = {f"machine-{address.rpartition('.')[2]}": address for address in site.addresses}
-        self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": self._path()}
+        path = f"{sys.prefix}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
+        self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
         lines = [
-            f"NodeName={name} NodeAddr={address} CPUs={cpus} RealMemory=1000 Gres=gpu:{gpus}"
+            f"NodeName={name} NodeAddr={address} CPUs=2 RealMemory=1000 Gres=gpu:2"
             for name, address in self.nodes.items()
         ]
-        (self.folder / "slurm.conf").write_text(
-            "\n".join([CONFIG.format(folder=self.folder, laptop=socket.gethostname(), more=more), *lines, PARTITION])
-        )
-        (self.folder / "gres.conf").write_text("".join(f"Name=gpu File=/dev/tty{i}\n" for i in range(1, gpus + 1)))
+        config = CONFIG.format(folder=self.folder, laptop=socket.gethostname())
+        (self.folder / "slurm.conf").write_text("\n".join([config, *lines, PARTITION]))
+        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/tty[1-2]\n")
         for name in ("munge", "state"):
             (self.folder / name).mkdir()
         key = self.folder / "munge" / "key"
@@ -66,16 +65,12 @@ class Slurm:
         key.chmod(0o600)
         (self.folder / "munge").chmod(0o755)
         places = {"key-file": key, "socket": key.with_name("socket"), "pid-file": key.with_name("pid")}
-        files = [f"--{name}={place}" for name, place in places.items()]
-        seed, log = (f"--{name}-file={key.with_name(name)}" for name in ("seed", "log"))
-        self.daemons = [site.start("munged", "--foreground", "--force", *files, seed, log, **self.environment)]
-        self.daemons.append(site.start("slurmctld", "-D", **self.environment))
+        places |= {f"{name}-file": key.with_name(name) for name in ("seed", "log")}
+        self("munged", "--force", *(f"--{name}={place}" for name, place in places.items()))
+        self("slurmctld")
         for name in self.nodes:
             self.start_node(name)
         self.wait_for(lambda: self("sinfo", "--noheader", "--format=%t %D").split() == ["idle", str(len(self.nodes))])
-
-    def _path(self) -> str:
-        return f"{sys.prefix}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
 
     def start_node(self, name: str) -> None:
         """Start a machine's slurmd."""
@@ -138,9 +133,3 @@ class Slurm:
         """Return what jobs have left on the machines: processes and files, a line each."""
         own = "ps axo args= | grep -vE 'machines.py|sshd|slurmd -N|ps axo|grep'; ls -d /run/specbias* 2> /dev/null"
         return "".join(self.site.ssh(address, own)[1] for address in self.nodes.values())
-
-    def end(self) -> None:
-        """End what was started on the laptop; the machines end with the site."""
-        for daemon in reversed(self.daemons):
-            daemon.terminate()
-            daemon.wait(20)

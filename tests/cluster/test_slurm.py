@@ -21,9 +21,7 @@ THREE = [*SWEEP, "--interventions", "mixup,cutout", "--epochs", "40"]
 def slurm(site):
     if missing := [tool for tool in ("slurmctld", "slurmd", "munged") if not shutil.which(tool, path="/usr/sbin")]:
         pytest.skip(f"a real Slurm needs {', '.join(missing)}: apt-get install slurm-wlm munge")
-    made = Slurm(site)
-    yield made
-    made.end()
+    return Slurm(site)
 
 
 @pytest.mark.parametrize(
