@@ -40,6 +40,7 @@ def slurm(site):
             r"Python 3.9 Ray 2.9.0, and the first node has Python 3.\d+ Ray 2.\S+; install the same on every node",
         ),
     ],
+    ids=["folder", "python"],
 )
 def test_a_node_that_differs_is_named_in_a_line_and_the_job_has_failed(slurm, name, options, on_it, said):
     for node in ("machine-10", "machine-11"):
