@@ -66,7 +66,7 @@ def decompose(records: Records, *, trial: str | None = None) -> Findings:
     RecordError where there is nothing to compare.
     """
     from analysis.findings import Findings
-    from analysis.inference.claim import SIGN
+    from analysis.inference.claim import SIGN, in_words
     from analysis.questions import sweep_differences as sweep
     from analysis.tables.conditions import data_and_model
     from analysis.tables.table import RecordError
@@ -80,6 +80,7 @@ def decompose(records: Records, *, trial: str | None = None) -> Findings:
     rows = [*found.comparisons, *steps]
     claims = sweep.claims(found)
     findings = Findings(claims=claims, tables=_tables(rows, PRINTED), numbers={"along": label} | _numbers(rows))
+    findings.answers = [in_words(claim, claim.name) for claim in claims if "/mirror" not in claim.name]
     findings.notes += [f"differences: settings less {found.reference}; epochs of {label} less the one before; {PLAIN}"]
     findings.notes += [f"{SIGN}; here n is settings, the reference with them"] * bool(claims)
     findings.notes += [*found.notes, *lost, *sweep.all_notes(rows)]

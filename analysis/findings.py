@@ -115,7 +115,8 @@ def answers_of(found: Findings) -> list[str]:
 def careful_of(header: list[str], found: Findings) -> list[str]:
     """Return what to be careful about: what misleads, what other ways of asking say, and what was left out."""
     told = leading(found.claims, 0 if found.answers else ANSWERS)
-    others = [claim for claim in found.claims if claim not in told]
+    left = [claim for claim in found.claims if claim not in told]
+    others = [claim for claim in left if in_words(claim, claim.name) not in found.answers]
     asked = [f"other ways of asking: {counted(others)}"] * bool(others)
     why = found.notes if not found.answers and not found.claims else []
     return [*found.careful, *asked, *why, *(line for line in header if line.startswith("left out"))]

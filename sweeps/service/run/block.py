@@ -69,7 +69,7 @@ class Block:
             cells = ("-" if value is None else f"{value:.4f}" for value in values)
             trials.add_row(Text(short), epoch, *cells, time_left)
         more = [Text(f"and {len(self.rows) - MOST} more", style="dim")] * (len(self.rows) > MOST)
-        return Group(bar, trials, *more)
+        return Group(bar, *[trials] * bool(self.rows), *more)
 
     def _draw(self) -> None:
         if self._live is None:
