@@ -70,13 +70,14 @@ def _same(one: Arrays, other: Arrays, kind: str) -> bool:
 
 def mean_of(arrays: Arrays, kind: str, name: str) -> float:
     """Return a mean over paths, by its name among SCALARS; NaN where no path has a value."""
-    from specbias.measurement.frequency import SCALARS
+    from specbias.measurement.correction import column
+    from specbias.measurement.path_values import SCALARS
 
     scalar, weight_name = SCALARS[name]
-    value = arrays[f"frequency/{kind}/{scalar}"]
-    weight = np.ones(len(value)) if weight_name is None else arrays[f"frequency/{kind}/{weight_name}"]
-    known = np.isfinite(value)
-    return float((value * weight)[known].sum() / weight[known].sum()) if weight[known].sum() > 0 else math.nan
+    above = column(arrays, f"frequency/{kind}", scalar, weight=weight_name)
+    below = np.ones(len(above)) if weight_name is None else column(arrays, f"frequency/{kind}", weight_name)
+    known = np.isfinite(above)
+    return float(above[known].sum() / below[known].sum()) if below[known].sum() > 0 else math.nan
 
 
 def pairs_needed(arrays: Arrays, kind: str, name: str) -> int | None:
@@ -90,7 +91,7 @@ def pairs_needed(arrays: Arrays, kind: str, name: str) -> int | None:
 
 def trust(seeds: Sequence[Arrays], spacings: Sequence[Arrays]) -> list[dict]:
     """Return a row for each kind of path and scalar: its mean, what a seed moves it by, pairs, spacings."""
-    from specbias.measurement.frequency import SCALARS
+    from specbias.measurement.path_values import SCALARS
 
     return [
         {
@@ -112,6 +113,8 @@ def by_length(arrays: Sequence[Arrays], kind: str, width: int = 4) -> dict[str, 
 
     `samples` is the middle of each; `released_error` and `fixed_band_error` are standard errors, paths as independent.
     """
+    from specbias.measurement.correction import column
+
     samples = np.concatenate([each[f"frequency/{kind}/samples"] for each in arrays])
     place = samples // width
     found: dict[str, list[float]] = {}
@@ -119,7 +122,7 @@ def by_length(arrays: Sequence[Arrays], kind: str, width: int = 4) -> dict[str, 
         if (rows := place == at).sum() >= 5:
             found.setdefault("samples", []).append((at + 0.5) * width - 0.5)
             for form, scalar in (("released", "share"), ("fixed_band", "fixed_band")):
-                values = np.concatenate([each[f"frequency/{kind}/{scalar}"] for each in arrays])[rows]
+                values = np.concatenate([column(each, f"frequency/{kind}", scalar) for each in arrays])[rows]
                 values = values[np.isfinite(values)]
                 found.setdefault(form, []).append(float(values.mean()) if len(values) else math.nan)
                 error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan

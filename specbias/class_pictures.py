@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from specbias.measurement.correction import column
 from specbias.pictures import COLOURS, KINDS, NORMAL, Arrays, Record, shortened
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ WRITTEN, NAMED = 15, 30  # classes whose numbers are written into a table, and t
 def class_means(arrays: Arrays, kind: str) -> dict[tuple[int, int], float]:
     """Return (class, class) -> the mean share above the band over the paths between them that have one."""
     prefix = f"frequency/{kind}"
-    values = arrays[f"{prefix}/fixed_band" if f"{prefix}/fixed_band" in arrays else f"{prefix}/share"]
+    values = column(arrays, prefix, "fixed_band" if f"{prefix}/fixed_band" in arrays else "share")
     ends = np.stack([arrays[f"{prefix}/first_class"], arrays[f"{prefix}/second_class"]], 1)
     known = np.isfinite(values)
     pairs, place = np.unique(ends[known], axis=0, return_inverse=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from specbias.measurement.correction import column
 from specbias.settings.config import BAND
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def share_of(arrays: Arrays, kind: str) -> Share:
     scalar, name = ("fixed_band",) * 2
     if f"{prefix}/fixed_band" not in arrays:
         scalar, name = "share", "high_frequency_share"
-    values = arrays[f"{prefix}/{scalar}"]
+    values = column(arrays, prefix, scalar)
     known = values[np.isfinite(values)]
     error = arrays.get(f"{prefix}/standard_error/{name}")
     band = float(arrays.get("frequency/band", BAND))

@@ -72,6 +72,7 @@ class Result:
                 and values.ndim == 1
                 and len(values) == count
                 and "spectrum" not in name
+                and "/half/" not in name
             }
             tables.append(pd.DataFrame({"kind": kind} | columns))
         return pd.concat(tables, ignore_index=True)

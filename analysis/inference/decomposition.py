@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.inference.resampling import FEWEST
+from specbias.measurement.correction import corrected
 from specbias.measurement.standard_error import standard_errors
 
 CROSSINGS = ("0", "1", "2", "3 or more")
@@ -25,6 +26,14 @@ class OnPaths(NamedTuple):
     crossings: np.ndarray  # whole numbers: how often the predicted class changes
     value: np.ndarray  # what the mean is taken of
     weight: np.ndarray  # of the path in the mean; ones where it is a plain one
+
+
+class InBoth(NamedTuple):
+    """One network, some of whose P paths are in float32: what it is on them, and on all paths in half precision."""
+
+    best: OnPaths  # in float32 where it is there
+    in_half: OnPaths
+    stands_for: np.ndarray  # (P,) above 0 where that is in float32
 
 
 class Part(NamedTuple):
@@ -64,7 +73,7 @@ class Decomposition:
 
 
 def decompose(
-    pairs: Sequence[tuple[OnPaths, OnPaths]], first_image: np.ndarray, second_image: np.ndarray
+    pairs: Sequence[tuple[OnPaths | InBoth, OnPaths | InBoth]], first_image: np.ndarray, second_image: np.ndarray
 ) -> Decomposition:
     """Return why the mean of a value differs between the networks of a pair, second less first; the mean over pairs.
 
@@ -118,7 +127,14 @@ class _Added(NamedTuple):
     rate: np.ndarray
 
 
-def _side(network: OnPaths) -> _Side:
+def _by_kind(network: OnPaths | InBoth) -> np.ndarray:
+    """Return for each path (P,) and kind whether it is of that, with its weight, and with weight and value: (P, 3, K).
+
+    ValueError as `decompose`. What some paths in float32 say is put into these sums, of which all else is made.
+    """
+    if isinstance(network, InBoth):
+        best, in_half = _by_kind(network.best), _by_kind(network.in_half)
+        return corrected(best, in_half[network.stands_for > 0], network.stands_for)
     value, weight = (np.asarray(column, dtype=float) for column in network[1:])
     if not (np.isfinite(value).all() and np.isfinite(weight).all()):
         raise ValueError("a value is not finite")
@@ -126,17 +142,29 @@ def _side(network: OnPaths) -> _Side:
         raise ValueError("the weights of all paths are 0")
     kinds = np.arange(len(CROSSINGS))
     own = np.minimum(network.crossings, kinds[-1])[:, None] == kinds
-    weights = own * weight[:, None]
-    total, of_kind = weight.sum(), weights.sum(axis=0)
-    share, mean = of_kind / total, float((weight * value).sum() / total)
+    each = np.stack([np.ones(len(value)), weight, weight * value], axis=1)
+    return own[:, None] * each[:, :, None]
+
+
+def mean_of(network: OnPaths | InBoth) -> float:
+    """Return the mean of a network's value."""
+    _, weights, sums = _by_kind(network).sum(axis=(0, 2))
+    return float(sums / weights)
+
+
+def _side(network: OnPaths | InBoth) -> _Side:
+    counts, weights, sums = _by_kind(network).transpose(1, 0, 2)
+    total, of_kind = weights.sum(), weights.sum(axis=0)
+    share, mean = of_kind / total, float(sums.sum() / total)
     there = of_kind > 0
-    rate = np.divide(weights.T @ value, of_kind, out=np.full(len(kinds), np.nan), where=there)
-    of_rate = np.divide(weights * (value[:, None] - rate), of_kind, out=np.zeros(own.shape), where=there)
-    of_share = (weights - weight[:, None] * share) / total
-    return _Side(own.sum(axis=0), share, rate, mean, of_share, of_rate, weight * (value - mean) / total)
+    rate = np.divide(sums.sum(axis=0), of_kind, out=np.full(len(CROSSINGS), np.nan), where=there)
+    of_rate = np.divide(sums - weights * rate, of_kind, out=np.zeros(weights.shape), where=there)
+    of_share = (weights - weights.sum(axis=1, keepdims=True) * share) / total
+    of_mean = (sums.sum(axis=1) - weights.sum(axis=1) * mean) / total
+    return _Side(counts.sum(axis=0), share, rate, mean, of_share, of_rate, of_mean)
 
 
-def _added(first: OnPaths, second: OnPaths) -> _Added:
+def _added(first: OnPaths | InBoth, second: OnPaths | InBoth) -> _Added:
     """Return the parts by kind, and what each path adds to them, by the product rule."""
     sides = [_side(first), _side(second)]
     rates, of_rates = [], []

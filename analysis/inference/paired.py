@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from specbias.measurement.alike import HOW, refuse_unlike
+from specbias.measurement.correction import column
 
 
 class RightByAll(NamedTuple):
@@ -43,7 +44,7 @@ def right_by_all(
             names = (f"{prefix}/{name}" for name in ("first_image", "second_image", "samples"))
             paths = hash(np.stack([arrays[name] for name in names]).astype(np.int64).tobytes())
             right = arrays[f"{prefix}/first_correct"] & arrays[f"{prefix}/second_correct"]
-            seen[kind].append((trial, paths, right, arrays[f"{prefix}/{scalar}"]))
+            seen[kind].append((trial, paths, right, column(arrays, prefix, scalar)))
     return {kind: _over_common(rows) for kind, rows in seen.items() if rows}
 
 

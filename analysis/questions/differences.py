@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from analysis.inference.decomposition import Decomposition, OnPaths, Part, decompose
+from analysis.inference.decomposition import Decomposition, InBoth, OnPaths, Part, decompose, mean_of
 from specbias.measurement.alike import HOW, refuse_unlike
-from specbias.measurement.frequency import KINDS, SCALARS
+from specbias.measurement.correction import all_in_half, column
+from specbias.measurement.frequency import KINDS
+from specbias.measurement.path_values import SCALARS
 
 Arrays = Mapping[str, np.ndarray]  # of the npz file of a measurement
 ENDS = ("first_image", "second_image")
@@ -19,7 +21,8 @@ DESCRIBED = ("crossings", "outside", "sharpness")  # whose means say what the ne
 DECOMPOSED = tuple(name for name in SCALARS if name not in ("crossings", "width"))
 _PATHS = (*ENDS, "first_class", "second_class", "distance", "samples", *DESCRIBED, *sum(SCALARS.values(), ()))
 KEPT = {f"frequency/{kind}/{name}" for kind in KINDS for name in _PATHS}
-KEPT |= {f"frequency/{name}" for name in HOW}
+KEPT |= {f"frequency/{kind}/half/{name}" for kind in KINDS for name in _PATHS}
+KEPT |= {f"frequency/{kind}/stands_for" for kind in KINDS} | {f"frequency/{name}" for name in HOW}
 CLOSE = 1e-5  # of a distance between two images that is rounding
 
 
@@ -60,6 +63,8 @@ def compare(name: str, reference: str, pairs: Sequence[tuple[Network, Network]])
     notes: list[str] = []
     for kind in KINDS:
         rows = common_paths(networks, kind)
+        if some := [each.name for each in networks if f"frequency/{kind}/stands_for" in each.arrays]:
+            notes.append(f"{name}, {kind}: half precision, corrected by few paths in float32: {', '.join(some)}")
         most = max(len(_column(network, kind, "crossings")) for network in networks)
         if len(rows[0]) < most:
             notes.append(f"{name}, {kind}: left out: {most - len(rows[0])} of {most} paths that not all have")
@@ -131,6 +136,11 @@ def _column(network: Network, kind: str, name: str) -> np.ndarray:
     return network.arrays[key]
 
 
+def _corrected(network: Network, kind: str, name: str) -> np.ndarray:
+    _column(network, kind, name)  # said where it lacks
+    return column(network.arrays, f"frequency/{kind}", name)
+
+
 class _Table:
     """What networks, those of each pair side by side, are on the paths of one kind that all of them have."""
 
@@ -146,20 +156,36 @@ class _Table:
     def decomposed(self, scalar: str) -> tuple[Decomposition, tuple[float, float], int]:
         """Return the parts of a mean of SCALARS, its two values, and the number of paths that have none of it."""
         name, weight_name = SCALARS[scalar]
-        values, crossings = self._values(name), self._values("crossings")
+        values = self._values(name)
         weights = np.ones_like(values) if weight_name is None else self._values(weight_name)
         there = np.isfinite(values).all(axis=0) & np.isfinite(weights).all(axis=0)
         if not there.any():
             raise ValueError("no path has a value in all networks")
-        sides = [OnPaths(*(part[there] for part in each)) for each in zip(crossings, values, weights, strict=True)]
+        sides = [self._side(place, name, weight_name, there) for place in range(len(self.networks))]
         found = decompose(list(zip(sides[::2], sides[1::2], strict=True)), *(ends[there] for ends in self.images))
-        each = [np.average(side.value, weights=side.weight) for side in sides]
+        each = [mean_of(side) for side in sides]
         return found, (float(np.mean(each[::2])), float(np.mean(each[1::2]))), int((~there).sum())
 
+    def _side(self, place: int, name: str, weight_name: str | None, there: np.ndarray) -> OnPaths | InBoth:
+        """Return a network's values and weights on the paths that are `there`."""
+        arrays, rows, prefix = self.networks[place].arrays, self.rows[place][there], f"frequency/{self.kind}"
+
+        def on_paths(read: Callable[[str], np.ndarray]) -> OnPaths:
+            value = read(name)[rows].astype(float)
+            weight = np.ones_like(value) if weight_name is None else read(weight_name)[rows]
+            return OnPaths(read("crossings")[rows], value, weight)
+
+        best = on_paths(lambda each: _column(self.networks[place], self.kind, each))
+        if f"{prefix}/stands_for" not in arrays:
+            return best
+        in_half = on_paths(lambda each: all_in_half(arrays, prefix, each))
+        return InBoth(best, in_half, arrays[f"{prefix}/stands_for"][rows])
+
     def _values(self, name: str) -> np.ndarray:
-        """Return an array (networks, paths)."""
+        """Return an array (networks, paths); what is in float32 is put into those of DESCRIBED that are not."""
         columns = zip(self.networks, self.rows, strict=True)
-        return np.stack([_column(network, self.kind, name)[rows] for network, rows in columns]).astype(float)
+        read = _corrected if name in DESCRIBED else _column
+        return np.stack([read(network, self.kind, name)[rows] for network, rows in columns]).astype(float)
 
 
 def metric_of(kind: str, scalar: str) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis.tables.networks import network_labels
 from analysis.tables.table import RecordError, Records
+from specbias.measurement.correction import column
 
 KIND = "frequency/within_class"
 BAND = f"{KIND}/fixed_band"  # by which classes are compared: their paths differ in length, and the released share steps
@@ -213,7 +214,7 @@ def by_class(arrays: dict[str, np.ndarray], scalar: str = "fixed_band") -> np.nd
     """Return a network's mean share (`scalar`), accuracy and mean path length by class: (3, classes)."""
     accuracy = arrays["generalization/test_accuracy_per_class"]
     label = arrays[f"{KIND}/first_class"]
-    values, distance = (arrays[f"{KIND}/{name}"].astype(float) for name in (scalar, "distance"))
+    values, distance = column(arrays, KIND, scalar).astype(float), arrays[f"{KIND}/distance"].astype(float)
     known = np.isfinite(values)
 
     def mean(column: np.ndarray, rows: np.ndarray) -> np.ndarray:

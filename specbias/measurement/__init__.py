@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,12 @@ from specbias.data import Data
 from specbias.measurement.examples import example_arrays
 from specbias.measurement.frequency import KINDS, frequency_arrays, frequency_metrics, measure_probes
 from specbias.measurement.generalization import evaluate, measure_generalization
+from specbias.measurement.half_precision import NOT_FINITE, HalfPrecision, layers_in_float32
 from specbias.measurement.jacobian import jacobian_norm
 from specbias.measurement.noise_fitting import measure_noise_fitting
 from specbias.measurement.pairs import Probes, choose_probes
+from specbias.measurement.path_values import PathValues, summarise
+from specbias.measurement.paths import Predict
 from specbias.settings import SettingError
 from specbias.settings.config import TrialConfig
 from specbias.training.label_noise import LabelNoise
@@ -47,9 +51,9 @@ def measure(
     Metrics and arrays: those of measure_generalization; with `noise`, of measure_noise_fitting; with `probes`, of
     frequency_metrics and frequency_arrays, and at the last epoch of example_arrays; with `test_probes`, probes of the
     test split beside those of another, `frequency/{kind}/test_probes` and the arrays under `test_probes/`; and
-    `jacobian_norm` where images for it are asked for. Paths and Jacobian are computed in `measure_precision`, the rest
-    in the precision of training. The model's weights, buffers and modes and torch's random streams are as before.
-    Raises FloatingPointError on an output that is not finite.
+    `jacobian_norm` where images for it are asked for. Paths and Jacobian are computed in `measure_precision`
+    (corrected: examples and Jacobian in float32), the rest in the precision of training. The model's weights, buffers
+    and modes and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
     """
     batch, layout = config.measure_batch, config.memory_format
     with evaluating(model, config.device, config.precision, layout) as predict:
@@ -58,26 +62,34 @@ def measure(
     parts = [measure_generalization(outcomes, data, supply)]
     if noise is not None:
         parts.append(measure_noise_fitting(outcomes, data, noise))
-    with evaluating(model, config.device, config.measure_precision or config.precision, layout) as predict:
-        settings: Any = {"signal": config.signal, "band": config.band, "batch_size": batch}
+    with measuring(model, config) as (predict, exactly):
+        settings: Any = {"signal": config.signal, "band": config.band, "batch_size": batch, "exactly": exactly}
         if probes is not None:
             paths = measure_probes(predict, data, probes, correct=outcomes[probes.split].correct, **settings)
+            _say_if_not_finite(paths)
             parts.append((frequency_metrics(paths), frequency_arrays(paths)))
             if step == config.epochs:
-                parts.append(({}, example_arrays(predict, data, getattr(data, probes.split), paths, batch_size=batch)))
+                asked = exactly or predict
+                parts.append(({}, example_arrays(asked, data, getattr(data, probes.split), paths, batch_size=batch)))
         if test_probes is not None:
             paths = measure_probes(predict, data, test_probes, correct=outcomes["test"].correct, **settings)
-            found = {f"frequency/{kind}/test_probes": float(paths[kind].scalars["share"].mean()) for kind in KINDS}
+            shares = {kind: summarise(paths[kind]).means["high_frequency_share"] for kind in KINDS}
+            found = {f"frequency/{kind}/test_probes": share for kind, share in shares.items()}
             parts.append((found, {f"test_probes/{key}": array for key, array in frequency_arrays(paths).items()}))
         if config.jacobian_images:
             images = data.normalise(data.test.images[: config.jacobian_images])
-            parts.append(({"jacobian_norm": jacobian_norm(predict, images, batch_size=batch)}, {}))
+            parts.append(({"jacobian_norm": jacobian_norm(exactly or predict, images, batch_size=batch)}, {}))
     metrics: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
     for scalars, more in parts:
         metrics |= scalars
         arrays |= more
     return Measurement(step, metrics, arrays)
+
+
+def _say_if_not_finite(paths: dict[str, PathValues]) -> None:
+    if any(values.half is not None and not values.half.finite for values in paths.values()):
+        warnings.warn(NOT_FINITE, stacklevel=2)  # python says it once in a process
 
 
 def probes_of(config: TrialConfig, data: Data, *, split: str | None = None) -> Probes | None:
@@ -99,15 +111,40 @@ def probes_of(config: TrialConfig, data: Data, *, split: str | None = None) -> P
 
 
 @contextmanager
+def measuring(model: nn.Module, config: TrialConfig) -> Iterator[tuple[Predict, Predict | None]]:
+    """Give what `evaluating` gives in a trial's `measure_precision`, and if that is corrected, in float32 too."""
+    precision = config.measure_precision or config.precision
+    layers = layers_in_float32(config.float32_layers, corrected=precision == "corrected")
+    with ExitStack() as stack:
+
+        def function(precision: str) -> Predict:
+            how = config.device, precision, config.memory_format, layers
+            return stack.enter_context(evaluating(model, *how))
+
+        if precision == "corrected":
+            yield function("bf16"), function("float32")
+        else:
+            yield function(precision), None
+
+
+@contextmanager
 def evaluating(
-    model: nn.Module, device: str, precision: str, memory_format: str = "channels_last"
-) -> Iterator[Callable[[Tensor], Tensor]]:
+    model: nn.Module,
+    device: str,
+    precision: str,
+    memory_format: str = "channels_last",
+    float32_layers: str = "none",
+) -> Iterator[Predict]:
     """Give a function from normalised images (B, 3, H, W) to logits (B, classes) in float32; modes are put back."""
     modes = [(module, module.training) for module in model.modules()]
 
+    def ask(images: Tensor) -> Any:
+        return model(images.contiguous(memory_format=getattr(torch, memory_format)))
+
+    half = HalfPrecision(ask, model, layers=float32_layers)
+
     def predict(images: Tensor) -> Tensor:
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            logits = model(images.contiguous(memory_format=getattr(torch, memory_format)))
+        logits = (half if precision == "bf16" else ask)(images)
         if not isinstance(logits, Tensor):
             raise SettingError(f"the model gives a {type(logits).__name__}, not a tensor of logits")
         return logits.float()
@@ -117,5 +154,6 @@ def evaluating(
         with torch.inference_mode():
             yield predict
     finally:
+        half.close()
         for module, training in modes:
             module.training = training

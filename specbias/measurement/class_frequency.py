@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from specbias.data import ByClass, Data, Split
-from specbias.measurement.frequency import KINDS, PathValues, frequency_arrays, measure_pairs, summarise
+from specbias.measurement.frequency import KINDS, frequency_arrays, measure_pairs
 from specbias.measurement.generalization import evaluate
 from specbias.measurement.pairs import Probes, join
+from specbias.measurement.path_values import PathValues, summarise
 from specbias.measurement.paths import Predict
 from specbias.settings.config import BAND
 from specbias.settings.seeds import derive_seed
@@ -85,6 +86,7 @@ def measure_class(
     band: float = BAND,
     batch_size: int,
     device: str,
+    exactly: Predict | None = None,
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Return the metrics of a class, and every path as arrays.
 
@@ -99,9 +101,9 @@ def measure_class(
     split = Split(probes.images.to(device), probes.labels.to(device))
     none = Split(split.images[:0], split.labels[:0])
     data = Data(none, none, split, classes.mean, classes.std, num_classes=int(split.labels.max()) + 1)
-    correct = evaluate(predict, split, data, batch_size=batch_size).correct
+    correct = evaluate(exactly or predict, split, data, batch_size=batch_size).correct
     metrics = {"generalization/class_accuracy": correct[: probes.own].double().mean().item()}
-    how: dict[str, Any] = {"signal": signal, "band": band, "batch_size": batch_size}
+    how: dict[str, Any] = {"signal": signal, "band": band, "batch_size": batch_size, "exactly": exactly}
     arrays = {"image_label": probes.labels.numpy(), "image_number": probes.numbers.numpy()}
     for name, fixed in (("", None), (FIXED, samples)):
         ends = {kind: join(data, split, each, spacing=spacing, path_samples=fixed) for kind, each in _ends(probes)}

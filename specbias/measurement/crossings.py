@@ -9,19 +9,24 @@ from torch import Tensor
 
 
 def crossings_of(
-    logits: Tensor, probabilities: Tensor, first_class: Tensor, second_class: Tensor, step: Tensor
+    logits: Tensor,
+    probabilities: Tensor,
+    first_class: Tensor,
+    second_class: Tensor,
+    step: Tensor,
+    predicted: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Return the values of each of P paths (P,), by name, and all crossings (2, N): the class left, and that entered.
 
     Of `logits` and `probabilities` (P, T, C), `step` (P,) apart, from an image of `first_class` (P,) towards one of
-    `second_class`. crossings: how often the predicted class changes; outside: the share of samples that are predicted
-    as neither class; through: the class, neither of the two, that most of these are predicted as, of several the
-    lowest number, -1 where there is none; sharpness: the largest half L1 change of the probabilities from one sample to
-    the next, per unit of distance; width: its reciprocal, the distance in which so sharp a change would be complete,
-    NaN without a crossing; first_margin, second_margin: at the first and the last sample, the logit of that end's class
-    less the largest other logit.
+    `second_class`; the predicted classes are the likeliest, or given as `predicted` (P, T). crossings: how often the
+    predicted class changes; outside: the share of samples that are predicted as neither class; through: the class,
+    neither of the two, that most of these are predicted as, of several the lowest number, -1 where there is none;
+    sharpness: the largest half L1 change of the probabilities from one sample to the next, per unit of distance; width:
+    its reciprocal, the distance in which so sharp a change would be complete, NaN without a crossing; first_margin,
+    second_margin: at the first and the last sample, the logit of that end's class less the largest other logit.
     """
-    predicted = logits.argmax(-1)
+    predicted = logits.argmax(-1) if predicted is None else predicted
     before, after = predicted[:, :-1], predicted[:, 1:]
     changes = before != after
     crossings = changes.sum(-1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from specbias.data import Data, Split
-from specbias.measurement.frequency import PathValues
+from specbias.measurement.path_values import PathValues
 from specbias.measurement.paths import Predict, linear, walk
 
 WHICH = ("lowest", "median", "highest")  # of the shares above the band

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,19 @@ import torch
 from torch import Tensor
 
 from specbias.data import Data
+from specbias.measurement.correction import InHalf, fewest, in_turn
 from specbias.measurement.crossings import crossings_of
+from specbias.measurement.half_precision import predicted_by
 from specbias.measurement.pairs import Pairs, Probes
+from specbias.measurement.path_values import (
+    REPORTED,
+    PathValues,
+    in_both,
+    joined,
+    needed_in_float32,
+    rows_of_classes,
+    summarise,
+)
 from specbias.measurement.paths import Predict, linear, walk
 from specbias.measurement.spectra import (
     BOUNDARIES,
@@ -26,64 +37,11 @@ from specbias.measurement.spectra import (
     signal_of,
     total_variation,
 )
-from specbias.measurement.standard_error import ratio_standard_error, standard_errors
+from specbias.measurement.standard_error import standard_errors
 from specbias.settings import SettingError
 from specbias.settings.config import BAND, MEASURE_VERSION
 
 KINDS = ("within_class", "between_class")
-# As metrics, beside the released share
-REPORTED = ("fixed_band", *BOUNDARIES[1:], "mean_frequency", "total_variation", "crossings", "sharpness")
-
-
-@dataclass(frozen=True)
-class PathValues:
-    """What was found on P paths of one kind.
-
-    `scalars` holds (P,) arrays: `total_variation`; `share`, as released; `fixed_band`, the share above `band`,
-    NaN where a path cannot tell, `mean_frequency` and `amplitude` (sum of the spectrum, the weight of a path
-    where spectra are pooled), and these three under `mirror/`, `hann/` and `detrend/`; those of `crossings_of`;
-    `first_correct` and `second_correct`, whether the images at the ends are classified correctly. `crossed_into` (C, C)
-    counts the changes of the predicted class, from (row) and into (column). `spectra` holds per boundary (P, 51)
-    amplitudes per sample at the frequencies `axis` (51,). `probabilities` (S, C) in float16, where they are kept, are
-    those of the first path, then of the second, and so on: each has as many as its pair's `samples`.
-    """
-
-    pairs: Pairs
-    scalars: dict[str, np.ndarray]
-    crossed_into: np.ndarray
-    spectra: dict[str, np.ndarray]
-    axis: np.ndarray
-    signal: str
-    band: float
-    probabilities: np.ndarray | None = None
-
-    @property
-    def ends_correct(self) -> np.ndarray:
-        return self.scalars["first_correct"] & self.scalars["second_correct"]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Means over a set of paths under the names of SCALARS, their standard errors (None: undefined), and counts."""
-
-    means: dict[str, float]
-    standard_errors: dict[str, float | None]
-    paths: int
-    samples: int
-
-
-# The name of a mean -> what is summed over paths, and the weight it is divided by (None: the number of paths).
-# Spectra are pooled before a mean frequency is taken, each with its own bins and as it is: a path weighs as much as its
-# spectrum. Shares are averaged over paths, as in the release.
-SCALARS: dict[str, tuple[str, str | None]] = {
-    "high_frequency_share": ("share", None),
-    "fixed_band": ("fixed_band", None),
-    "mean_frequency": ("mean_frequency", "amplitude"),
-    "total_variation": ("total_variation", None),
-    **{name: (name, None) for name in ("crossings", "outside", "sharpness", "width")},
-    **{boundary: (f"{boundary}/fixed_band", None) for boundary in BOUNDARIES[1:]},
-    **{f"{b}/mean_frequency": (f"{b}/mean_frequency", f"{b}/amplitude") for b in BOUNDARIES[1:]},
-}
 
 
 def check_band(probes: Probes, band: float) -> None:
@@ -107,18 +65,51 @@ def measure_pairs(
     probes: Probes,
     pairs: Pairs,
     *,
+    exactly: Predict | None = None,
+    correct: Tensor,
+    **settings: Any,
+) -> PathValues:
+    """Return the scalars and spectra of the straight paths between `pairs`, pairs of `probes`.
+
+    `correct` (images of the split,) says which images are classified correctly; `settings` are the signal
+    (probabilities), the band, above which frequencies, in cycles per unit, are the high ones, keep (no), which keeps
+    the class probabilities along every path, as `predict` gives them, and batch_size. With `exactly`, the same function
+    in float32, `predict` is one in half precision, and few paths are computed in both: first the fewest, and then as
+    many as these say that standard errors of what is reported grow by GROWTH at most. Raises FloatingPointError on an
+    output that is not finite; where it is so in half precision all is in float32.
+    """
+
+    def on(function: Predict, some: Pairs, **more: Any) -> PathValues:
+        return _measure(function, data, probes, some, correct=correct, **settings | more)
+
+    if exactly is None:
+        return on(predict, pairs)
+    try:
+        rounded = on(predict, pairs, deciding=exactly)
+    except FloatingPointError:
+        exact = on(exactly, pairs)
+        return replace(exact, half=InHalf(np.ones(len(pairs)), exact.scalars, exact.spectra, finite=False))
+    turn, count = in_turn(pairs), fewest(len(pairs))
+    exact = on(exactly, pairs.take(torch.from_numpy(turn[:count])), keep=False)
+    if (needed := needed_in_float32(rounded, exact, turn[:count])) > count:
+        exact = joined([exact, on(exactly, pairs.take(torch.from_numpy(turn[count:needed])), keep=False)])
+    return in_both(rounded, exact, turn[: len(exact.pairs)])
+
+
+def _measure(
+    predict: Predict,
+    data: Data,
+    probes: Probes,
+    pairs: Pairs,
+    *,
     correct: Tensor,
     signal: str = "probabilities",
     band: float = BAND,
     keep: bool = False,
+    deciding: Predict | None = None,
     batch_size: int,
 ) -> PathValues:
-    """Return the scalars and spectra of the straight paths between `pairs`, pairs of `probes`.
-
-    `correct` (images of the split,) says which images are classified correctly; the frequencies above `band`, in cycles
-    per unit, are the high ones. `keep` keeps the class probabilities along every path. Raises FloatingPointError on an
-    output that is not finite.
-    """
+    """Return the values of `measure_pairs` in one precision; `deciding` says the class where it is doubtful in half."""
     split = getattr(data, probes.split)
     nyquist = min(float(0.5 / kind.step.max()) for kind in (probes.within_class, probes.between_class) if len(kind))
     axis = frequency_axis(nyquist).to(split.images.device)
@@ -128,12 +119,15 @@ def measure_pairs(
     kept: dict[int, Tensor] = {}
     spectra = {boundary: axis.new_zeros(len(pairs), len(axis)) for boundary in BOUNDARIES}
     ends = [labels.to(axis.device) for labels in (pairs.first_class, pairs.second_class)]
-    for rows, logits in walk(predict, linear(data, split, pairs), pairs.samples, batch_size=batch_size):
+    sample, predicted = linear(data, split, pairs), None
+    for rows, logits in walk(predict, sample, pairs.samples, batch_size=batch_size):
+        if deciding is not None:
+            predicted = predicted_by(deciding, sample, rows, logits, batch_size=batch_size)
         rows = rows.to(axis.device)
         first, second, step = ends[0][rows], ends[1][rows], steps[rows]
         signals = signal_of(logits, signal, first)
         probabilities = signals if signal == "probabilities" else signal_of(logits, "probabilities", first)
-        found, crossed = crossings_of(logits, probabilities, first, second, step)
+        found, crossed = crossings_of(logits, probabilities, first, second, step, predicted)
         crossings.append(crossed)
         if keep:
             kept |= zip(rows.tolist(), probabilities.half().cpu(), strict=True)
@@ -192,46 +186,6 @@ def _as_arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
     return {name: values.cpu().numpy() for name, values in tensors.items()}
 
 
-def joined(parts: list[PathValues], *, reached: int | None = None) -> PathValues:
-    """Return the values of several sets of pairs, chosen together, as one; of left-out pairs those below `reached`."""
-    columns = {
-        f.name: torch.cat([getattr(part.pairs, f.name) for part in parts])
-        for f in fields(Pairs)
-        if f.name != "left_out"
-    }
-    left_out = parts[0].pairs.left_out
-    along: list[Any] = [part.probabilities for part in parts]
-    return PathValues(
-        Pairs(**columns, left_out=left_out if reached is None else left_out[left_out < reached]),
-        {name: np.concatenate([part.scalars[name] for part in parts]) for name in parts[0].scalars},
-        np.sum([part.crossed_into for part in parts], axis=0),
-        {name: np.concatenate([part.spectra[name] for part in parts]) for name in parts[0].spectra},
-        parts[0].axis,
-        parts[0].signal,
-        parts[0].band,
-        None if any(each is None for each in along) else np.concatenate(along),
-    )
-
-
-def summarise(values: PathValues, rows: np.ndarray | slice = slice(None)) -> Summary:
-    """Return the means over the paths at `rows` (indices, a mask, or all), with standard errors over images.
-
-    A mean is over the paths that have a value; that of none, or weighted by an amplitude of 0 in all, is left out.
-    """
-    first, second, samples = (x.numpy()[rows] for x in (values.pairs.first, values.pairs.second, values.pairs.samples))
-    means: dict[str, float] = {}
-    errors: dict[str, float | None] = {}
-    for name, (scalar, weight_name) in SCALARS.items():
-        value = values.scalars[scalar][rows]
-        weight = np.ones(len(value)) if weight_name is None else values.scalars[weight_name][rows]
-        known = np.isfinite(value)
-        value, weight = value[known], weight[known]
-        if weight.sum() > 0:
-            means[name] = float((value * weight).sum() / weight.sum())
-            errors[name] = ratio_standard_error(value * weight, weight, first[known], second[known])
-    return Summary(means, errors, len(first), int(samples.sum()))
-
-
 def frequency_metrics(found: dict[str, PathValues]) -> dict[str, float]:
     """Return the scalars that are reported of kind -> values, under `frequency/{kind}...`; the rest is in the arrays.
 
@@ -260,7 +214,9 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
     `spectrum_per_classes` (G, 51), for the `classes` (G, 2); the same under the other boundaries' names. In these every
     path weighs the same, per sample: a mean frequency taken of them is not that of the pooled spectra.
     `standard_error/...`: of the means over all paths, spectra among them. `left_out`: the number of pairs too close for
-    a path; `without_band`: of paths that cannot tell what is above the band.
+    a path; `without_band`: of paths that cannot tell what is above the band. Where few paths are in float32 and the
+    others in half precision, `stands_for` (P,) is above 0 for the few, and `half/...` (n,) what they are in half
+    precision; `correction/...` is what they change the means by, `correction_error/...` its standard error.
     """
     arrays: dict[str, np.ndarray] = {}
     for kind, values in found.items():
@@ -277,11 +233,19 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
             arrays[f"{prefix}/probabilities"] = values.probabilities
         arrays[f"{prefix}/left_out"] = np.array(len(pairs.left_out))
         arrays[f"{prefix}/without_band"] = np.array(np.isnan(values.scalars["fixed_band"]).sum())
-        errors = summarise(values).standard_errors
+        found_of = summarise(values)
+        errors = found_of.standard_errors
         arrays |= {f"{prefix}/standard_error/{name}": np.array(e) for name, e in errors.items() if e is not None}
+        if values.half is not None:
+            arrays[f"{prefix}/stands_for"] = values.half.stands_for
+            arrays |= {f"{prefix}/half/{name}": column for name, column in values.half.scalars.items()}
+            for name, (moved, scatter) in found_of.corrections.items():
+                arrays |= {f"{prefix}/correction/{name}": np.array(moved)}
+                arrays |= {f"{prefix}/correction_error/{name}": np.array(scatter)}
         groups = rows_of_classes(pairs)
         arrays[f"{prefix}/classes"] = np.array([*groups])
-        for boundary, spectra in values.spectra.items():
+        for boundary in values.spectra:
+            spectra = values.spectra_of(boundary)
             place = "" if boundary == "periodic" else f"{boundary}/"
             arrays[f"{prefix}/{place}spectrum"] = mean = spectra.mean(axis=0)
             error = standard_errors((spectra - mean).T / len(spectra), pairs.first.numpy(), pairs.second.numpy())
@@ -292,9 +256,3 @@ def frequency_arrays(found: dict[str, PathValues]) -> dict[str, np.ndarray]:
             per_classes = [spectra[rows].mean(axis=0) for rows in groups.values()]
             arrays[f"{prefix}/{place}spectrum_per_classes"] = np.stack(per_classes)
     return arrays
-
-
-def rows_of_classes(pairs: Pairs) -> dict[tuple[int, int], np.ndarray]:
-    """Return (first class, second class) -> the indices of the pairs between them."""
-    classes, group = torch.stack([pairs.first_class, pairs.second_class], 1).unique(dim=0, return_inverse=True)
-    return {(int(a), int(b)): (group == i).nonzero().flatten().numpy() for i, (a, b) in enumerate(classes)}

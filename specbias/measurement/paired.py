@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from specbias.measurement.alike import refuse_unlike
-from specbias.measurement.frequency import SCALARS
+from specbias.measurement.correction import column
+from specbias.measurement.path_values import SCALARS
 from specbias.measurement.standard_error import standard_errors
 
 Arrays = Mapping[str, np.ndarray]  # those of a measurement's npz
@@ -65,13 +66,12 @@ def paired_difference(
             rows = rows[right[rows[:, side]]]
     if classes is not None:
         rows = rows[between(first, kind, classes)[rows[:, 0]]]
-    values = [arrays[f"{prefix}/{scalar}"][rows[:, side]] for side, arrays in enumerate((first, second))]
-    known = np.isfinite(values).all(axis=0)
-    rows, values = rows[known], [each[known] for each in values]
+    sums = [_sums(arrays, kind, scalar)[:, rows[:, side]] for side, arrays in enumerate((first, second))]
+    known = np.isfinite(sums).all(axis=(0, 1))
+    rows, sums = rows[known], [each[:, known] for each in sums]
     if not len(rows):
         raise ValueError(f"{kind}: no path {'that both get right' if both_correct else 'on which both were measured'}")
-    weights = [_weights(arrays, kind, scalar, rows[:, side]) for side, arrays in enumerate((first, second))]
-    means, influences = zip(*(_mean(*each) for each in zip(values, weights, strict=True)), strict=True)
+    means, influences = zip(*(_mean(*each) for each in sums), strict=True)
     ends = [first[f"{prefix}/{name}"][rows[:, 0]] for name in ("first_image", "second_image")]
     return _difference(means[1] - means[0], influences[1] - influences[0], *ends)
 
@@ -96,13 +96,14 @@ def mean_over_paths(
 ) -> Difference:
     """Return the mean of a path's `scalar` in one measurement: its difference from 0. ValueError if no path has one."""
     prefix = f"frequency/{kind}"
-    chosen = np.isfinite(arrays[f"{prefix}/{scalar}"])
+    sums = _sums(arrays, kind, scalar)
+    chosen = np.isfinite(sums).all(axis=0)
     if classes is not None:
         chosen &= between(arrays, kind, classes)
     rows = np.flatnonzero(chosen)
     if not len(rows):
         raise ValueError(f"{kind}: no path has a {scalar}")
-    mean, influences = _mean(arrays[f"{prefix}/{scalar}"][rows], _weights(arrays, kind, scalar, rows))
+    mean, influences = _mean(*sums[:, rows])
     ends = [arrays[f"{prefix}/{name}"][rows] for name in ("first_image", "second_image")]
     return _difference(mean, influences, *ends)
 
@@ -138,18 +139,20 @@ def _refuse(first: Arrays, second: Arrays, scalar: str) -> None:
         raise ValueError(f"{scalar}: {refused}") from None
 
 
-def _weights(arrays: Arrays, kind: str, scalar: str, rows: np.ndarray) -> np.ndarray:
-    name = WEIGHTS.get(scalar)
-    return np.ones(len(rows)) if name is None else arrays[f"frequency/{kind}/{name}"][rows]
+def _sums(arrays: Arrays, kind: str, scalar: str) -> np.ndarray:
+    """Return what each path adds to a mean, above the line and below it: (2, P), NaN where it has no value."""
+    prefix, weight = f"frequency/{kind}", WEIGHTS.get(scalar)
+    above = column(arrays, prefix, scalar, weight=weight).astype(float)
+    return np.stack([above, np.ones(len(above)) if weight is None else column(arrays, prefix, weight)])
 
 
-def _mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return a weighted mean, and what each path (n,) adds to it: its influence."""
-    total = weights.sum()
+def _mean(above: np.ndarray, below: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return a mean, and what each path (n,) adds to it: its influence."""
+    total = below.sum()
     if total <= 0:
-        return 0.0, np.zeros(len(values))
-    mean = (values * weights).sum() / total
-    return float(mean), weights * (values - mean) / total
+        return 0.0, np.zeros(len(above))
+    mean = above.sum() / total
+    return float(mean), (above - mean * below) / total
 
 
 def _difference(statistic: float, influences: np.ndarray, first: np.ndarray, second: np.ndarray) -> Difference:

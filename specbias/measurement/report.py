@@ -20,20 +20,16 @@ from specbias.measurement.fourier import SAMPLES as FOURIER_SAMPLES
 from specbias.measurement.fourier import measure_fourier
 from specbias.measurement.frequency import (
     KINDS,
-    SCALARS,
-    PathValues,
-    Summary,
     check_band,
     frequency_arrays,
-    joined,
     measure_pairs,
-    rows_of_classes,
-    summarise,
 )
 from specbias.measurement.generalization import evaluate
+from specbias.measurement.half_precision import NOT_FINITE
 from specbias.measurement.jacobian import jacobian_norm
 from specbias.measurement.local import POINTS, measure_local
 from specbias.measurement.pairs import Pairs, Probes, choose_probes
+from specbias.measurement.path_values import SCALARS, PathValues, Summary, joined, rows_of_classes, summarise
 from specbias.measurement.paths import Predict
 from specbias.settings import SettingError
 from specbias.settings.measurement import MeasureSettings
@@ -48,6 +44,7 @@ def measure_function(
     settings: MeasureSettings = MeasureSettings(),  # noqa: B008
     *,
     exactly: Predict | None = None,
+    corrected: bool = False,
     on_images: Callable[[int, int], object] = lambda done, total: None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return a JSON-ready record of the function `predict`, and the arrays behind it.
@@ -61,10 +58,11 @@ def measure_function(
     `ends_correct`), `per_class`, `per_class_pair`, where asked for `fourier`, `local`, `jacobian_norm`, and where
     `data` has a second test set `extra_accuracy`. What is undefined is None, never NaN. The arrays are those of
     frequency_arrays and example_arrays, and whether the network is right on each image, `correct` (N,). `exactly` is
-    the same function in float32, where `predict` computes in less. `on_images` is told the images done and to do.
-    Raises SettingError where the images do not suffice, where the network's answers are none that can be measured
-    (as_logits), and where its accuracy is not `expect_accuracy`; FloatingPointError on an output
-    that is not finite.
+    the same function in float32, where `predict` computes in less; with `corrected` it computes a few paths too, which
+    correct the means of the others (`corrections`), and all that is not on paths. `on_images` is told the images done
+    and to do. Raises SettingError where the images do not suffice, where the network's answers are none that can be
+    measured (as_logits), and where its accuracy is not `expect_accuracy`; FloatingPointError on an output that is not
+    finite.
     """
     if isinstance(predict, nn.Module) and predict.training:
         raise SettingError("the network is in training mode: call its eval() first")
@@ -74,30 +72,36 @@ def measure_function(
     on_paths = sum(int(getattr(probes, kind).samples.sum()) for kind in KINDS)
     elsewhere = len(split.labels) + 2 * FOURIER_SAMPLES * settings.fourier + POINTS * settings.local + settings.jacobian
     asked = as_logits(predict, data, split, settings, exactly=exactly)
-    counted = _counted(asked.logits, on_images, total=on_paths + elsewhere)
+    counting = _counting(on_images, total=on_paths + elsewhere)
+    counted, exact = counting(asked.logits), None
+    if corrected and exactly is not None:
+        exact = as_logits(exactly, data, split, settings).logits
     no_gradients = torch.no_grad if settings.jacobian else torch.inference_mode  # a network may keep a tensor
     with torch.random.fork_rng(enabled=settings.answers > 1), no_gradients():
         if settings.answers > 1:
             torch.manual_seed(settings.seed)
-        evaluation = evaluate(counted, split, data, batch_size=settings.batch_size)
+        elsewhere_by = counted if exact is None else counting(exact)
+        evaluation = evaluate(elsewhere_by, split, data, batch_size=settings.batch_size)
         _check_accuracy(evaluation.correct, settings.expect_accuracy, asked.notes)
-        paths = _in_rounds(counted, data, probes, evaluation.correct, settings)
+        paths = _in_rounds(counted, data, probes, evaluation.correct, settings, exactly=exact)
         record = _record(paths, evaluation.correct, split.labels, data.num_classes)
         if settings.until_se is not None:
             record["until_se_reached"] = all(_precise([values], settings.until_se) for values in paths.values())
             record["forward_passes_saved"] = on_paths - sum(record[kind]["n_samples"] for kind in KINDS)
-        further, arrays = _further(counted, data, settings)
+        further, arrays = _further(elsewhere_by, data, settings)
+        of_examples = exact or asked.logits
         arrays |= example_arrays(
-            lambda images: asked.logits(images).float(), data, split, paths, batch_size=settings.batch_size
+            lambda images: of_examples(images).float(), data, split, paths, batch_size=settings.batch_size
         )
         if "extra" in data.splits and settings.split != "extra":
-            extra = evaluate(counted, data.splits["extra"], data, batch_size=settings.batch_size)
+            extra = evaluate(elsewhere_by, data.splits["extra"], data, batch_size=settings.batch_size)
             further["extra_accuracy"] = extra.correct.double().mean().item()
     arrays["correct"] = evaluation.correct.cpu().numpy()
     arrays["accuracy_per_class"] = np.array(record["accuracy_per_class"])
     network = {"mean": settings.input_mean or data.mean, "std": settings.input_std or data.std}
     record["normalisation"] = {"distances": {"mean": data.mean, "std": data.std}, "network": network}
-    record["notes"] = asked.notes
+    not_finite = any(values.half is not None and not values.half.finite for values in paths.values())
+    record["notes"] = asked.notes + [NOT_FINITE] * not_finite
     record["outputs"] = asked.outputs
     record |= further | {"class_names": list(data.class_names), "settings": settings.to_dict()}
     record["measure_version"] = settings.measure_version
@@ -123,18 +127,21 @@ def chosen_probes(data: Data, settings: MeasureSettings) -> Probes:
     return probes
 
 
-def _counted(predict: Predict, on_images: Callable[[int, int], object], *, total: int) -> Predict:
-    """Return `predict`, in float32, that tells how many images it has seen."""
+def _counting(on_images: Callable[[int, int], object], *, total: int) -> Callable[[Predict], Predict]:
+    """Return what makes of functions such, in float32, that tell how many images they have seen together."""
     done = 0
 
-    def counted(images: Tensor) -> Tensor:
-        nonlocal done
-        logits = predict(images)
-        done += len(images)
-        on_images(done, total)
-        return logits.float()
+    def counting(predict: Predict) -> Predict:
+        def counted(images: Tensor) -> Tensor:
+            nonlocal done
+            logits = predict(images)
+            done += len(images)
+            on_images(done, total)
+            return logits.float()
 
-    return counted
+        return counted
+
+    return counting
 
 
 def _check_accuracy(correct: Tensor, expected: float | None, notes: list[str]) -> None:
@@ -168,7 +175,13 @@ def _further(predict: Predict, data: Data, settings: MeasureSettings) -> tuple[d
 
 
 def _in_rounds(
-    predict: Predict, data: Data, probes: Probes, correct: Tensor, settings: MeasureSettings
+    predict: Predict,
+    data: Data,
+    probes: Probes,
+    correct: Tensor,
+    settings: MeasureSettings,
+    *,
+    exactly: Predict | None,
 ) -> dict[str, PathValues]:
     """Measure all pairs at once or, with `until_se`, the first 5 of every two classes, then up to 10, 20, ..."""
     found: dict[str, list[PathValues]] = {kind: [] for kind in KINDS}
@@ -184,6 +197,7 @@ def _in_rounds(
                     data,
                     probes,
                     pairs.take(rows),
+                    exactly=exactly,
                     correct=correct,
                     signal=settings.signal,
                     band=settings.band,
@@ -232,4 +246,14 @@ def _as_dict(summary: Summary) -> dict[str, Any]:
         "n_paths": summary.paths,
         "n_samples": summary.samples,
         "standard_errors": {name: summary.standard_errors.get(name) for name in SCALARS},
+        **(_of_correction(summary) if summary.corrections else {}),
+    }
+
+
+def _of_correction(summary: Summary) -> dict[str, Any]:
+    found = {name: summary.corrections.get(name, (None, None)) for name in SCALARS}
+    return {
+        "n_in_float32": summary.in_float32,
+        "corrections": {name: moved for name, (moved, _) in found.items()},
+        "correction_standard_errors": {name: error for name, (_, error) in found.items()},
     }

@@ -41,7 +41,10 @@ NoiseType = Annotated[str, one_of(*NOISE_TYPES, words="one of " + ", ".join(NOIS
 PolicySource = Annotated[str, one_of(*POLICY_SOURCES)]
 MemoryFormat = Annotated[str, one_of(*MEMORY_FORMATS)]
 Precision = Annotated[str, one_of("float32", "bf16")]
-PrecisionOrNone = Annotated[str | None, one_of("float32", "bf16", words="float32, bf16 or None")]
+MEASURE_PRECISIONS = ("float32", "bf16", "corrected")
+MeasurePrecision = Annotated[str, one_of(*MEASURE_PRECISIONS)]
+MeasurePrecisionOrNone = Annotated[str | None, one_of(*MEASURE_PRECISIONS, words="float32, bf16, corrected or None")]
+Float32Layers = Annotated[str, one_of("auto", "none", "last", "ends")]
 BatchSize = Annotated[int, Range("at least 2 (batch norm needs two images)", lambda value: value >= 2)]
 Epochs = Annotated[tuple[int, ...], at_least(0)]
 MixingProbability = Annotated[float, Range("above 0 and at most 1 (none: alpha 0)", lambda value: 0 < value <= 1)]
@@ -187,7 +190,12 @@ class ExecutionSettings(Settings):
     memory_format: MemoryFormat = "channels_last"  # of weights and images, in torch's names
     threads: Count = 1  # CPU threads of torch
     measure_batch: Count = 256  # images per forward pass when measuring
-    measure_precision: PrecisionOrNone = None  # of function frequencies; None: as in training
+    # Of function frequencies: float32, bf16, or corrected: bf16, and a few paths in float32 too, by which means are put
+    # right; None: as in training
+    measure_precision: MeasurePrecisionOrNone = None
+    float32_layers: Float32Layers = (
+        "auto"  # of a network measured in bf16: none, last, or ends; auto: ends for corrected
+    )
 
 
 @dataclass(frozen=True)

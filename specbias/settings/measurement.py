@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from specbias.settings import Settings
-from specbias.settings.config import Pairing, PathSettings, Precision, Split
+from specbias.settings.config import Float32Layers, MeasurePrecision, Pairing, PathSettings, Split
 from specbias.settings.own_code import identify
 from specbias.settings.ranges import (
     ABOVE_ZERO,
@@ -126,8 +126,11 @@ class ComputeSettings(Settings):
     """On what a network computes, and how exactly."""
 
     device: DeviceOrNone = None  # cpu or cuda; none: cuda if torch finds a GPU
-    # float32, or bf16: autocast, faster, for the released share and mean frequency alone
-    precision: Precision = "float32"
+    # float32; bf16: autocast, faster, for the released share and mean frequency alone; or corrected: paths in bf16, a
+    # few of them in float32 too, by which means are put right
+    precision: MeasurePrecision = "float32"
+    # of a network in bf16: none, the last, or its ends (first and last); auto: the ends for corrected, none for bf16
+    float32_layers: Float32Layers = "auto"
     threads: ThreadsOrNone = None  # CPU threads of torch; none: as many as torch takes
 
 

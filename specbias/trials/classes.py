@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from specbias.data import ByClass, facts_of, normalise, open_classes
-from specbias.measurement import Measurement, evaluating
+from specbias.measurement import Measurement, measuring
 from specbias.measurement.class_frequency import choose_class_probes, measure_class
 from specbias.measurement.diversity import diversity, features
 from specbias.measurement.normalisation import expected_input
@@ -61,7 +61,6 @@ def run_classes(config: ClassConfig, checkpoint: str | Path | None = None) -> It
 def _frequency(config: ClassConfig) -> Measure:
     """Return the measurement of a class's function frequency."""
     classes, network, expected, outputs = open_network(config)
-    precision = config.measure_precision or config.precision
 
     def measure(label: int) -> Measurement:
         probes = choose_class_probes(
@@ -73,7 +72,7 @@ def _frequency(config: ClassConfig) -> Measure:
             seed=config.probe_seed,
             outputs=outputs,
         )
-        with evaluating(network, config.device, precision, config.memory_format) as predict:
+        with measuring(network, config) as (predict, exactly):
             metrics, arrays = measure_class(
                 lambda images: predict(expected(images)),
                 classes,
@@ -84,6 +83,7 @@ def _frequency(config: ClassConfig) -> Measure:
                 band=config.band,
                 batch_size=config.measure_batch,
                 device=config.device,
+                exactly=None if exactly is None else lambda images: exactly(expected(images)),
             )
         return Measurement(label, metrics, arrays)
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from specbias.data import Data, Split
 from specbias.data.opened import open_images
+from specbias.measurement.half_precision import HalfPrecision, ends_of, layers_in_float32, missing
 from specbias.measurement.normalisation import expected_input
 from specbias.measurement.paths import Predict
 from specbias.measurement.report import measure_function
@@ -47,7 +48,7 @@ class Prepared(NamedTuple):
     """All that is measured: the network, as a function of its own input, the images, and the settings in full."""
 
     predict: Predict  # in float32, by which it is understood
-    measured: Predict  # in the precision that is asked for
+    measured: Predict  # in the precision that is asked for, or in bf16 where it is to be corrected
     data: Data
     settings: NetworkConfig
     network: Network
@@ -70,7 +71,9 @@ def measure_prepared(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what measure_function returns; the record's notes begin with those on how the network was loaded."""
     predict, measured, data, settings, network = prepared
-    record, arrays = measure_function(measured, data, settings, exactly=predict, on_images=on_images)
+    corrected = settings.precision == "corrected"
+    how: dict[str, Any] = {"exactly": predict, "corrected": corrected, "on_images": on_images}
+    record, arrays = measure_function(measured, data, settings, **how)
     return record | {"notes": network.notes + record["notes"]}, arrays
 
 
@@ -106,16 +109,14 @@ def prepare_network(network: Network, data: Data, config: NetworkConfig) -> Prep
         size=config.network_size,
         interpolation=interpolation,
     )
-    measured = _in_bf16(predict) if config.precision == "bf16" else predict
+    measured = predict
+    if config.precision != "float32":
+        layers = layers_in_float32(config.float32_layers, corrected=config.precision == "corrected")
+        measured = HalfPrecision(predict, network.module, layers=layers)
+        with torch.no_grad():
+            lacking = missing(ends_of(predict, network.module, into(shown)), layers)
+        notes += [lacking] if lacking else []
     return Prepared(predict, measured, data, config, network._replace(notes=network.notes + notes))
-
-
-def _in_bf16(predict: Predict) -> Predict:
-    def rounded(images: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(images.device.type, torch.bfloat16):
-            return predict(images)
-
-    return rounded
 
 
 def load_images(config: NetworkConfig, device: str) -> Data:

@@ -16,6 +16,7 @@ from sweeps.service.study import Kind, Settings
 
 # Sustained FLOP/s of a training step, measured on one core of an AMD EPYC 9004 and guessed for a GPU.
 FLOPS = {("cpu", "float32"): 6e10, ("cpu", "bf16"): 1.0e11, ("cuda", "float32"): 1.5e13, ("cuda", "bf16"): 4e13}
+FLOPS |= {("cpu", "corrected"): 9e10, ("cuda", "corrected"): 3.5e13}  # a twentieth of the paths in float32 too
 PATH_SAMPLES = 75  # on the mean path between two CIFAR-10 images
 
 

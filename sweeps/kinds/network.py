@@ -32,7 +32,7 @@ class _Measured:
 
 def run(config: NetworkConfig, checkpoint: str | None) -> Iterator[tuple[Any, Any]]:
     from specbias.measurement import Measurement
-    from specbias.measurement.frequency import REPORTED
+    from specbias.measurement.path_values import REPORTED
     from specbias.trials.network import measure_network
 
     record, arrays = measure_network(config)

@@ -12,7 +12,8 @@ from analysis.figures.added_bars import Bar, Bars, added_bars
 from analysis.questions.differences import DECOMPOSED, Network, compare
 from analysis.questions.sweep_differences import OfSettings, claims, with_accuracy
 from specbias.measurement import spectra
-from specbias.measurement.frequency import KINDS, SCALARS
+from specbias.measurement.frequency import KINDS
+from specbias.measurement.path_values import SCALARS
 
 RATES, LEVELS = np.array([0.05, 0.25, 0.35, 0.45]), np.array([0.5, 1.2, 2.0])
 

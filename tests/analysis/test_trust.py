@@ -9,7 +9,7 @@ import torch
 
 from analysis.trust import ENOUGH, by_length, main, mean_of, pairs_needed
 from specbias.data import load_data
-from specbias.measurement.frequency import SCALARS
+from specbias.measurement.path_values import SCALARS
 from specbias.measurement.report import measure_function
 from specbias.settings.config import TrialConfig
 from specbias.settings.measurement import MeasureSettings

@@ -24,8 +24,9 @@ from torch import nn
 
 from specbias.data import load_data
 from specbias.measurement import evaluating
-from specbias.measurement.frequency import KINDS, measure_pairs, summarise
+from specbias.measurement.frequency import KINDS, measure_pairs
 from specbias.measurement.pairs import choose_probes
+from specbias.measurement.path_values import summarise
 from specbias.models import build_model
 from specbias.settings.config import TrialConfig
 from specbias.settings.measurement import MeasureSettings

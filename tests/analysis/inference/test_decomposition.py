@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.inference.decomposition import CROSSINGS, OnPaths, decompose
+from analysis.inference.decomposition import CROSSINGS, InBoth, OnPaths, decompose, mean_of
 from specbias.measurement.standard_error import ratio_standard_error
 
 COVERAGE = runpy.run_path(str(Path(__file__).parent.parent / "coverage_of_parts.py"))
@@ -164,3 +164,33 @@ def test_the_script_has_a_row_per_part_and_a_column_per_case(capsys, monkeypatch
     head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
     assert head == ["", *COVERAGE["CASES"]] and [row[0] for row in rows] == ["whole", "composition", "rates"]
     assert {cell for row in rows for cell in row[1:]} <= {"0.0", "100.0"}
+
+
+def test_few_paths_in_float32_correct_the_parts():
+    """Rounding changes crossings, values and weights; over many draws of the few both parts are those of float32."""
+    generator = np.random.default_rng(0)
+    exact = [network(generator, most=4) for _ in range(2)]
+    rounded = []
+    for each in exact:
+        flips = generator.random(300) < 0.1
+        rounded.append(OnPaths(each.crossings + flips, each.value + 0.1 * generator.random(300), each.weight * 1.05))
+
+    def in_both(side, few):
+        stands_for = np.zeros(300)
+        stands_for[few] = 300 / len(few)
+        columns = zip(exact[side], rounded[side], strict=True)
+        best = OnPaths(*(np.where(stands_for > 0, *both) for both in columns))
+        return InBoth(best, rounded[side], stands_for)
+
+    truth, all_in_half = decompose([tuple(exact)], *apart(300)), decompose([tuple(rounded)], *apart(300))
+    every = decompose([tuple(in_both(side, np.arange(300)) for side in (0, 1))], *apart(300))
+    assert [each[:2] for each in every.both] == [pytest.approx(each[:2]) for each in truth.both]
+    draws = [generator.choice(300, 60, replace=False) for _ in range(300)]
+    found = [decompose([(in_both(0, few), in_both(1, few))], *apart(300)) for few in draws]
+    for part in ("whole", "composition", "rates"):
+        of_all = np.array([getattr(each, part).statistic for each in found])
+        assert abs(of_all.mean() - getattr(truth, part).statistic) < 4 * of_all.std() / 300**0.5
+    away = np.mean([each.whole.statistic for each in found]) - truth.whole.statistic
+    assert abs(away) < abs(all_in_half.whole.statistic - truth.whole.statistic) / 2
+    means = [mean_of(in_both(0, few)) for few in draws]
+    assert np.mean(means) == pytest.approx(mean_of(exact[0]), abs=1e-3)

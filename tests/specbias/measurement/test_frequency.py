@@ -5,15 +5,9 @@ import pytest
 import torch
 
 from specbias.data import load_data
-from specbias.measurement.frequency import (
-    frequency_arrays,
-    frequency_metrics,
-    joined,
-    measure_pairs,
-    rows_of_classes,
-    summarise,
-)
+from specbias.measurement.frequency import frequency_arrays, frequency_metrics, measure_pairs
 from specbias.measurement.pairs import choose_probes
+from specbias.measurement.path_values import joined, rows_of_classes, summarise
 from specbias.measurement.standard_error import ratio_standard_error
 from specbias.settings.config import BAND, TrialConfig
 

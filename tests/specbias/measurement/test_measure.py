@@ -161,6 +161,7 @@ def test_memory_does_not_grow_with_the_number_of_pairs():
         {"band": 0.1},
         {"probe_seed": 5},
         {"precision": "bf16", "measure_precision": "float32"},
+        {"measure_precision": "corrected"},  # of few paths all are in float32
     ],
 )
 def test_every_setting_of_the_paths_is_kept_to_in_a_trial(small, settings):
@@ -203,6 +204,38 @@ def test_measuring_in_bf16_is_another_number(small):
         for precision in ("float32", "bf16")
     )
     assert first != second
+
+
+def test_corrected_is_float32_in_a_trial_of_many_paths_and_changes_nothing_else(small):
+    config = small(probe_pairs=3, measure_precision="corrected", jacobian_images=2)
+    model, data, probes = parts(config)
+    before = [{*vars(module)} for module in model.modules()]
+    corrected, exact, half = (
+        measure(model, data, probes, config=dataclasses.replace(config, **more), step=0)
+        for more in ({}, {"measure_precision": "float32"}, {"measure_precision": "bf16"})
+    )
+    assert [{*vars(module)} for module in model.modules()] == before
+    assert corrected.metrics.keys() == exact.metrics.keys()
+    for name in ("mirror", "hann", "total_variation"):
+        key = f"frequency/between_class/{name}"
+        away = abs(corrected.metrics[key] - exact.metrics[key])
+        assert away < 4 * corrected.arrays[f"frequency/between_class/correction_error/{name}"]
+        assert away < abs(half.metrics[key] - exact.metrics[key]) / 2
+    assert corrected.metrics["jacobian_norm"] == exact.metrics["jacobian_norm"]
+    stands_for = corrected.arrays["frequency/between_class/stands_for"]
+    assert stands_for.shape == (135,) and 40 <= (stands_for > 0).sum() < 135 and stands_for.sum() == pytest.approx(135)
+
+
+def test_half_precision_that_is_not_finite_is_said_once(small, monkeypatch):
+    config = small(probe_pairs=1, measure_precision="corrected")
+    model, data, probes = parts(config)
+    exact = measure(model, data, probes, config=dataclasses.replace(config, measure_precision="float32"), step=0)
+    own = type(model).forward
+    half = torch.is_autocast_enabled
+    monkeypatch.setattr(type(model), "forward", lambda self, x: own(self, x) / (0 if half("cpu") else 1))
+    with pytest.warns(UserWarning, match="not finite: it is measured in float32"):
+        found = measure(model, data, probes, config=config, step=0)
+    assert found.metrics == pytest.approx(exact.metrics)
 
 
 def test_what_is_reported_of_paths_is_the_same_whatever_else_is_measured(small):

@@ -149,3 +149,23 @@ def test_classes_choose_the_paths_between_them(planted):
     of = arrays(first, images) | classes, arrays(second, images) | classes
     found = paired_difference(*of, kind="within_class", classes=(1, 1))
     assert found.n == 100 and found.statistic == pytest.approx(np.mean((second - first)[1::2]))
+
+
+def test_few_paths_in_float32_correct_both_networks(planted):
+    """Half precision moves the second network alone; over many draws of the few the difference is that of float32."""
+    images, first, second = planted
+    generator, found = np.random.default_rng(1), []
+    for _ in range(200):
+        few = generator.choice(200, 40, replace=False)
+        stands_for = np.zeros(200)
+        stands_for[few] = 5
+        half = second + 0.05 + 0.02 * generator.random(200)
+        sides = []
+        for exact, rounded in ((first, first), (second, half)):
+            best = np.where(stands_for > 0, exact, rounded)
+            kept = {"stands_for": stands_for, "half/share": rounded[stands_for > 0]}
+            sides.append(arrays(best, images) | {f"frequency/within_class/{name}": kept[name] for name in kept})
+        found.append(paired_difference(*sides, kind="within_class"))
+    assert np.mean([each.statistic for each in found]) == pytest.approx(np.mean(second - first), abs=2e-4)
+    exact = paired_difference(arrays(first, images), arrays(second, images), kind="within_class").standard_error
+    assert exact < np.mean([each.standard_error for each in found]) < 1.2 * exact

@@ -52,6 +52,7 @@ def test_every_setting_is_part_of_the_identity_but_where_the_teacher_is():
         "classes_id": "0",
         "extra_test": "v6",
         "measure_precision": "float32",
+        "float32_layers": "last",
         "image_frequency_probability": 0.5,
         "image_frequency_share": 0.1,
         "image_frequency_smoothing": 0.1,
@@ -98,8 +99,8 @@ def test_the_settings_of_a_network_come_in_the_order_of_its_flags():
     order += " dataset labels labels_key severity space class_map extra_test image_size"
     order += " input_mean input_std outputs answers expect_accuracy class_outputs"
     order += " split pairs pairing until_se seed spacing path_samples signal band"
-    order += " fourier local jacobian projections batch_size"
-    assert [*NetworkConfig().to_dict()] == [*order.split(), "device", "precision", "threads"]
+    order += " fourier local jacobian keep_paths projections batch_size"
+    assert [*NetworkConfig().to_dict()] == [*order.split(), "device", "precision", "float32_layers", "threads"]
 
 
 def test_identities_of_the_first_measure_are_those_of_the_first_release():

@@ -157,6 +157,7 @@ OTHERS = {
     ("--model", "nets:sigmoid", "--outputs", "logits"): None,
     (*PLAIN, "--checkpoint", "ema.pt", "--weights-key", "state_dict_ema"): None,
     (*PLAIN, "--precision", "bf16"): None,
+    (*PLAIN, "--precision", "corrected"): None,
     (*PLAIN, "--model-args", '{"width": 9}'): None,
     (*PLAIN, "--input-mean", "0.5", "0.5", "0.5", "--input-std", "0.5", "0.5", "0.5"): None,
     ("--model", "nets:half", "--jacobian", "2", "--local", "2", "--fourier", "2"): "half precision",
