@@ -193,13 +193,13 @@ def draw_numbers(axes: Axes, record: Record) -> None:
     lines = [("", *KINDS.values()), *rows]
     axes.text(0, 1 - 1.2 / (len(lines) + 2.5), on, va="top", transform=axes.transAxes, fontsize=7)
     for row, line in enumerate(lines):
-        for column, text in zip((0.0, 0.68, 1.0), line, strict=True):
+        for edge, text in zip((0.0, 0.68, 1.0), line, strict=True):
             axes.text(
-                column,
+                edge,
                 1 - (row + 2.6) / (len(lines) + 2.5),
                 text,
                 va="top",
-                ha="left" if column == 0 else "right",
+                ha="left" if edge == 0 else "right",
                 transform=axes.transAxes,
                 fontsize=7,
                 color="black" if row else "0.35",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "measurement"  # of the files in a folder
+SHOWN = ("high_frequency_share", "mean_frequency", "total_variation")  # of each kind of path, as text
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,12 +161,17 @@ def as_text(record: Record) -> str:
     for kind in ("within_class", "between_class"):
         found, errors = record[kind], record[kind]["standard_errors"]
         cells = []
-        for name in ("high_frequency_share", "mean_frequency", "total_variation"):
+        for name in SHOWN:
             spread = "" if errors.get(name) is None else f" +- {errors[name]:.4f}"
             cells.append(f"{found[name]:.4f}{spread}" if found.get(name) is not None else "undefined")
         lines.append(f"{kind.replace('_', ' '):14}" + "".join(f"{cell:>24}" for cell in cells))
         left_out = f", {found['n_left_out']} left out as too short" if found["n_left_out"] else ""
         lines[-1] += f"   {found['n_paths']} paths, {found['n_samples']} images{left_out}"
+        if moved := found.get("corrections"):
+            said = [(moved[name], found["correction_standard_errors"][name]) for name in SHOWN]
+            cells = ["undefined" if move is None else f"{move:+.5f} +- {error:.5f}" for move, error in said]
+            of_paths = f"   {found['n_in_float32']} paths in float32 too"
+            lines.append(f"{'  corrected by':14}" + "".join(f"{cell:>24}" for cell in cells) + of_paths)
     if "forward_passes_saved" in record:
         reached = "reached" if record["until_se_reached"] else "not reached"
         lines.append(f"--until-se {reached}; it saved {record['forward_passes_saved']} forward passes")

@@ -80,7 +80,7 @@ def measure_pairs(
     """
 
     def on(function: Predict, some: Pairs, **more: Any) -> PathValues:
-        return _measure(function, data, probes, some, correct=correct, **settings | more)
+        return in_one_precision(function, data, probes, some, correct=correct, **settings | more)
 
     if exactly is None:
         return on(predict, pairs)
@@ -96,7 +96,7 @@ def measure_pairs(
     return in_both(rounded, exact, turn[: len(exact.pairs)])
 
 
-def _measure(
+def in_one_precision(
     predict: Predict,
     data: Data,
     probes: Probes,

@@ -17,6 +17,7 @@ import pickle
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from scipy import stats
 from specbias.data import load_data
 from specbias.measurement import evaluating, probes_of
 from specbias.measurement.correction import fewest, in_turn
-from specbias.measurement.frequency import KINDS, measure_pairs
+from specbias.measurement.frequency import KINDS, in_one_precision
 from specbias.measurement.generalization import evaluate
 from specbias.measurement.path_values import (
     REPORTED,
@@ -35,12 +36,14 @@ from specbias.measurement.path_values import (
     needed_in_float32,
     summarise,
 )
+from specbias.measurement.paths import Predict
 from specbias.settings.config import TrialConfig
 from specbias.training.check import complete_config
 from specbias.trials.trial import new_model, run_trial
 
 TRAINED = {"learning_rate": 0.05, "warmup": 0.2, "train_size": 15_000, "epochs": 5}
 NETWORKS = [{"model": "small_cnn"}, {"model": "resnet18", "width": 16}, {"model": "resnet20"}]
+LAYERS = ("none", "ends")  # in float32, of a network in bf16
 Values = dict[tuple[str, str], dict[str, PathValues]]  # by precision and layers in float32, and by kind
 
 
@@ -57,14 +60,18 @@ def values_of(config: TrialConfig, folder: Path) -> Values:
     model = new_model(config, data).eval().to(memory_format=torch.channels_last)
     model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True)["model"])
     probes, found = probes_of(config, data), {}
-    with evaluating(model, "cpu", "float32") as predict:
-        correct = evaluate(predict, data.test, data, batch_size=256).correct
-    print(f"{config.model}: test accuracy {correct.double().mean():.3f}", flush=True)
-    for how in (("float32", "none"), ("bf16", "none"), ("bf16", "ends")):
-        with evaluating(model, "cpu", how[0], float32_layers=how[1]) as predict:
-            settings = {"correct": correct, "batch_size": 256}
-            each = {k: measure_pairs(predict, data, probes, getattr(probes, k), **settings) for k in KINDS}
-        found[how] = each
+    with evaluating(model, "cpu", "float32") as exactly:
+        correct = evaluate(exactly, data.test, data, batch_size=256).correct
+        print(f"{config.model}: test accuracy {correct.double().mean():.3f}", flush=True)
+
+        def all_paths(predict: Predict, **more: Any) -> dict[str, PathValues]:
+            how = {"correct": correct, "batch_size": 256} | more
+            return {kind: in_one_precision(predict, data, probes, getattr(probes, kind), **how) for kind in KINDS}
+
+        found["float32", "none"] = all_paths(exactly)
+        for layers in LAYERS:
+            with evaluating(model, "cpu", "bf16", float32_layers=layers) as predict:
+                found["bf16", layers] = all_paths(predict, deciding=exactly)
     kept.write_bytes(pickle.dumps(found))
     return found
 
@@ -143,7 +150,7 @@ def main() -> None:
         for network in networks:
             config = complete_config(TrialConfig(**common | network))
             values = values_of(config, (options.keep or Path(temporary)) / network["model"])
-            for layers in ("none", "ends"):
+            for layers in LAYERS:
                 for kind in KINDS:
                     print(f"\n{network['model']}, {kind}, layers in float32: {layers}")
                     draws = 20 if options.smoke else options.draws
