@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from specbias.measurement.correction import column
 from specbias.pictures import COLOURS, KINDS, NORMAL, Arrays, Record, shortened
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ WRITTEN, NAMED = 15, 30  # classes whose numbers are written into a table, and t
 
 def class_means(arrays: Arrays, kind: str) -> dict[tuple[int, int], float]:
     """Return (class, class) -> the mean share above the band over the paths between them that have one."""
+    from specbias.measurement.correction import column  # and torch
+
     prefix = f"frequency/{kind}"
     values = column(arrays, prefix, "fixed_band" if f"{prefix}/fixed_band" in arrays else "share")
     ends = np.stack([arrays[f"{prefix}/first_class"], arrays[f"{prefix}/second_class"]], 1)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from specbias.measurement.correction import column
 from specbias.settings.config import BAND
 
 if TYPE_CHECKING:
@@ -83,11 +82,13 @@ def spectrum_of(arrays: Arrays, kind: str, *, boundary: str = "periodic") -> Spe
 
 def share_of(arrays: Arrays, kind: str) -> Share:
     """Return the mean share above the band; of version 1 of the measure, which had no such band, the released share."""
+    from specbias.measurement import correction  # and torch
+
     prefix = f"frequency/{kind}"
     scalar, name = ("fixed_band",) * 2
     if f"{prefix}/fixed_band" not in arrays:
         scalar, name = "share", "high_frequency_share"
-    values = column(arrays, prefix, scalar)
+    values = correction.column(arrays, prefix, scalar)
     known = values[np.isfinite(values)]
     error = arrays.get(f"{prefix}/standard_error/{name}")
     band = float(arrays.get("frequency/band", BAND))
@@ -193,13 +194,13 @@ def draw_numbers(axes: Axes, record: Record) -> None:
     lines = [("", *KINDS.values()), *rows]
     axes.text(0, 1 - 1.2 / (len(lines) + 2.5), on, va="top", transform=axes.transAxes, fontsize=7)
     for row, line in enumerate(lines):
-        for edge, text in zip((0.0, 0.68, 1.0), line, strict=True):
+        for column, text in zip((0.0, 0.68, 1.0), line, strict=True):
             axes.text(
-                edge,
+                column,
                 1 - (row + 2.6) / (len(lines) + 2.5),
                 text,
                 va="top",
-                ha="left" if edge == 0 else "right",
+                ha="left" if column == 0 else "right",
                 transform=axes.transAxes,
                 fontsize=7,
                 color="black" if row else "0.35",

@@ -17,7 +17,6 @@ import pandas as pd
 
 from analysis.tables.networks import network_labels
 from analysis.tables.table import RecordError, Records
-from specbias.measurement.correction import column
 
 KIND = "frequency/within_class"
 BAND = f"{KIND}/fixed_band"  # by which classes are compared: their paths differ in length, and the released share steps
@@ -212,6 +211,8 @@ def arrays_by_class(records: Records) -> Classes:
 
 def by_class(arrays: dict[str, np.ndarray], scalar: str = "fixed_band") -> np.ndarray:
     """Return a network's mean share (`scalar`), accuracy and mean path length by class: (3, classes)."""
+    from specbias.measurement.correction import column  # and torch
+
     accuracy = arrays["generalization/test_accuracy_per_class"]
     label = arrays[f"{KIND}/first_class"]
     values, distance = column(arrays, KIND, scalar).astype(float), arrays[f"{KIND}/distance"].astype(float)
