@@ -96,12 +96,14 @@ class Measure:
     def run(self) -> None:
         groups = (self.network, self.images, self.paths, self.what_else, self.how)
         network = NetworkConfig(**{name: value for group in groups for name, value in vars(group).items()})
-        if self.output.is_dir() or self.output.suffix in (".npz", ".png", ".svg"):
-            beside = "the paths go into an npz and the pictures into png and svg beside it"
+        beside = "the paths go into an npz and the pictures into png and svg beside it"
+        if self.output.is_dir() or self.output.suffix == ".npz":
             raise SettingError(f"--output {self.output}: expected a file for JSON; {beside}")
         if not self.output.parent.is_dir() or not os.access(self.output.parent, os.W_OK):
             raise SettingError(f"--output {self.output}: there is no folder {self.output.parent} that can be written")
         _check_written(files_beside(self.output), network)
+        if self.output in files_beside(self.output)[1:]:
+            raise SettingError(f"--output {self.output}: expected a file for JSON; {beside}")
         if self.data_dir is not None:
             os.environ["SPECBIAS_DATA_DIR"] = str(Path(self.data_dir).expanduser())
 

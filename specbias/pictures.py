@@ -120,14 +120,18 @@ def draw_spectrum(
     axes: Axes, spectrum: Spectrum, *, label: str, colour: Any, dash: Any = "-", xlabel: str = FREQUENCY
 ) -> None:
     """Draw one mean spectrum, log-log, with a 95% band of plus and minus 1.96 standard errors where these are known."""
+    if axes.get_yscale() != "log":  # before anything is drawn: of a constant function nothing is above 0
+        axes.set_xscale("log")
+        axes.set_yscale("log", nonpositive="clip")
+    if not (spectrum.amplitude > 0).any():
+        axes.set_autoscaley_on(False)
     axes.plot(spectrum.frequency, spectrum.amplitude, linestyle=dash, color=colour, label=label)
     if spectrum.standard_error is not None:
         spread = NORMAL * spectrum.standard_error
         low, high = spectrum.amplitude - spread, spectrum.amplitude + spread
         axes.fill_between(spectrum.frequency, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set(xscale="log", xlabel=xlabel, ylabel="amplitude per sample")
+    axes.set(xlabel=xlabel, ylabel="amplitude per sample")
     axes.margins(x=0.02)
-    axes.set_yscale("log", nonpositive="clip")
     _plain_logarithmic(axes)
 
 
@@ -148,6 +152,8 @@ def _plain_logarithmic(axes: Axes) -> None:
     lowest = min((float(line[line > 0].min()) for line in lines if (line > 0).any()), default=0.0)
     if highest > 0:
         axes.set_ylim(max(0.7 * lowest, DEEPEST * highest), 1.6 * highest)
+    else:  # of a constant function nothing is drawn
+        axes.set_ylim(DEEPEST, 1)
     low, high = axes.get_ylim()
     for axis, leading in ((axes.xaxis, (1, 2, 5)), (axes.yaxis, (1,) if high > 300 * low else (1, 3))):
         axis.set_major_locator(LogLocator(subs=leading))
@@ -235,8 +241,9 @@ def _with_error(found: Record, name: str) -> str:
 
 
 def shortened(name: str, longest: int = 14) -> str:
-    """Return a name that fits: of a long one the end is left out."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+    """Return a name that fits: of a long one the middle is left out."""
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: longest - half - 1]}…{name[-half:]}"
 
 
 def spectra_png(arrays: Arrays) -> bytes | None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from specbias.data import load_dataset
 from specbias.measurement.frequency import frequency_arrays, measure_probes
 from specbias.measurement.pairs import choose_probes
-from specbias.pictures import DEEPEST, draw_spectra, share_of, spectrum_of
+from specbias.pictures import DEEPEST, Spectrum, draw_spectra, draw_spectrum, share_of, spectrum_of
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +70,12 @@ def test_a_measurement_from_before_the_fixed_band_and_the_errors_is_drawn_with_i
     assert share_of(old, "within_class").value == arrays["frequency/within_class/share"].mean()
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_constant_function_is_drawn_without_a_warning(arrays):
     flat = arrays | {f"frequency/{kind}/spectrum": np.eye(51)[0] * 0.1 for kind in ("within_class", "between_class")}
     figure = Figure()
     draw_spectra(figure.subplots(), flat)
+    draw_spectrum(figure.add_subplot(), Spectrum(np.arange(1.0, 9), np.zeros(8)), label="", colour="black")
     figure.canvas.draw()
 
 
