@@ -54,7 +54,11 @@ def image_frequency(records: Records) -> Findings:
     trials = sum(int(table["seeds"].sum()) for _, table in tables)
     found.captions["image_frequency"] = (
         f"{data_and_model(records)}; {trials} trials with such waves. Points: mean over seeds"
-        + (", bands: standard deviation over seeds" if max(table["seeds"].max() for _, table in tables) > 1 else "")
+        + (
+            ", dotted outlines: standard deviation over seeds"
+            if max(table["seeds"].max() for _, table in tables) > 1
+            else ""
+        )
         + ". Fourier images are diagonal: the spatial frequency drawn is the one made of that asked for."
     )
     found.numbers |= {"waves": [t.assign(strength=g.strength, setting=g.setting) for g, t in tables], "orders": rows}

@@ -218,7 +218,11 @@ def counts(groups: list[Group]) -> str:
 
 
 def _drawn(what: str, groups: list[Group]) -> str:
-    return f"{what}: mean over seeds, bands: standard deviation over seeds." if _seeds(groups)[1] > 1 else "One seed."
+    return (
+        f"{what}: mean over seeds, dotted outlines: standard deviation over seeds."
+        if _seeds(groups)[1] > 1
+        else "One seed."
+    )
 
 
 def _seeds(groups: list[Group]) -> tuple[int, int]:

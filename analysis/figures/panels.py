@@ -19,7 +19,7 @@ CHARACTERS = 30  # of a heat map's ticks that fit below it at full size
 
 
 class Line(NamedTuple):
-    """A line with its label in the legend; `spread` is drawn as a band of plus and minus so much."""
+    """A line with its label in the legend; `spread`, no interval, is a dotted outline of plus and minus so much."""
 
     label: str
     x: np.ndarray
@@ -181,7 +181,8 @@ def _line(axes: Axes, line: Line, looks: dict[str, Style]) -> None:
     dash = looks[line.label].dash if line.colour is None and line.style == "-" else line.style
     axes.plot(line.x, line.y, dash, color=colour, label=line.label, linewidth=1.2, markersize=4)
     if line.spread is not None:
-        axes.fill_between(line.x, line.y - line.spread, line.y + line.spread, color=colour, alpha=0.2, linewidth=0)
+        ends, look = (line.y - line.spread, line.y + line.spread), {"edgecolor": colour, "linestyle": ":"}
+        axes.fill_between(line.x, *ends, facecolor="none", linewidth=0.7, **look)
 
 
 def _plain_ticks(axis: Axis) -> None:
