@@ -1,21 +1,26 @@
 """How near is measuring to the limit, a bare forward pass over as many images? Ratios, all from one run.
 
-  SPECBIAS_DATA_DIR=DIR python tests/benchmarks/measure.py      CIFAR-10, two networks, about 12 minutes on 2 cores
+  SPECBIAS_DATA_DIR=DIR python tests/benchmarks/measure.py      CIFAR-10, three networks, about half an hour on 2 cores
   python tests/benchmarks/measure.py --smoke                    the digits, one small network, seconds
+  python tests/benchmarks/measure.py --network resnet20 16 4    one network: its name, its width, and how many pairs
   python tests/benchmarks/measure.py --before DIR               against the code in DIR, a worktree of another commit
 
 Rows, each in images per second: `forward`, a loop over batches of random images and nothing else; `measured`,
-straight paths with all their spectra and scalars, in the same precision; `simple`, the straightforward way in float32:
-every image of every path made at once in contiguous NCHW, then the network, softmax and numpy's rfft path by path. Peak
-memory is that of a process of its own that measures with many pairs.
+straight paths with all their spectra and scalars, in the same precision; `corrected`, bf16 with a few paths in float32
+too, as it finds them needed; `simple`, the straightforward way in float32: every image of every path made at once in
+contiguous NCHW, then the network, softmax and numpy's rfft path by path. All rows take turns, in ROUNDS rounds: a rate
+is the median, and so is a ratio, of those within a round. Peak memory is that of a process of its own that measures
+with many pairs.
 """
 
 import argparse
+import copy
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +29,7 @@ from torch import nn
 
 from specbias.data import load_data
 from specbias.measurement import evaluating
-from specbias.measurement.frequency import KINDS, measure_pairs
+from specbias.measurement.frequency import KINDS, measure_probes
 from specbias.measurement.pairs import choose_probes
 from specbias.measurement.path_values import summarise
 from specbias.models import build_model
@@ -32,56 +37,71 @@ from specbias.settings.config import TrialConfig
 from specbias.settings.measurement import MeasureSettings
 from specbias.training.execution import use_device
 
-BATCH = 256
+BATCH, ROUNDS = 256, 5
+NETWORKS = [("small_cnn", 16, 40), ("resnet20", 16, 40), ("resnet18", 64, 2)]  # width, pairs
 
 
-def timed(function: Callable[[], int]) -> float:
-    """Return images per second of a function that returns their number: the best of three rounds, or of 15 s."""
-    rates: list[float] = []
-    beginning = time.perf_counter()
-    while len(rates) < 3 and time.perf_counter() - beginning < 15:
-        started = time.perf_counter()
-        images = function()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        rates.append(images / (time.perf_counter() - started))
-    return max(rates)
+def in_turns(rows: dict[str, Callable[[], int]], rounds: int) -> dict[str, np.ndarray]:
+    """Return images per second, by row and round, of functions that return their number."""
+    rates: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, function in rows.items():
+            started = time.perf_counter()
+            images = function()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            rates[name].append(images / (time.perf_counter() - started))
+    return {name: np.array(found) for name, found in rates.items()}
 
 
-def benchmark(model: nn.Module, name: str, data, pairs: int, device: str) -> None:
+def benchmark(model: nn.Module, name: str, data, pairs: int, device: str, rounds: int) -> None:
     probes = choose_probes(data, pairs=pairs, pairing="official")
     total = sum(int(getattr(probes, kind).samples.sum()) for kind in KINDS)
     correct = torch.ones(len(data.test.labels), dtype=torch.bool)
     size = data.test.images.shape[-1]
-    print(f"\n{name}, {pairs} pairs: {total} images on {device}, {torch.get_num_threads()} threads")
-    rates, shares = {}, {}
-    for precision in ("float32", "bf16"):
+    images = torch.randn(BATCH, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    shares: dict[str, list[float]] = {"simple": []}
+    few: list[int] = []
+
+    def forward(predict) -> int:
+        return sum(len(predict(images)) for _ in range(min(total // BATCH, 30)))
+
+    def measured(row: str, predict, exactly=None) -> int:
+        settings = {"correct": correct, "batch_size": BATCH, "exactly": exactly}
+        found = [summarise(values) for values in measure_probes(predict, data, probes, **settings).values()]
+        shares[row] = [each.means["high_frequency_share"] for each in found]
+        few[:] = [sum(each.in_float32 for each in found), sum(each.paths for each in found)]
+        return total
+
+    with ExitStack() as stack:
+
+        def function(network: nn.Module, *how: str):
+            return stack.enter_context(evaluating(network, device, *how))
+
         model.to(memory_format=torch.channels_last)
-        with evaluating(model, device, precision) as predict:
-            images = torch.randn(BATCH, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
-
-            def forward(predict=predict, images=images) -> int:
-                return sum(len(predict(images)) for _ in range(min(total // BATCH, 30)))
-
-            def measured(predict=predict, precision=precision) -> int:
-                settings = {"correct": correct, "batch_size": BATCH}
-                found = [measure_pairs(predict, data, probes, getattr(probes, kind), **settings) for kind in KINDS]
-                shares[precision] = [summarise(values).means["high_frequency_share"] for values in found]
-                return total
-
+        exact, half = (function(model, precision) for precision in ("float32", "bf16"))
+        ends = function(copy.deepcopy(model), "bf16", "channels_last", "ends")
+        nchw = function(copy.deepcopy(model).to(memory_format=torch.contiguous_format), "float32", "contiguous_format")
+        rows = {
+            "forward float32": lambda: forward(exact),
+            "forward bf16": lambda: forward(half),
+            "forward bf16, ends in float32": lambda: forward(ends),
+            "measured float32": lambda: measured("float32", exact),
+            "measured bf16": lambda: measured("bf16", half),
+            "corrected": lambda: measured("corrected", ends, exact),
+            "simple": lambda: simple(nchw, data, probes, shares["simple"]),
+        }
+        for predict in (exact, half, ends, nchw):
             predict(images)
-            rates[f"forward {precision}"] = timed(forward)
-            rates[f"measured {precision}"] = timed(measured)
-    model.to(memory_format=torch.contiguous_format)
-    with evaluating(model, device, "float32", "contiguous_format") as predict:
-        shares["simple"] = []
-        rates["simple"] = timed(lambda: simple(predict, data, probes, shares["simple"]))
+        rates = in_turns(rows, rounds)
+    print(f"\n{name}, {pairs} pairs: {total} images on {device}, {torch.get_num_threads()} threads, {rounds} rounds")
     for row, rate in rates.items():
-        print(f"  {row:18} {rate:9.0f} images/s  {rate / rates['simple']:5.2f} of simple")
-    for precision in ("float32", "bf16"):
-        ratio = rates[f"measured {precision}"] / rates[f"forward {precision}"]
-        moved = np.array(shares[precision]) - shares["simple"][:2]
-        print(f"  measured/forward in {precision}: {ratio:.2f}; shares moved by {moved[0]:+.5f} and {moved[1]:+.5f}")
+        of = [f"{np.median(rate / rates[other]):5.2f} of {other}" for other in ("measured float32", "simple")]
+        print(f"  {row:30} {np.median(rate):9.0f} images/s  " + "  ".join(of))
+    for row in ("float32", "bf16", "corrected"):
+        moved = np.array(shares[row]) - shares["simple"][:2]
+        print(f"  shares moved in {row}: {moved[0]:+.5f} and {moved[1]:+.5f}")
+    print(f"  corrected: {few[0]} of {few[1]} paths in float32 too")
 
 
 def simple(predict, data, probes, shares: list) -> int:
@@ -169,6 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="seconds, on the digits")
     parser.add_argument("--before", type=Path, metavar="DIR", help="another commit's code, to compare with")
+    parser.add_argument("--network", nargs=3, metavar=("NAME", "WIDTH", "PAIRS"), help="this one alone")
     options = parser.parse_args()
     smoke = options.smoke
     if options.before is not None:
@@ -178,12 +199,17 @@ def main() -> None:
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     use_device(device, threads=None)
-    dataset, pairs = ("digits", 1) if smoke else ("cifar10", 5)
+    dataset = "digits" if smoke else "cifar10"
     data = load_data(TrialConfig(dataset=dataset, device=device))
-    for name, width in (("small_cnn", 16),) if smoke else (("small_cnn", 16), ("resnet18", 64)):
+    networks = [("small_cnn", 16, 1)] if smoke else NETWORKS
+    if options.network:
+        networks = [(options.network[0], int(options.network[1]), int(options.network[2]))]
+    for name, width, pairs in networks:
         torch.manual_seed(0)
         model = build_model(name, num_classes=10, image_size=32, width=width).to(device)
-        benchmark(model, f"{name}, width {width}", data, pairs, device)
+        benchmark(model, f"{name}, width {width}", data, pairs, device, 1 if smoke else ROUNDS)
+    if options.network:
+        return
     many = 2 if smoke else MeasureSettings().pairs
     print(
         f"\npeak memory with {many} pairs: {peak_memory(many, dataset)} MB, with 1 pair: {peak_memory(1, dataset)} MB"

@@ -71,7 +71,7 @@ class Options:
     gpus_per_trial: Share = None
     """GPUs a trial reserves, may be a fraction; auto: what its memory needs. Default 1 where it uses one, else 0."""
     calibrate: Flag = False
-    """Time precisions and memory layouts once, before any trial, and use the fastest."""
+    """Time precisions, of measuring too, and memory layouts once, before any trial, and use the fastest."""
     data_dir: Place = None
     """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
     storage_path: Place = None

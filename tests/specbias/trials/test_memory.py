@@ -79,6 +79,23 @@ def test_float32_is_not_rounded_in_what_precedes_a_trial_either(small, monkeypat
     assert len(seen) > 20 and all(found == {"ieee"} for found in seen)
 
 
+@pytest.mark.parametrize(("of_float32", "expected"), [(0.5, "corrected"), (0.9, "float32"), (1.3, "float32")])
+def test_paths_are_measured_in_half_precision_only_where_that_was_timed_to_pay(
+    small, monkeypatch, of_float32, expected
+):
+    """By a clock that a forward pass in bf16 moves by less, or by more, than one in float32 does."""
+    now = [0.0]
+    forward = SmallCNN.forward
+
+    def timed(self, images):
+        now[0] += of_float32 if torch.is_autocast_enabled("cpu") else 1.0
+        return forward(self, images)
+
+    monkeypatch.setattr(SmallCNN, "forward", timed)
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    assert fastest_execution(small(width=2))["measure_precision"] == expected
+
+
 def test_a_student_is_rehearsed_with_a_teacher_beside_it(small, batches):
     rehearse(replace(small(), generation=2))
     assert batches[:4] == [(25, True), (25, False)] * 2  # the teacher sees each batch
