@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,13 +94,27 @@ class Result:
         """Write the record into a file, and the rest beside it under its name; return the files."""
         from specbias.portraits import save
 
-        file.write_text(json.dumps(self.record, indent=1, allow_nan=False))
         arrays, pictures, paths = files_beside(file)[1:4]
-        np.savez_compressed(arrays, **self.arrays)  # type: ignore[arg-type]
+        with _whole(arrays) as stream:
+            np.savez_compressed(stream, **self.arrays)  # type: ignore[arg-type]
+        with _whole(file) as stream:
+            stream.write(json.dumps(self.record, indent=1, allow_nan=False).encode())
         written = [file, arrays, *save(self.plot(), pictures)]
         if any(name.startswith("examples/") for name in self.arrays):
             written += save(self.plot_paths(), paths)
         return written
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[IO[bytes]]:
+    """Give a stream to write into; the file is there, or another than before, once all of it is written."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def files_beside(file: Path) -> list[Path]:

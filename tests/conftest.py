@@ -37,6 +37,14 @@ def small():
     return make
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Measurements are written without pictures, which take seconds."""
+    for name in ("plot", "plot_paths"):
+        monkeypatch.setattr(f"specbias.results.Result.{name}", lambda self, **how: None)
+    monkeypatch.setattr("specbias.portraits.save", lambda figure, file: [])
+
+
 @pytest.fixture(scope="session")
 def cifar_directory() -> Path:
     """The folder with CIFAR-10 in torchvision's format, by SPECBIAS_DATA_DIR."""

@@ -21,6 +21,8 @@ from specbias.settings import SettingError
 from specbias.settings.measurement import NetworkConfig
 from specbias.trials.network import measure_network
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CLASSES, EACH = 8, 4
 LABELS = np.arange(CLASSES * EACH) % CLASSES
 NETWORK = """

@@ -16,6 +16,8 @@ from PIL import Image
 
 from specbias.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HERE = Path(__file__).parent
 
 
