@@ -142,7 +142,7 @@ def pages(swept):
 
 def test_the_url_on_the_parent_run_leads_to_the_trials_in_order(swept, pages, tmp_path):
     _, records = swept
-    url = records.about["specbias.trials"].replace("http://127.0.0.1:5000", pages)
+    url = records.about["specbias.trials_page"].replace("http://127.0.0.1:5000", pages)
     seen = browse(url, tmp_path)
     best = records.last.sort_values("generalization/test_accuracy", ascending=False)["label"].tolist()
     places = [seen.find(f">{label}<") for label in best[:5]]

@@ -57,7 +57,7 @@ class Tag:
     OPENED = "specbias.opened"  # when a driver last took the sweep up
     DRIVER = "specbias.driver"  # which driver that was; of an experiment, with a sweep's id after a dot: who makes it
     JOURNALS = "specbias.journals"  # the folder of the sweep's journals
-    TRIALS = "specbias.trials"  # where MLflow's pages show the trials
+    TRIALS = "specbias.trials_page"  # where MLflow's pages show the trials
 
     TRIAL_ID = "specbias.trial_id"
     INTERVENTION = "specbias.intervention"

@@ -66,7 +66,7 @@ def test_the_parent_has_the_way_to_the_trials_and_what_they_came_to(swept):
     client, tracking = swept(SPECTRA)
     parent = client.get_run(tracking.parent_id)
     url = trials_url(tracking.uri, tracking.experiment_id, tracking.parent_id, KEYS[0])
-    assert parent.data.tags["specbias.trials"] == url and f"]({url})" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["specbias.trials_page"] == url and f"]({url})" in parent.data.tags["mlflow.note.content"]
     assert parent.data.tags["mlflow.note.content"].startswith(STUDY.question.splitlines()[0])
     expected = {f"{end}/{key}": value for key in KEYS for end, value in (("lowest", 0.5), ("highest", 0.75))}
     assert parent.data.metrics == expected | {"trials/finished": 2.0}

@@ -157,7 +157,7 @@ def test_nothing_that_an_analysis_says_holds_the_password(capsys, tmp_path):
     rows = [{**fixed, "trial_id": str(i), "width": i, "generalization/test_accuracy": i / 9} for i in range(3)]
     about = {"specbias.command_line": f"python sweeps/cifar.py --tracking-uri {NOBODY}"}  # as once recorded
     records = Records(normal(pd.DataFrame(rows)), {}, "made", NOBODY, "0" * 32, about=about)
-    assert records.url("7") == "http://127.0.0.1:9/#/experiments/0/runs/7"
+    assert records.url("7") == "http://127.0.0.1:9/#/experiments/0/runs/7?workflowType=machine_learning"
     assert PASSWORD not in page_of(records)[0]
     (tmp_path / "x.json").write_text("{}")
     assert not attach(records, [tmp_path / "x.json"])

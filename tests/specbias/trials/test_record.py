@@ -28,5 +28,5 @@ def test_no_other_file_writes_a_tag_by_its_name(package):
 
 def test_tags_are_those_of_the_runs_that_are_there():
     names = "sweep_id study search command_line fresh opened driver journals"
-    names += " trial_id intervention suggestion attempts outcome failure code git_dirty"
+    names += " trial_id intervention suggestion attempts outcome failure code git_dirty trials_page"
     assert {f"specbias.{name}" for name in names.split()} == {*TAGS}
