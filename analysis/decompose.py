@@ -207,19 +207,12 @@ def _added(kinds: Iterable[str], scalars: Sequence[str], bars: Callable[[str, st
 def main() -> None:
     """Print the parts of every difference, save the figures and numbers, attach those of a sweep to its parent run."""
     options = read_options(DecomposeOptions, __doc__)
-    from analysis.findings import one_line, publish, told, write  # pandas, matplotlib and mlflow only past --help
-    from analysis.tables.table import RecordError
+    from analysis.findings import publish, publish_files  # pandas, matplotlib and mlflow only past --help
 
-    if not options.files:
+    if options.files:
+        publish_files("decompose", of_files, options)
+    else:
         publish("decompose", partial(decompose, trial=options.trial), options)
-        return
-    with one_line():
-        given = [name for name in ("experiment", "records", "sweep", "study", "trial") if getattr(options, name)]
-        if given:
-            raise RecordError(f"--{given[0]} and files: one of the two")
-        found, source = of_files(options.files), ", ".join(map(str, options.files))
-        paths = write("decompose", found, options, about={"source": source}, source=f"{source}.")
-    print(told([source], found, paths, full=options.full))
 
 
 if __name__ == "__main__":

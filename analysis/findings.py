@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
@@ -52,6 +52,17 @@ def publish(name: str, analyse: Callable[[Records], Findings], options: Options)
     attached = attach(records, paths)
     also = ", and attached to the parent run" if attached else ""
     print(told(header(records), found, paths, also=also, full=options.full))
+
+
+def publish_files(name: str, analyse: Callable[[Sequence[Path]], Findings], options: Any) -> None:
+    """Print and save what `analyse` finds in `options.files`, which are named instead of a sweep."""
+    with one_line():
+        given = [each for each in ("experiment", "records", "sweep", "study", "trial") if getattr(options, each)]
+        if given:
+            raise RecordError(f"--{given[0]} and files: one of the two")
+        found, source = analyse(options.files), ", ".join(map(str, options.files))
+        paths = write(name, found, options, about={"source": source}, source=f"{source}.")
+    print(told([source], found, paths, full=options.full))
 
 
 @contextmanager
