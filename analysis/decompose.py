@@ -121,6 +121,7 @@ def of_files(files: Sequence[Path]) -> Findings:
         raise RecordError(str(error)) from None
     notes = [f"differences: less {first.name}; {PLAIN}", *sweep.all_notes(rows), *_means(rows)]
     findings = Findings(tables=_tables(rows, SHOWN), notes=notes, numbers=_numbers(rows))
+    findings.answers = [*_in_words(rows), *_means(rows)]
     of = f"{rows[0].name}" if len(rows) == 1 else f"{len(rows)} networks"
     counts = ", ".join(
         f"{max(each.n for each in parts.values())} {kind} paths" for kind, parts in rows[0].parts.items()
@@ -128,6 +129,23 @@ def of_files(files: Sequence[Path]) -> Findings:
     figure = _figure(rows, DRAWN) if len(rows) > 1 else _by_crossings(rows[0])
     _keep(findings, "decompose", figure, f"{of} less {first.name}; {counts}; 95% intervals over images.")
     return findings
+
+
+def _in_words(rows: Sequence[Comparison]) -> list[str]:
+    """Return how the share on the fixed band differs, and its two parts, a line per network and kind of path."""
+
+    def number(part: Any) -> str:
+        return f"{part.statistic:+.4f}" + (
+            "" if part.interval is None else " [{:+.4f}, {:+.4f}]".format(*part.interval)
+        )
+
+    return [
+        f"{row.name}, {kind}: share on the band {number(found.whole)}, of it {number(found.composition)} by other "
+        f"numbers of crossings and {number(found.rates)} at equal numbers"
+        for row in rows
+        for kind, parts in row.parts.items()
+        if (found := parts.get("fixed_band")) is not None
+    ]
 
 
 def _means(rows: Sequence[Comparison]) -> list[str]:

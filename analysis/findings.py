@@ -20,6 +20,7 @@ from analysis.tables.options import Options
 from analysis.tables.table import RecordError, Records
 
 WARNINGS = 4  # of what to be careful about that are printed without --full
+MISLEADING = ("left out", "measured in several")  # beginnings of lines on the records that are printed without it
 ANSWERS = 6  # and of answers
 LONGEST = 300  # characters of a note that is printed without --full
 
@@ -130,7 +131,7 @@ def careful_of(header: list[str], found: Findings) -> list[str]:
     others = [claim for claim in left if in_words(claim, claim.name) not in found.answers]
     asked = [f"other ways of asking: {counted(others)}"] * bool(others)
     why = found.notes if not found.answers and not found.claims else []
-    return [*found.careful, *asked, *why, *(line for line in header if line.startswith("left out"))]
+    return [*found.careful, *asked, *why, *(line for line in header if line.startswith(MISLEADING))]
 
 
 def as_lines(header: list[str], found: Findings, paths: list[Path], *, also: str = "") -> str:
@@ -155,6 +156,10 @@ def header(records: Records) -> list[str]:
     lines = [f"{records.source}{sweep}{study}: {len(records.last)} trials {what}"]
     if len(versions := records.measure_versions.unique()):
         lines.append(f"paths measured by version {', '.join(map(str, versions))} of the measure (docs/measurements.md)")
+    precisions = records.last.get("measure_precision", pd.Series(dtype=str)).value_counts()
+    if len(precisions) > 1:
+        each = ", ".join(f"{name} ({count})" for name, count in precisions.items())
+        lines.append(f"measured in several precisions, whose rounding differs: {each}")
     if records.other_sweeps:
         lines.append(f"other sweeps here, for --sweep: {', '.join(records.other_sweeps)}")
     if records.left_out:

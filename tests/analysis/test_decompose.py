@@ -164,6 +164,10 @@ def test_the_script_on_files_prints_saves_and_draws(files, run_script, tmp_path)
     own = found["parts"]["within_class"]["high_frequency_share"]
     assert own["composition"]["statistic"] + own["rates"]["statistic"] == pytest.approx(own["whole"]["statistic"])
     assert sum(each["paths"][0] for each in own["by_crossings"].values()) == 200
+    short = run_script(main, "base.npz", "crossing.npz", "--out", "again")[1]
+    banded = found["parts"]["within_class"]["fixed_band"]
+    assert f"share on the band {banded['whole']['statistic']:+.4f} [" in short
+    assert f"of it {banded['composition']['statistic']:+.4f} [" in short
     assert run_script(main, "base.npz", "crossing.npz", "sharper.npz", "--out", "three")[0] == 0
     assert {path.suffix for path in (tmp_path / "three").iterdir()} == {".png", ".svg", ".json"}
 

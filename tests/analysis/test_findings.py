@@ -1,5 +1,6 @@
 """What a script prints first: the answers with their verdicts in words, what misleads, and where the figure is."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from analysis.findings import Findings, as_answers, as_lines
+from analysis.findings import Findings, as_answers, as_lines, header
 from analysis.inference.claim import Claim, judge_sign
 from analysis.interventions import interventions, main
 from analysis.tables.records_file import write_records
@@ -23,6 +24,16 @@ def claim(name, trials="all", verdict="held", interval=(0.1, 0.9)):
 
 def said_of(found):
     return as_answers(HEADER, found, PATHS, also=", and attached to the parent run").splitlines()
+
+
+def test_records_measured_in_several_precisions_say_so(records):  # noqa: F811
+    assert not any("precision" in line for line in header(records))
+    mixed = dataclasses.replace(records, table=records.table.assign(measure_precision="float32"))
+    rows = mixed.table["trial_id"] == mixed.table["trial_id"].iloc[0]
+    mixed.table.loc[rows, "measure_precision"] = "corrected"
+    line = f"measured in several precisions, whose rounding differs: float32 ({len(records.last) - 1}), corrected (1)"
+    assert line in header(mixed)
+    assert f"  {line}" in as_answers(header(mixed), Findings(), PATHS).splitlines()
 
 
 def test_answers_come_first_in_words_with_their_intervals_and_all_else_is_one_flag_away():
