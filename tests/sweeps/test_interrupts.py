@@ -15,6 +15,14 @@ def ask(number):
     os.kill(os.getpid(), number)
 
 
+@pytest.fixture(autouse=True)
+def terminal():
+    """The end of the terminal ends this process, also where the tests were begun by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_what_comes_at_once_is_one_request_and_what_comes_later_another(number, monkeypatch):
     before = signal.getsignal(number)
