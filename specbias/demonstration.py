@@ -1,4 +1,4 @@
-"""All of it in some ten seconds: a small network learns digits that need no download, and is measured early and late."""
+"""All of it in some ten seconds: a small network learns digits, no download, and is measured early and late."""
 
 from __future__ import annotations
 
