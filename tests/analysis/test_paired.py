@@ -4,28 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.inference.paired import right_by_all
-
-
-def arrays(values, images, correct=True, signal="probabilities"):
-    count = len(values)
-    return {
-        "frequency/signal": np.array(signal),
-        "frequency/within_class/first_image": images[0],
-        "frequency/within_class/second_image": images[1],
-        "frequency/within_class/samples": np.full(count, 70),
-        "frequency/within_class/share": values,
-        "frequency/within_class/first_correct": np.broadcast_to(correct, count),
-        "frequency/within_class/second_correct": np.ones(count, dtype=bool),
-    }
-
-
-@pytest.fixture
-def planted():
-    """The paths differ far more from each other than the networks do: the second is 0.01 above the first."""
-    generator = np.random.default_rng(0)
-    images = np.arange(400).reshape(2, 200)
-    common = generator.normal(0.2, 0.1, size=200)
-    return images, common, common + 0.01 + generator.normal(0, 0.02, size=200)
+from tests.specbias.measurement.test_paired import arrays, planted  # noqa: F401
 
 
 def of_band(band, images, values):
@@ -35,7 +14,7 @@ def of_band(band, images, values):
     return arrays(values, images) | shares | {"frequency/measure_version": np.array(2)} | kept
 
 
-def test_trials_are_compared_on_the_paths_that_all_of_them_get_right(planted):
+def test_trials_are_compared_on_the_paths_that_all_of_them_get_right(planted):  # noqa: F811
     """Three networks, each wrong on other paths; a fourth was measured on other images."""
     images, first, _ = planted
     wrong = {name: np.arange(200) % 10 == name for name in range(3)}
@@ -47,7 +26,7 @@ def test_trials_are_compared_on_the_paths_that_all_of_them_get_right(planted):
     assert found.means == {name: pytest.approx(np.mean(first[kept]) + name) for name in range(3)}
 
 
-def test_where_no_path_is_right_in_all_there_is_no_mean(planted):
+def test_where_no_path_is_right_in_all_there_is_no_mean(planted):  # noqa: F811
     images, first, _ = planted
     half = np.arange(200) % 2 == 0
     rows = [(name, arrays(first, images, right)) for name, right in (("a", half), ("b", ~half))]
@@ -56,7 +35,7 @@ def test_where_no_path_is_right_in_all_there_is_no_mean(planted):
 
 
 @pytest.mark.parametrize("scalar", ["fixed_band", "mirror/fixed_band"])
-def test_shares_above_two_bands_are_not_compared_and_what_has_no_band_is(planted, scalar):
+def test_shares_above_two_bands_are_not_compared_and_what_has_no_band_is(planted, scalar):  # noqa: F811
     images, first, second = planted
     low, high, _ = of_band(0.05, images, first), of_band(0.2, images, second), of_band(None, images, second)
     rows = [("a", low), ("b", high)]
@@ -65,7 +44,7 @@ def test_shares_above_two_bands_are_not_compared_and_what_has_no_band_is(planted
         right_by_all(rows, kinds=["within_class"], scalar=scalar)
 
 
-def test_only_paths_with_a_value_in_all_trials_are_in_their_means(planted):
+def test_only_paths_with_a_value_in_all_trials_are_in_their_means(planted):  # noqa: F811
     images, first, second = planted
     first = np.where(np.arange(200) < 30, np.nan, first)
     rows = [("a", of_band(0.05, images, first)), ("b", of_band(0.05, images, second))]
