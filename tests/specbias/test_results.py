@@ -38,6 +38,19 @@ PATHS = ("measurement_paths.png", "measurement_paths.svg")
 WITHIN = "frequency/within_class/share"
 
 
+def test_a_write_that_fails_midway_leaves_what_was_there(results, tmp_path, undrawn, monkeypatch):
+    def full(stream, **arrays):
+        stream.write(b"half of it")
+        raise OSError("no space left")
+
+    results[0].write(tmp_path / "a.json")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="no space"):
+        results[1].write(tmp_path / "a.json")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 def test_the_picture_says_the_numbers_of_the_record(results):
     said = texts(results[0].plot())
     record = results[0].record
