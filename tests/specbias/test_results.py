@@ -45,6 +45,7 @@ def test_a_write_that_fails_midway_leaves_what_was_there(results, tmp_path, undr
 
     results[0].write(tmp_path / "a.json")
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert before.keys() == {"a.json", "a.npz"}
     monkeypatch.setattr(np, "savez_compressed", full)
     with pytest.raises(OSError, match="no space"):
         results[1].write(tmp_path / "a.json")
