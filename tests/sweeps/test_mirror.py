@@ -233,7 +233,7 @@ def test_an_epoch_that_is_not_to_be_seen_yet_holds_nothing_up_and_is_copied_with
 def test_a_trial_that_cannot_be_copied_holds_up_no_other_and_is_named(sweep):
     ledger, tracking, root = sweep
     first, second = ledger.plan.trials
-    tracking.client.refused = tracking.open_trial(first, "first")
+    tracking.client.refused = tracking.open_trial(first, "first", {})
     mirror = Mirror(tracking, ledger, root, tags={})
     for config in ledger.plan.trials:
         write(root, config, range(3))

@@ -54,15 +54,18 @@ class Tracking:
     asked: set[str] = field(default_factory=set)  # trial_ids for which this driver has asked for a run
     codes: dict[str, str] = field(default_factory=dict)  # trial_id -> the code that made it, of those that are finished
 
-    def open_trial(self, config: Any, label: str) -> str:
-        """Return the run id of the trial's child run: the one there is, else a new one; `log` gives it its settings."""
+    def open_trial(self, config: Any, label: str, more_tags: Mapping[str, str]) -> str:
+        """Return the run id of the trial's child run: the one there is, else a new one with `more_tags` too.
+
+        `log` gives it its settings.
+        """
         trial_id = config.trial_id
         if trial_id not in self.run_ids:
             query = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.{Tag.TRIAL_ID} = '{trial_id}'"
             doubtful = trial_id in self.asked  # it was made before, and the answer was lost
             found = self.client.search_runs([self.experiment_id], query) if doubtful else []
             self.asked.add(trial_id)
-            tags = {"mlflow.parentRunId": self.parent_id, Tag.TRIAL_ID: trial_id}
+            tags = {**more_tags, "mlflow.parentRunId": self.parent_id, Tag.TRIAL_ID: trial_id}
             run = found[0] if found else self.client.create_run(self.experiment_id, tags=tags, run_name=label)
             self.run_ids[trial_id] = run.info.run_id
             self.places[run.info.run_id] = run.info.artifact_uri

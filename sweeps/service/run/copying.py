@@ -26,6 +26,7 @@ class Copier:
     ) -> None:
         self.tracking, self.ledger, self.root, self.tags, self.records = tracking, ledger, root, tags, records
         self._copied: dict[str, set[int]] = {}  # trial_id -> epochs that its run has
+        self._tagged: dict[str, dict[str, str]] = {}  # trial_id -> tags that its run has
         self._described: set[str] = set()  # trial_ids whose runs have their settings
         self._drawing = threading.Lock()  # matplotlib is for one thread
         self._late: dict[str, set[int]] = {}  # epochs that were noted and are not whole here
@@ -33,6 +34,7 @@ class Copier:
     def forget(self, trial_id: str) -> None:
         """Take the trial's run for empty: it was deleted in MLflow."""
         self._copied.pop(trial_id, None)
+        self._tagged.pop(trial_id, None)
         self._described.discard(trial_id)
 
     def copy(self, config: Any, epochs: set[int], ending: dict[str, str] | None) -> None:
@@ -42,7 +44,7 @@ class Copier:
         """
         epochs = epochs | self._late.get(config.trial_id, set())
         journal, known = Journal(self.root, config.trial_id), config.trial_id in self.tracking.run_ids
-        run_id = self.tracking.open_trial(config, self.ledger.plan.label(config))
+        run_id = self._open(config, journal)
         if config.trial_id not in self._copied:
             self._copied[config.trial_id] = self.tracking.reopen(run_id) if known else set()
         if ending is not None and ending["outcome"] == "finished":
@@ -60,6 +62,15 @@ class Copier:
         self._late[config.trial_id] = epochs - self._copied[config.trial_id]  # not to be seen here yet, or damaged
         if ending is not None:
             self.tracking.end(run_id, **ending)
+
+    def _open(self, config: Any, journal: Journal) -> str:
+        """Return the trial's run; one that is made here has its tags from the beginning."""
+        asked = self.tracking.run_ids.keys() | self.tracking.asked
+        tags = {} if config.trial_id in asked else self._tags(config, journal)
+        run_id = self.tracking.open_trial(config, self.ledger.plan.label(config), tags)
+        if tags:
+            self._tagged[config.trial_id] = tags
+        return run_id
 
     def _finish(self, config: Any, run_id: str, journal: Journal, ending: dict[str, str]) -> None:
         """Copy all that a finished trial measured, its last state and its end; Damaged where not all of it is whole.
@@ -102,7 +113,10 @@ class Copier:
         copied = self._copied[config.trial_id]
         new = [record for record in records if record.epoch not in copied]
         settings = {} if config.trial_id in self._described else config.as_record()
-        self.tracking.log(run_id, new, journal, tags=self._tags(config, journal), settings=settings)
+        tags, has = self._tags(config, journal), self._tagged.get(config.trial_id, {})
+        changed = dict(tags.items() - has.items())
+        self.tracking.log(run_id, new, journal, tags=changed, settings=settings)
+        self._tagged[config.trial_id] = tags
         self._described.add(config.trial_id)
         copied.update(record.epoch for record in records)
 
