@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from specbias.__main__ import main
+from tests.specbias.trials.calls_of_people import OTHERS, PLAIN, REFUSED, THE_SAME
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -105,35 +106,6 @@ def right(place):
         return numbers(record), record["notes"]
 
 
-PLAIN = ("--model", "nets:plain")
-# flags -> a note of the record, or None
-THE_SAME = {
-    ("--model", "nets.py:plain"): None,
-    (*PLAIN, "--checkpoint", "weights.pt"): None,
-    (*PLAIN, "--checkpoint", "whole.pt"): None,
-    (*PLAIN, "--checkpoint", "ema.pt"): "those of state_dict; ema.pt also holds weights that fit as state_dict_ema",
-    (*PLAIN, "--checkpoint", "ema.pt", "--weights-key", "state_dict"): None,
-    ("--model", "nets:softmax"): "gives probabilities",
-    ("--model", "nets:log_softmax"): None,
-    ("--model", "nets:an_object"): "logits are `.logits`, in the SimpleNamespace",
-    ("--model", "nets:a_named_tuple"): "logits are `.logits`, in the Outputs",
-    ("--model", "nets:a_dict"): "logits are ['pred'], in the dict",
-    ("--model", "nets:with_features"): "logits are [0], in the tuple",
-    ("--model", "nets:parallel"): None,
-    ("--model", "nets:parallel", "--checkpoint", "weights.pt"): None,
-    ("--model", "nets:compiled"): None,
-    ("--model", "script.pt"): None,
-    ("--model", "exported.pt2"): None,
-    ("--model", "nets:double"): "weights are of float64, and are computed with in float32",
-    ("--model", "nets:double_itself"): None,
-    ("--model", "nets:a_map"): "a map of 1 x 1 per image",
-    (*PLAIN, "--answers", "2"): "answers the same each time",
-    (*PLAIN, "--network-size", "8"): None,
-    (*PLAIN, "--batch-size", "5"): None,
-    (*PLAIN, "--input-mean", "0.485", "0.456", "0.406", "--input-std", "0.229", "0.224", "0.225"): None,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("flags", THE_SAME, ids=" ".join)
 def test_the_plain_network_in_any_form_has_the_same_numbers(place, right, monkeypatch, capsys, flags):
     status, out, err, record = run(place, monkeypatch, capsys, *flags)
@@ -145,108 +117,12 @@ def test_the_plain_network_in_any_form_has_the_same_numbers(place, right, monkey
     assert noted == [] if note is None else note in noted[0] and note in out
 
 
-# flags -> a note of the record, or None: other functions, which are measured as what they are
-OTHERS = {
-    ("--model", "nets:Viewing"): None,
-    ("--model", "nets:lazy"): None,
-    ("--model", "nets:grey"): "takes one channel: it is shown images in grey",
-    ("--model", "nets:OfPixels"): "takes one channel: it is shown images in grey",
-    ("--model", "nets:Keeping", "--jacobian", "2"): None,
-    ("--model", "nets:half"): "weights are of half precision, and are computed with in float32",
-    ("--model", "nets:bfloat16"): "weights are of half precision",
-    ("--model", "nets:large", "--network-size", "16"): "images are resized to 16 x 16",
-    ("--model", "nets:always_dropping", "--answers", "5"): "mean probability of 5 answers",
-    ("--model", "nets:sigmoid", "--outputs", "logits"): None,
-    (*PLAIN, "--checkpoint", "ema.pt", "--weights-key", "state_dict_ema"): None,
-    (*PLAIN, "--precision", "bf16"): None,
-    (*PLAIN, "--precision", "corrected"): None,
-    (*PLAIN, "--model-args", '{"width": 9}'): None,
-    (*PLAIN, "--input-mean", "0.5", "0.5", "0.5", "--input-std", "0.5", "0.5", "0.5"): None,
-    ("--model", "nets:half", "--jacobian", "2", "--local", "2", "--fourier", "2"): "half precision",
-    ("--model", "nets:softmax", "--jacobian", "2", "--projections", "3", "--signal", "margin"): "probabilities",
-    ("--model", "small_cnn", "--model-args", '{"width": 4}'): None,
-    ("--model", "torchvision:resnet18", "--model-args", '{"num_classes": 3}'): None,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("flags", OTHERS, ids=" ".join)
 def test_other_networks_are_measured_and_what_was_done_for_it_is_a_note(place, monkeypatch, capsys, flags):
     status, out, err, record = run(place, monkeypatch, capsys, *flags)
     assert status == 0, err
     assert record["within_class"]["high_frequency_share"] > 0
     assert OTHERS[flags] is None or any(OTHERS[flags] in note for note in record["notes"])
-
-
-# flags -> what the one line says
-REFUSED = {
-    ("--model", "nets:sigmoid"): "all between 0 and 1 but sum to",
-    ("--model", "nets:always_dropping"): "two answers to the same images differ by",
-    ("--model", "nets:noisy", "--precision", "bf16"): "two answers to the same images differ by",
-    ("--model", "nets:a_little_of_its_batch", "--precision", "bf16"): "depends on the others in the batch",
-    ("--model", "nets:whole_numbers"): "gives numbers of torch.int64, not logits",
-    (*PLAIN, "--weights-key", "ema"): "weights_key=ema: must be given together with checkpoint",
-    (*PLAIN, "--projections", "3"): "projections=3: must be given together with jacobian",
-    ("--model", "nets:squeezing"): "for one image the network gives shape (3,), and (12, 3) for 12",
-    ("--model", "nets:rows_of_another_number"): "gives an answer of shape (4, 3) to 2 images, not one row for each",
-    ("--model", "nets:LeavingLater"): "the network ends the program: SystemExit: 0",
-    ("--model", "nets:of_its_batch"): "depends on the others in the batch",
-    ("--model", "nets:training_statistics"): "depends on the others in the batch",
-    ("--model", "nets:two_heads"): "gives a tuple of 0: (12, 3), 1: (12, 3), not a tensor of logits",
-    ("--model", "nets:nothing_at_all"): "gives a NoneType, not a tensor",
-    ("--model", "nets:words"): "gives a str, not a tensor",
-    ("--model", "nets:not_finite"): "not finite",
-    ("--model", "nets:classes_alone"): "outputs of shape () per image",
-    ("--model", "nets:failing"): "shapes cannot be multiplied (2x3 and 5x5)",
-    ("--model", "nets.py:failing"): "shapes cannot be multiplied (2x3 and 5x5)",
-    ("--model", "nets:leaving"): "SystemExit: 3",
-    ("--model", "nets:large"): "--network-size N resizes images",
-    ("--model", "nets:a_list"): "gave a list, not a torch.nn.Module",
-    ("--model", "nets:a_function"): "gave a function, not a torch.nn.Module",
-    ("--model", "nets:needs_more"): "TypeError: needs_more() missing 1 required positional argument",
-    ("--model", "nets:fails_when_made"): "KeyError: 'depth' (",
-    ("--model", "nets:exits_when_made"): "SystemExit: no (",
-    ("--model", "nets:instance"): "failed (TypeError",
-    ("--model", "broken:make"): "SyntaxError",
-    ("--model", "broken.py:make"): "broken.py is no Python that can be read",
-    ("--model", "raising:make"): "raising.py, line 3)",
-    ("--model", "exiting:make"): "SystemExit: 1 (",
-    ("--model", "nets:plain", "--model-args", '{"classes": 7}'): "outputs of shape (7,) per image, the data set has 3",
-    ("--model", "nets:plain", "--model-args", "{"): "no JSON",
-    ("--model", "none.pt2"): "there is no such file",
-    ("--model", "fixed.pt2"): "exported for batches of 2 images alone",
-    ("--model", "weights.pt"): "no network of torch.jit.save; weights are given as --checkpoint",
-    ("--model", "net.onnx"): "an ONNX file is measured from Python",
-    ("--model", "script.pt", "--checkpoint", "weights.pt"): "leave out --checkpoint",
-    ("--model", "timm:no_such_network"): "timm",
-    ("--model", "hf:images"): "hf:images",
-    (*PLAIN, "--checkpoint", "script.pt"): "a TorchScript file, which is a program and not weights: --model script.pt",
-    (*PLAIN, "--checkpoint", "exported.pt2"): "a file of torch.export",
-    (*PLAIN, "--checkpoint", "epoch.pt"): "no named weights, but epoch",
-    (*PLAIN, "--checkpoint", "list.pt"): "no named weights, but a list",
-    (*PLAIN, "--checkpoint", "nine.pt"): "of another shape: 5.weight (9, 4) for (3, 4)",
-    (*PLAIN, "--checkpoint", "headless.pt"): "missing: 5.bias, 5.weight",
-    (*PLAIN, "--checkpoint", "nan.pt"): "not finite",
-    (*PLAIN, "--checkpoint", "text.pt"): "it begins with b'weights'",
-    (*PLAIN, "--checkpoint", "zeros.pt"): "no file of weights",
-    (*PLAIN, "--checkpoint", "cut.pt"): "no file of weights",
-    (*PLAIN, "--checkpoint", "images"): "a folder",
-    (*PLAIN, "--checkpoint", "none.safetensors"): "there is no such file",
-    (*PLAIN, "--checkpoint", "ema.pt", "--weights-key", "model"): "has no weights there; it has: state_dict",
-    (*PLAIN, "--expect-accuracy", "0.99"): "expect_accuracy=0.99: on these images it is 0.",
-    (*PLAIN, "--expect-accuracy", "93"): "must be between 0 and 1",
-    (*PLAIN, "--input-mean", "0.5", "0.5", "0.5"): "given together with input_mean",
-    (*PLAIN, "--input-std", "0", "0", "0"): "above 0, at most 1",
-    (*PLAIN, "--answers", "0"): "answers=0: must be at least 1",
-    (*PLAIN, "--outputs", "sigmoid"): "outputs=sigmoid: must be auto or logits",
-    (*PLAIN, "--network-size", "4"): "network_size=4: must be at least 8",
-    (*PLAIN, "--network-size", "x"): "network-size",
-    (*PLAIN, "--device", "tpu"): "device=tpu: must be cpu, cuda",
-    (*PLAIN, "--precision", "fp8"): "precision=fp8",
-    (*PLAIN, "--dataset", "imagefolder:none"): "none",
-    (*PLAIN, "--pairs", "50"): "50 pairs need 100 images of a class",
-    (*PLAIN, "--jacobian", "50"): "needs 50 images, there are 12",
-    (*PLAIN, "--unknown", "1"): "unknown",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("flags", REFUSED, ids=" ".join)
