@@ -3,6 +3,8 @@
 The other scripts read the file with --records.
 
   python analysis/export.py --experiment cifar-quick --out records.csv
+  python analysis/export.py --experiment cifar-quick --out records.csv --arrays     and records.npz beside it, for
+                                      the scripts that need what was measured on each path: decompose.py, spectra.py
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ from analysis.tables.options import Options, read_options
 class ExportOptions(Options):
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """The file to write; default records.csv here."""
+    arrays: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Write the arrays too, into an .npz beside it: of each trial the last, of the baseline's first trial all."""
 
 
 def main() -> None:
     """Write the table and print what is in it."""
     options = read_options(ExportOptions, __doc__)
     from analysis.findings import header  # pandas and mlflow only past --help
+    from analysis.tables.arrays import write_arrays
     from analysis.tables.records import open_records
     from analysis.tables.records_file import write_records
     from analysis.tables.table import RecordError
@@ -36,12 +41,16 @@ def main() -> None:
         records = open_records(options)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_records(records, file)
+        beside = file.with_suffix(".npz")
+        measurements = write_arrays(records, beside) if options.arrays else 0
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     rows, settings, metrics = len(records.table), len(records.settings), len(records.metrics)
     print("\n".join(header(records)))
     print(f"{file}: {rows} rows (trial, epoch), {settings} settings, {metrics} metrics")
+    if measurements:
+        print(f"{beside}: the arrays of {measurements} measurements, {beside.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
     """Return the association over the paths whose ends all trials get right, by kind, and notes on what it rests on."""
     from analysis.inference import spearman
     from analysis.inference.paired import right_by_all
-    from analysis.tables.records import gone, last_arrays
+    from analysis.tables.arrays import gone, last_arrays
     from analysis.tables.table import RecordError
 
     found: dict[str, Any] = {}

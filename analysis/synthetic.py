@@ -22,7 +22,7 @@ def synthetic(records: Records) -> Findings:
     """Return what the analysis of the records' study finds; RecordError where there is none."""
     from analysis.inference.claim import RULE
     from analysis.studies import STUDIES
-    from analysis.tables.records import gone
+    from analysis.tables.arrays import gone
     from analysis.tables.table import RecordError
     from specbias.settings.registry import load
 
@@ -46,7 +46,7 @@ def synthetic(records: Records) -> Findings:
 def load_trials(records: Records) -> list[Trial]:
     """Return the sweep's trials in its order, each with its settings and the arrays of its last measurement."""
     from analysis.studies.trial import Trial
-    from analysis.tables.records import last_arrays
+    from analysis.tables.arrays import last_arrays
 
     return [Trial(row["label"], row[records.settings].to_dict(), arrays) for row, arrays in last_arrays(records)]
 

@@ -30,7 +30,7 @@ ROOMS = {
     "sweeps.service": ("screen", "study", "ask", "machines", "keep", "run", "command_line", "doctor"),
     "analysis": ("inference", "tables", "questions", "figures", "findings", "studies", *ANALYSES),
 }
-MLFLOW_HERE = {"sweeps/service/keep/store.py", "analysis/tables/records.py"}
+MLFLOW_HERE = {"sweeps/service/keep/store.py", "analysis/tables/records.py", "analysis/tables/arrays.py"}
 OPTUNA_HERE = {"sweeps/service/run/optimise.py", "analysis/importance.py"}
 SCRIPTS = sorted(
     path for folder in ("sweeps", "analysis") for path in (ROOT / folder).glob("*.py") if "__main__" in path.read_text()

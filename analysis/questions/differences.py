@@ -132,7 +132,8 @@ def _same_measuring(first: Network, rows: np.ndarray, second: Network, others: n
 def _column(network: Network, kind: str, name: str) -> np.ndarray:
     key = f"frequency/{kind}/{name}"
     if key not in network.arrays:
-        raise ValueError(f"{network.name} has no {key}: measured without paths, or by an older version; measure again")
+        why = "measured without paths or by an older version, or left out of a file of arrays"
+        raise ValueError(f"{network.name} has no {key}: {why}")
     return network.arrays[key]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from analysis.inference.learning_time import first_reached, rank_correlation
 from analysis.inference.rows import setting_text
+from analysis.tables.arrays import arrays_of, gone, last_arrays
 from analysis.tables.conditions import BASELINE, changes, setting_name
-from analysis.tables.records import gone, last_arrays, load_arrays
 from analysis.tables.table import RecordError, Records
 from specbias.pictures import KINDS, Arrays, Share, Spectrum, share_of, spectrum_of
 from specbias.trials.record import STEP
@@ -91,8 +91,7 @@ def by_epoch(records: Records, trial: str | None = None) -> tuple[ByEpoch, Array
         raise RecordError(f"--trial {trial}: {len(chosen)} trials of the sweep begin so")
     row = (chosen if len(chosen) else last).iloc[0]
     epochs = sorted(records.table.loc[records.table["trial_id"] == row["trial_id"], STEP])
-    assert records.uri is not None
-    measured = [load_arrays(row["run_id"], tracking_uri=records.uri, epoch=int(epoch)) for epoch in epochs]
+    measured = [arrays_of(records, row, int(epoch)) for epoch in epochs]
     kinds = [kind for kind in KINDS if all(f"frequency/{kind}/spectrum" in arrays for arrays in measured)]
     spectra = {kind: [spectrum_of(arrays, kind, boundary=BOUNDARY) for arrays in measured] for kind in kinds}
     if not kinds:

@@ -11,8 +11,8 @@ import pandas as pd
 from analysis.inference.claim import Claim, judge_sign
 from analysis.inference.slopes import Slope, slopes
 from analysis.questions.differences import Comparison, Network, compare, metric_of
+from analysis.tables.arrays import arrays_of, first_of_baseline, gone, last_arrays
 from analysis.tables.conditions import BASELINE, seeds_of, setting_names
-from analysis.tables.records import gone, last_arrays, load_arrays
 from analysis.tables.table import RecordError, Records
 from specbias.trials.record import STEP
 
@@ -96,11 +96,12 @@ def along_training(records: Records, trial: str | None) -> tuple[str, list[Compa
 
     It is the trial whose id begins so, by default the first of the baseline. RecordError where there is none.
     """
-    label, run_id, epochs = _trial(records, trial)
+    row, epochs = _trial(records, trial)
+    label = str(row["label"])
     networks, notes = [], []
     for epoch in epochs:
         try:
-            found = load_arrays(run_id, tracking_uri=str(records.uri), epoch=epoch)
+            found = arrays_of(records, row, epoch)
         except RecordError as error:
             notes.append(f"{label}: {error}")
             continue
@@ -114,12 +115,11 @@ def along_training(records: Records, trial: str | None) -> tuple[str, list[Compa
     return label, steps, notes
 
 
-def _trial(records: Records, trial: str | None) -> tuple[str, str, list[int]]:
-    """Return the label, the run and the measured epochs of a trial."""
+def _trial(records: Records, trial: str | None) -> tuple[pd.Series, list[int]]:
+    """Return the last row of a trial, and its measured epochs."""
     last = records.last
     if trial is None:
-        baseline = last[last["trial_id"].map(setting_names(records)) == BASELINE]
-        row = (baseline if len(baseline) else last).iloc[0]
+        row = first_of_baseline(records)
     else:
         own = last[last["trial_id"].str.startswith(trial)] if trial else last.iloc[:0]
         if len(own) != 1:
@@ -127,7 +127,7 @@ def _trial(records: Records, trial: str | None) -> tuple[str, str, list[int]]:
             raise RecordError(f"--trial {trial!r} begins the id of {len(own)} trials; there are: {there}")
         row = own.iloc[0]
     epochs = records.table.loc[records.table["trial_id"] == row["trial_id"], STEP]
-    return str(row["label"]), str(row["run_id"]), sorted(map(int, epochs))
+    return row, sorted(map(int, epochs))
 
 
 def with_accuracy(found: OfSettings, kind: str, scalar: str) -> dict[str, Slope]:

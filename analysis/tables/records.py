@@ -1,4 +1,4 @@
-"""Where do the numbers come from? MLflow -> one table, a row per trial and epoch, and arrays; attach() writes back."""
+"""Where do the numbers come from? MLflow -> one table, a row per trial and epoch; attach() writes back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,6 @@ from pathlib import Path
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # fail at once if there is no server
-import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Run  # noqa: E402
@@ -59,7 +57,7 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
     message lists what there is, if there is no such store, experiment, sweep or finished trial.
     """
     try:
-        client = _client(tracking_uri)
+        client = client_of(tracking_uri)
         runs = _runs(client, experiment, tracking_uri)
         parent, others = _choose(runs, experiment, sweep)
         parent_id, tags = parent.info.run_id, parent.data.tags
@@ -92,50 +90,6 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
     )
 
 
-def load_arrays(run_id: str, *, tracking_uri: str, epoch: int | None = None) -> dict[str, np.ndarray]:
-    """Return the arrays of a trial's measurement at `epoch`, by default its last; RecordError if there is none."""
-    client = _client(tracking_uri)
-    try:
-        paths = {int(Path(f.path).stem.split("_")[1]): f.path for f in client.list_artifacts(run_id, "measurements")}
-        if not paths or epoch not in (None, *paths):
-            there = ", ".join(map(str, sorted(paths))) or "none"
-            asked = "" if epoch is None else f" at epoch {epoch}"
-            raise RecordError(f"run {run_id} has no arrays{asked}; there are: {there}")
-        with tempfile.TemporaryDirectory() as folder:
-            file = client.download_artifacts(run_id, paths[max(paths) if epoch is None else epoch], folder)
-            with np.load(file) as arrays:
-                return dict(arrays)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise RecordError(f"{tracking_uri}: {str(error).splitlines()[0]}") from None
-
-
-def last_arrays(records: Records) -> Iterator[tuple[pd.Series, dict[str, np.ndarray]]]:
-    """Yield the last row, and the arrays of that measurement, of every trial that has them, one at a time.
-
-    What is made of them says how many are `gone`. RecordError where none has, and for a file of records.
-    """
-    if records.uri is None:
-        raise RecordError(f"{records.source} is a file of scalars: what needs arrays is read with --experiment")
-    lost, last = "", records.last
-    found = 0
-    for _, row in last.iterrows():
-        try:
-            arrays = load_arrays(row["run_id"], tracking_uri=records.uri)
-        except RecordError as error:
-            lost = str(error)
-            continue
-        found += 1
-        yield row, arrays
-    if not found:
-        raise RecordError(f"no trial of {records.source} has arrays: {lost}")
-
-
-def gone(records: Records, found: int) -> list[str]:
-    """Return a note on the trials that `last_arrays` left out, by how many it gave; none where it gave all."""
-    lost = len(records.last) - found
-    return [f"left out: {lost} trials whose arrays are gone"] * bool(lost)
-
-
 def attach(records: Records, files: list[Path]) -> bool:
     """Put files onto the sweep's parent run as artifacts under `analysis/`, the one thing this package writes.
 
@@ -153,7 +107,8 @@ def attach(records: Records, files: list[Path]) -> bool:
     return True
 
 
-def _client(tracking_uri: str) -> MlflowClient:
+def client_of(tracking_uri: str) -> MlflowClient:
+    """Return a client of a store that is there; RecordError where it is not."""
     path = Path(tracking_uri.removeprefix("sqlite:///"))
     if "://" not in tracking_uri and path.is_file():
         raise RecordError(f"--tracking-uri {tracking_uri} is a file: its address is sqlite:///{path.resolve()}")

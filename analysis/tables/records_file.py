@@ -54,7 +54,8 @@ def read_records(file: Path, study: str | None = None) -> Records:
             raise RecordError(f"{file}: {twice} of {len(table)} rows repeat a trial_id and epoch")
         left_out = _counted(table.pop(LEFT_OUT).dropna().unique() if LEFT_OUT in table else [])
         left_out |= {CUT_OFF: 1} if cut else {}
-        return _whole_trials(Records(normal(table.assign(**{STEP: epochs.astype(int)})), left_out, str(file)))
+        table = normal(table.assign(**{STEP: epochs.astype(int)}))
+        return _whole_trials(Records(table, left_out, str(file), arrays=file.with_suffix(".npz")))
     except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise RecordError(f"{file}: {str(error).splitlines()[0]}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 
@@ -34,12 +35,13 @@ class Records:
     table: pd.DataFrame
     left_out: dict[str, int]  # why not -> number of the sweep's trials without a place in the table
     source: str  # for people: the experiment or the file
-    uri: str | None = None  # MLflow's store; None: a file, which has no arrays and takes no results
+    uri: str | None = None  # MLflow's store; None: a file, which takes no results
     parent_run_id: str | None = None  # to attach results to
     other_sweeps: list[str] = field(default_factory=list)  # in the same experiment
     trials: list[dict] = field(default_factory=list)  # of all, also those left out: trial_id, label, outcome, failure
     about: dict[str, str] = field(default_factory=dict)  # tags and settings of the parent run
     take_selected: bool = False  # analyse a selected sample all the same
+    arrays: Path | None = None  # of a file: where its arrays are, if they were exported too
 
     @property
     def sweep_id(self) -> str:

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from analysis.decompose import decompose, main
+from analysis.export import main as export
 from analysis.tables.records import load_records
-from analysis.tables.records_file import write_records
 from analysis.tables.table import RecordError
 from specbias.measurement.frequency import KINDS
 from specbias.settings.config import TrialConfig
@@ -100,11 +100,28 @@ def test_the_script_prints_saves_and_attaches_and_says_what_it_cannot_do(sweep, 
     status, _, said = run_script(main, "--experiment", "made", "--trial", "9", uri=uri)
     assert status == 2 and said.startswith("error: --trial '9' begins the id of 0 trials; there are: 0000 (trial 0), ")
     assert said.count("\n") == 1
-    write_records(load_records("made", tracking_uri=uri), tmp_path / "records.csv")
-    status, _, said = run_script(main, "--records", "records.csv", uri=uri)
-    assert (
-        status == 2 and said == "error: records.csv is a file of scalars: what needs arrays is read with --experiment\n"
-    )
+
+
+def test_a_file_of_records_with_arrays_beside_it_is_decomposed_as_the_sweep_itself(sweep, run_script, tmp_path):
+    uri, _ = sweep
+    status, _, error = run_script(main, "--experiment", "made", "--out", "whole", uri=uri)
+    assert status == 0, error
+    assert run_script(export, "--experiment", "made", "--out", "records.csv", uri=uri)[0] == 0
+    status, _, said = run_script(main, "--records", "records.csv", uri="")
+    assert status == 2 and said.startswith("error: records.csv is a file of scalars, and this needs arrays: read it")
+    status, said, error = run_script(export, "--experiment", "made", "--out", "records.csv", "--arrays", uri=uri)
+    assert status == 0 and "records.npz: the arrays of " in said, error
+    status, _, error = run_script(main, "--records", "records.csv", "--out", "again", uri="")
+    assert status == 0, error
+    whole, again = (json.loads((tmp_path / name / "decompose.json").read_text()) for name in ("whole", "again"))
+    assert [each["name"] for each in whole["comparisons"]] == [each["name"] for each in again["comparisons"]]
+    for first, other in zip(whole["comparisons"], again["comparisons"], strict=True):
+        for kind, parts in other["parts"].items():
+            assert "mirror" in parts and "mean_frequency" not in parts
+            for scalar, part in parts.items():
+                expected = first["parts"][kind][scalar]
+                for which in ("whole", "composition", "rates"):  # kept in float32
+                    assert part[which]["statistic"] == pytest.approx(expected[which]["statistic"], rel=1e-3, abs=1e-6)
 
 
 def test_a_sweep_in_which_nothing_can_be_compared_is_refused(sweep):

@@ -128,7 +128,7 @@ def test_over_paths_that_all_get_right_the_relation_is_another_claim_where_there
 
     every = [(row, dict(arrays(row))) for _, row in records.last.iterrows()]
     found = iter(every)
-    monkeypatch.setattr("analysis.tables.records.last_arrays", lambda records: found)
+    monkeypatch.setattr("analysis.tables.arrays.last_arrays", lambda records: found)
     made = interventions(records)
     name = "paths that all trials get right, Spearman"
     assert verdicts(made, WITHIN)[name] == "held" and name not in verdicts(made, BETWEEN)

@@ -58,8 +58,7 @@ def made(monkeypatch):
                 arrays[f"frequency/{kind}/mirror/spectrum"] = arrays[f"frequency/{kind}/mirror/spectrum"] * grown
         return arrays
 
-    for place in ("analysis.tables.records", "analysis.questions.mean_spectra"):
-        monkeypatch.setattr(f"{place}.load_arrays", load)
+    monkeypatch.setattr("analysis.tables.arrays.load_arrays", load)
     return Records(normal(pd.DataFrame(TRIALS)), {}, "made", "sqlite:///none.db")
 
 
@@ -145,8 +144,7 @@ def test_the_paths_of_a_trial_are_drawn_where_it_kept_them(made, small, monkeypa
     assert [any(name.startswith("examples/") for name in each.arrays) for each in measured] == [False] * (
         len(measured) - 1
     ) + [True]
-    for place in ("analysis.tables.records", "analysis.questions.mean_spectra"):
-        monkeypatch.setattr(f"{place}.load_arrays", lambda run_id, **asked: measured[-1].arrays)
+    monkeypatch.setattr("analysis.tables.arrays.load_arrays", lambda run_id, **asked: measured[-1].arrays)
     found = spectra(made)
     assert len(found.figures["paths"].subfigs) == 6 and "dotted" in found.captions["paths"]
     titles = [part.get_suptitle() for part in found.figures["paths"].subfigs]

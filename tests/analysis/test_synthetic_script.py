@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 
 from analysis.studies.trial import Trial
 from analysis.synthetic import main
-from analysis.tables.records import RecordError, load_arrays
+from analysis.tables.arrays import load_arrays
+from analysis.tables.table import RecordError
 
 
 def baseline():
