@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from specbias.pictures import COLOURS, KINDS, NORMAL, Arrays, Record, shortened
+from specbias.look import COLOUR_OF
+from specbias.pictures import KINDS, NORMAL, Arrays, Record, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def draw_classes(axes: Axes, record: Record) -> None:
     for place, (_, each) in enumerate(shown):
         error = each["standard_errors"]["fixed_band"]
         spread = None if error is None else NORMAL * error
-        axes.errorbar(each["fixed_band"], place, xerr=spread, fmt="o", markersize=3, color=COLOURS["within_class"])
+        axes.errorbar(each["fixed_band"], place, xerr=spread, fmt="o", markersize=3, color=COLOUR_OF["within_class"])
     names = record["class_names"]
     axes.set_yticks(range(len(shown)), [shortened(names[int(c)]) if names else c for c, _ in shown], fontsize=6)
     axes.set(xlabel="share within the class above the band", ylim=(-0.7, len(shown) - 0.3))

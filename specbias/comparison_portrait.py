@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from specbias.class_pictures import NAMED
-from specbias.path_pictures import COLOURS
-from specbias.pictures import DASHES, KINDS, SCALARS, Arrays, draw_spectrum, shade_band, share_of, shortened
+from specbias.look import COLOURS, DASH_OF
+from specbias.pictures import KINDS, SCALARS, Arrays, draw_spectrum, shade_band, share_of, shortened
 from specbias.pictures import spectrum_of as spectrum
 from specbias.portraits import COLUMN, WIDTH, new_picture
 
@@ -46,7 +46,7 @@ def draw_all_spectra(axes: Axes, measured: Sequence[tuple[str, Arrays]], kind: s
     for place, (name, arrays) in enumerate(measured):
         share = share_of(arrays, kind)
         label = f"{shortened(name, 20)} ({share.value:.3f})"
-        dash = DASHES["within_class" if place == 0 else "between_class"]
+        dash = DASH_OF["within_class" if place == 0 else "between_class"]
         draw_spectrum(axes, spectrum(arrays, kind), label=label, colour=COLOURS[place % len(COLOURS)], dash=dash)
     shade_band(axes, share.band)
     axes.set_title(KINDS[kind])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from specbias.look import COLOURS
 from specbias.pictures import KINDS, Arrays, Spectrum, draw_spectrum, shade_band, shortened
 from specbias.settings.config import BAND
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FRAMES = 9  # of a film strip
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito 2008: the two ends first
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
 SEEN = 0.1  # a class whose probability is nowhere above that is drawn in grey, without a name
 

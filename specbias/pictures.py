@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from specbias.look import COLOUR_OF, DASH_OF, LOOK
 from specbias.settings.config import BAND
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, np.ndarray]  # those of a measurement's npz
 Record = Mapping[str, Any]  # its JSON
 KINDS = {"within_class": "within classes", "between_class": "between classes"}
-COLOURS = {"within_class": "#0072B2", "between_class": "#D55E00"}  # Okabe and Ito 2008
-DASHES = {"within_class": "-", "between_class": "--"}
 NORMAL = 1.96  # standard errors to either side of a 95% interval
 DEEPEST = 1e-4  # of the highest amplitude: what is below is not drawn, it is rounding
 SCALARS = {
@@ -32,21 +31,6 @@ SCALARS = {
     "sharpness": "sharpness",
 }
 FREQUENCY = "frequency (cycles per unit of distance)"
-LOOK: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "svg.fonttype": "none",  # text stays text
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "specbias",  # the same picture gives the same file
-}
 
 
 class Spectrum(NamedTuple):
@@ -106,8 +90,8 @@ def draw_spectra(axes: Axes, arrays: Arrays, *, boundary: str = "periodic") -> N
             axes,
             spectrum_of(arrays, kind, boundary=boundary),
             label=KINDS[kind],
-            colour=COLOURS[kind],
-            dash=DASHES[kind],
+            colour=COLOUR_OF[kind],
+            dash=DASH_OF[kind],
         )
     shares = {kind: share_of(arrays, kind) for kind in there}
     written = "\n".join(f"{KINDS[kind].split()[0]} {share.value:.3f}" for kind, share in shares.items())
@@ -169,13 +153,13 @@ def draw_shares(axes: Axes, arrays: Arrays) -> None:
         values, share = shares_of(arrays, kind), share_of(arrays, kind)
         percent = 100 * np.histogram(values, edges)[0] / max(len(values), 1)
         highest = max(highest, float(values.max(initial=0.0)))
-        axes.stairs(percent, edges, fill=True, alpha=0.25, color=COLOURS[kind])
-        axes.stairs(percent, edges, color=COLOURS[kind], linestyle=DASHES[kind], label=KINDS[kind])
+        axes.stairs(percent, edges, fill=True, alpha=0.25, color=COLOUR_OF[kind])
+        axes.stairs(percent, edges, color=COLOUR_OF[kind], linestyle=DASH_OF[kind], label=KINDS[kind])
         means.append((kind, share))
     top = axes.dataLim.y1
     for kind, share in means:
         spread = None if share.standard_error is None else NORMAL * share.standard_error
-        axes.errorbar(share.value, 1.08 * top, xerr=spread, fmt="D", markersize=3, color=COLOURS[kind], capsize=2)
+        axes.errorbar(share.value, 1.08 * top, xerr=spread, fmt="D", markersize=3, color=COLOUR_OF[kind], capsize=2)
     axes.set(xlim=(0, min(1.0, highest + 0.05)), ylim=(0, 1.4 * top), ylabel="paths (%)")
     axes.set_xlabel(f"share of a path above {means[0][1].band:g} cycles per unit" if means else "")
     axes.legend(loc="upper left", ncols=2, title="above: mean, 95%", title_fontsize=7, alignment="left")
@@ -220,7 +204,7 @@ def draw_standing(axes: Axes, record: Record, kind: str) -> None:
     them = published()
     axes.plot(them.accuracy, getattr(them, kind), "o", color="0.6", markersize=2, label="447 published", zorder=1)
     error = record[kind]["standard_errors"]["high_frequency_share"]
-    own: dict[str, Any] = {"color": COLOURS[kind], "markersize": 5, "label": "this network", "zorder": 2}
+    own: dict[str, Any] = {"color": COLOUR_OF[kind], "markersize": 5, "label": "this network", "zorder": 2}
     spread = None if error is None else NORMAL * error
     axes.errorbar(record["accuracy"], record[kind]["high_frequency_share"], yerr=spread, fmt="D", **own)
     axes.set(xlabel="test accuracy", ylabel="share, as released", title=f"{KINDS[kind]}, RobustNets")

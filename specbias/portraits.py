@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import specbias.class_pictures as class_pictures
 import specbias.path_pictures as path_pictures
 import specbias.pictures as pictures
+from specbias.look import LOOK
 from specbias.measurement.published import is_comparable
-from specbias.pictures import LOOK, Arrays, Record
+from specbias.pictures import Arrays, Record
 from specbias.settings import SettingError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ FORBIDDEN = {
 ANALYSES = tuple(path.stem for path in sorted((ROOT / "analysis").glob("[!_]*.py")) if path.stem != "findings")
 STUDIES = tuple(path.stem for path in sorted((ROOT / "sweeps").glob("[!_]*.py")) if "STUD" in path.read_text())
 FORMER_NAMES = tuple(path.stem for path in (ROOT / "sweeps").glob("[!_]*.py") if path.stem not in STUDIES)
-DRAWS = ("pictures", "class_pictures", "path_pictures", "portraits", "comparison_portrait")
+DRAWS = ("look", "pictures", "class_pictures", "path_pictures", "portraits", "comparison_portrait")
 SHOWS = ("results", "comparison")
 ON_USE = {f"specbias/{name}.py": {"matplotlib"} for name in DRAWS}  # inside functions: the core imports without
 ON_USE |= {f"specbias/{name}.py": {"matplotlib", "pandas"} for name in SHOWS}
@@ -27,7 +27,7 @@ CORE += ("demonstration", "synthetic")
 ROOMS = {
     "specbias": (*CORE, "__main__"),
     "sweeps": ("service", "kinds", *STUDIES, *FORMER_NAMES, "__main__"),
-    "sweeps.service": ("screen", "study", "ask", "machines", "keep", "run", "command_line", "doctor"),
+    "sweeps.service": ("screen", "study", "ask", "machines", "keep", "run", "command_line", "checks", "doctor"),
     "analysis": ("inference", "tables", "questions", "figures", "findings", "studies", *ANALYSES),
 }
 MLFLOW_HERE = {"sweeps/service/keep/store.py", "analysis/tables/records.py", "analysis/tables/arrays.py"}

@@ -17,6 +17,8 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
+from specbias import look as pictures  # noqa: E402
+
 LOOK: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -28,8 +30,8 @@ LOOK: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "specbias",  # the same figure gives the same file
 }
-COLOURS = (  # Okabe and Ito's (2008) without yellow, then Tol's and Brewer's that lie farthest from those before them
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#DDCC77", "#661100", "#5AAE61"),
+COLOURS = (  # those of measured networks, then Tol's and Brewer's that lie farthest from those before them
+    *(*pictures.COLOURS, "#332288", "#DDCC77", "#661100", "#5AAE61"),
     *("#762A83", "#01665E", "#8C510A", "#88CCEE", "#999933", "#1B7837", "#4393C3", "#80CDC1", "#40004B", "#003C30"),
 )
 MARKERS = "osDv^PX<>ph"  # as many as give every pair with a colour once

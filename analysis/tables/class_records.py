@@ -16,10 +16,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.tables.networks import network_labels
+from analysis.tables.paths_by_class import (
+    BAND,
+    KIND,
+    by_class,
+    count_paths,
+    notes_without_band,
+    refuse_without_band,
+)
 from analysis.tables.table import RecordError, Records
 
-KIND = "frequency/within_class"
-BAND = f"{KIND}/fixed_band"  # by which classes are compared: their paths differ in length, and the released share steps
 ACCURACY, LENGTH = "generalization/class_accuracy", f"{KIND}/path_length"
 OTHERS = {
     "released": KIND,
@@ -34,7 +40,6 @@ OLDER = {"fixed_samples": OTHERS["fixed_samples"], "between_class": "frequency/b
 DIVERSITY = "diversity/"
 PICTURES = 5  # of a class
 WITHOUT_BAND = f"{KIND}/without_band"  # of each class; its paths that have no share above the band
-NAMED = 5  # classes in a note
 
 Pictures = Callable[[int], np.ndarray]  # the class -> its first training images (n, 3, H, W) in uint8
 
@@ -72,13 +77,7 @@ def rows_by_class(records: Records) -> Classes:
     """
     networks, diversities = records.of_part("frequency"), records.of_part("diversity")
     networks.need(KIND, ACCURACY, LENGTH)
-    if len(ways := sorted(set(network_labels(diversities).values()))) > 1:
-        raise RecordError(
-            f"{records.source}: diversity was measured in {len(ways)} ways, one is needed: {'; '.join(ways)}"
-        )
-    named = [name for name in diversities.metrics if name.startswith(DIVERSITY)]
-    if not named:
-        raise RecordError(f"the trials of {records.source} with part=diversity have no {DIVERSITY}...")
+    measured = _diversity_metrics(diversities)
     seen = 1 + int(max(networks.table["epoch"].max(), diversities.table["epoch"].max()))
     names, ids, pictures, notes = look_up_classes(networks, pd.concat([networks.last, diversities.last]), seen)
     of = networks.table["trial_id"].map(network_labels(networks))
@@ -99,21 +98,15 @@ def rows_by_class(records: Records) -> Classes:
         counts = by_network(WITHOUT_BAND)
         paths = np.full(counts.shape, f"up to {networks.values_of('class_pairs')}")
         notes += notes_without_band(labels, names, counts, paths)
-    notes += [
-        f"{label}: {missing} of {len(names)} classes without frequency"
-        for label, missing in zip(labels, np.isnan(frequency).sum(axis=1), strict=True)
-        if missing
-    ]
-    diversity = diversities.table.groupby("epoch")[named].mean().reindex(range(len(names)))
-    missing = diversity.isna().sum()
-    notes += [f"{name}: {count} of {len(names)} classes without it" for name, count in missing.items() if count]
+    diversity = diversities.table.groupby("epoch")[measured].mean().reindex(range(len(names)))
+    notes += _notes_on_missing(labels, frequency, diversity)
     return Classes(
         names,
         labels,
         frequency,
         by_network(ACCURACY),
         length,
-        {name.removeprefix(DIVERSITY): diversity[name].to_numpy(float) for name in named},
+        {name.removeprefix(DIVERSITY): diversity[name].to_numpy(float) for name in measured},
         by_network(error) if error in networks.table else None,
         {name: by_network(metric) for name, metric in others.items() if metric in networks.table},
         pictures,
@@ -121,6 +114,27 @@ def rows_by_class(records: Records) -> Classes:
         ids,
         chosen,
     )
+
+
+def _diversity_metrics(diversities: Records) -> list[str]:
+    """Return the metrics of diversity; RecordError where there are none, or they were measured in several ways."""
+    if len(ways := sorted(set(network_labels(diversities).values()))) > 1:
+        raise RecordError(
+            f"{diversities.source}: diversity was measured in {len(ways)} ways, one is needed: {'; '.join(ways)}"
+        )
+    names = [name for name in diversities.metrics if name.startswith(DIVERSITY)]
+    if not names:
+        raise RecordError(f"the trials of {diversities.source} with part=diversity have no {DIVERSITY}...")
+    return names
+
+
+def _notes_on_missing(labels: list[str], frequency: np.ndarray, diversity: pd.DataFrame) -> list[str]:
+    """Return a note per network (networks, classes) and per measure of diversity on the classes without a number."""
+    classes = len(diversity)
+    lost = zip(labels, np.isnan(frequency).sum(axis=1), strict=True)
+    notes = [f"{label}: {count} of {classes} classes without frequency" for label, count in lost if count]
+    missing = diversity.isna().sum()
+    return notes + [f"{name}: {count} of {classes} classes without it" for name, count in missing.items() if count]
 
 
 def selection_of(records: Records, table: pd.DataFrame) -> dict[str, Any]:
@@ -207,49 +221,3 @@ def arrays_by_class(records: Records) -> Classes:
         notes=[f"left out: {lost} trials without paths within classes"] * bool(lost) + notes,
         metric=BAND if banded else KIND,
     )
-
-
-def by_class(arrays: dict[str, np.ndarray], scalar: str = "fixed_band") -> np.ndarray:
-    """Return a network's mean share (`scalar`), accuracy and mean path length by class: (3, classes)."""
-    from specbias.measurement.correction import column  # and torch
-
-    accuracy = arrays["generalization/test_accuracy_per_class"]
-    label = arrays[f"{KIND}/first_class"]
-    values, distance = column(arrays, KIND, scalar).astype(float), arrays[f"{KIND}/distance"].astype(float)
-    known = np.isfinite(values)
-
-    def mean(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        counts = np.bincount(label[rows], minlength=len(accuracy)).astype(float)
-        counts[counts == 0] = np.nan
-        return np.bincount(label[rows], column[rows], minlength=len(accuracy)) / counts
-
-    return np.stack([mean(values, known), accuracy, mean(distance, np.ones_like(known))])
-
-
-def count_paths(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Return a network's numbers of paths by class, those without a share above the band and all: (2, classes)."""
-    label, classes = arrays[f"{KIND}/first_class"], len(arrays["generalization/test_accuracy_per_class"])
-    return np.stack([np.bincount(label[rows], minlength=classes) for rows in (np.isnan(arrays[BAND]), label >= 0)])
-
-
-def notes_without_band(labels: list[str], names: list[str], without: np.ndarray, paths: np.ndarray) -> list[str]:
-    """Return as a note per network how many of which classes' `paths` have no share: (networks, classes) both."""
-    why, notes = "paths too short for the band (or of samples too far apart), in the released share alone", []
-    for label, counts, of in zip(labels, without, paths, strict=True):
-        short = np.flatnonzero(counts > 0)
-        each = [f"{names[i]} ({counts[i]:.0f} of {of[i]})" for i in short[:NAMED]]
-        each += [f"{len(short) - NAMED} more classes"] * (len(short) > NAMED)
-        notes += [f"{label}: {why}: {', '.join(each)}"] if each else []
-    return notes
-
-
-def refuse_without_band(records: Records, labels: list[str], frequency: np.ndarray, length: np.ndarray) -> None:
-    """Raise RecordError, with the lengths, where a network has paths (networks, classes), and none tells the band."""
-    for label, shares, lengths in zip(labels, frequency, length, strict=True):
-        if np.isfinite(lengths).any() and not np.isfinite(shares).any():
-            ends = f"{np.nanmin(lengths):.3g} to {np.nanmax(lengths):.3g}"
-            raise RecordError(
-                f"{records.source}: no path within classes of {label} tells what is above "
-                f"band={records.values_of('band')}: on average they are {ends} units long by class, at "
-                f"spacing={records.values_of('spacing')}; measure with another band"
-            )

@@ -7,85 +7,19 @@ Random numbers come from the CPU generator given, a stream of the intervention's
 same augmentation on every device.
 """
 
-from collections.abc import Callable
-
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn.functional import pad
 
 from specbias.data import Dataset, facts_of, normalise, to_pixels
 from specbias.settings.config import MIXING, TrialConfig
+from specbias.training.augmentation_policies import Policy, augment_and_mix, random_operations, sub_policies
+from specbias.training.batch import Batch, Intervention, unchanged
 from specbias.training.label_noise import composite_image
+from specbias.training.mixing import cutmix, mixup
 from specbias.training.own_intervention import own_intervention
-from specbias.training.policies import Policy, augment_and_mix, random_operations, sub_policies
 
 OF_IMAGENET = ("imagenet", "tiny_imagenet")  # data sets of its images
-
-Batch = tuple[Tensor, Tensor]
-Intervention = Callable[[Tensor, Tensor, torch.Generator], Batch]
-
-
-def unchanged(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
-    """Return the batch as it is: every intervention at strength 0."""
-    return images, targets
-
-
-def mixup(config: TrialConfig) -> Intervention:
-    """Mix each image and target with those of another (Zhang et al. 2018; "Spectral Bias in Practice", section 4).
-
-    One weight ~ Beta(alpha, alpha) per batch, the partner a random permutation, as in the paper's code.
-    """
-    alpha = config.mixup
-
-    def mix(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
-        weight = _beta(alpha, generator)
-        partner = torch.randperm(len(images), generator=generator).to(images.device)
-        return torch.lerp(images[partner], images, weight), torch.lerp(targets[partner], targets, weight)
-
-    return _some_batches(mix, config.mixing_probability) if alpha else unchanged
-
-
-def cutmix(config: TrialConfig) -> Intervention:
-    """Paste the same box of another image into each, and as much of its target as of its area (Yun et al. 2019).
-
-    One box per batch: a share 1 - weight of the image, weight ~ Beta(alpha, alpha), its centre uniform, clipped at the
-    borders; the partner a random permutation. Unless it comes last, crop and cutout hide parts of what the target says.
-    """
-    alpha = config.cutmix
-
-    def mix(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
-        share = (1 - _beta(alpha, generator)) ** 0.5
-        box = []
-        for size in images.shape[2:]:
-            centre, half = int(torch.randint(size, (), generator=generator)), int(size * share) // 2
-            box.append(slice(max(0, centre - half), min(size, centre + half)))
-        partner = torch.randperm(len(images), generator=generator).to(images.device)
-        mixed = images.clone()
-        mixed[:, :, box[0], box[1]] = images[partner, :, box[0], box[1]]
-        kept = 1 - images[0, 0, box[0], box[1]].numel() / images[0, 0].numel()
-        return mixed, torch.lerp(targets[partner], targets, kept)
-
-    return _some_batches(mix, config.mixing_probability) if alpha else unchanged
-
-
-def _some_batches(mix: Intervention, probability: float) -> Intervention:
-    """Return the intervention that mixes a batch with that probability; where it is 1 nothing is drawn for it."""
-
-    def apply(images: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
-        left_out = probability < 1 and _uniform(generator) >= probability
-        return (images, targets) if left_out else mix(images, targets, generator)
-
-    return apply
-
-
-def _beta(alpha: float, generator: torch.Generator) -> float:
-    """Draw from Beta(alpha, alpha)."""
-    return float(betaincinv(alpha, alpha, _uniform(generator)))
-
-
-def _uniform(generator: torch.Generator) -> float:
-    return torch.rand((), dtype=torch.float64, generator=generator).item()
 
 
 def image_frequency(config: TrialConfig) -> Intervention:
@@ -138,7 +72,7 @@ def randaugment(config: TrialConfig) -> Intervention:
     """Put each image through random operations of one magnitude (Cubuk et al. 2020; "Spectral Bias in Practice", 4).
 
     Pixels from outside the image are the mean colour. It differs from the paper's code in what follows acting on the
-    augmented image. The magnitude is a strength with policy_source=torchvision alone (specbias.training.policies).
+    augmented image. The magnitude is a strength with policy_source=torchvision alone (augmentation_policies.py).
     """
     if not config.randaugment:
         return unchanged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,17 +12,16 @@ from specbias.data import facts_of
 from specbias.settings import SettingError
 from specbias.settings.config import TrialConfig
 from specbias.settings.own_code import failure, load
+from specbias.training.batch import Intervention, unchanged
 
-Batch = tuple[Tensor, Tensor]
 
-
-def own_intervention(config: TrialConfig) -> Callable[[Tensor, Tensor, torch.Generator], Batch]:
+def own_intervention(config: TrialConfig) -> Intervention:
     """Return what the user's build(config) returns, f(images, targets, generator) -> (images, targets).
 
     SettingError where it cannot be built. At strength 0 none of its code is run.
     """
     if not config.own_strength:
-        return lambda images, targets, generator: (images, targets)
+        return unchanged
     assert config.own_intervention is not None  # check_config
     build = load(config.own_intervention, setting="own_intervention")
     try:

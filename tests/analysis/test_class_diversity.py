@@ -15,8 +15,9 @@ from mlflow.entities import Metric, Param
 from analysis.class_diversity import class_diversity as class_diversity_of
 from analysis.class_diversity import main
 from analysis.findings import plain
-from analysis.tables.class_records import by_class, load_classes
+from analysis.tables.class_records import load_classes
 from analysis.tables.options import Options
+from analysis.tables.paths_by_class import by_class
 from analysis.tables.records import open_records
 from specbias.data import load_data
 from specbias.measurement.diversity import MEASURES, PRIMARY, class_diversity

@@ -9,10 +9,10 @@ from mlflow import MlflowClient
 FIRST = """
 import sys
 from types import SimpleNamespace
-from sweeps.service.keep.opening import Store
+from sweeps.service.keep.experiment import Experiment
 print("ready", flush=True)
 sys.stdin.readline()
-print(Store(SimpleNamespace(experiment="first", sweep_id="1"), sys.argv[1]).open_experiment())
+print(Experiment(SimpleNamespace(experiment="first", sweep_id="1"), sys.argv[1]).open())
 """
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from specbias.data import DATASETS
 from sweeps.__main__ import main
-from sweeps.service import doctor
+from sweeps.service import checks, doctor
 from sweeps.service.machines import preflight
 
 
@@ -93,7 +93,7 @@ def test_what_is_amiss_is_a_problem_with_its_cure(examine, monkeypatch, tmp_path
 
 
 def test_a_package_older_than_promised_or_missing_is_named_with_the_command(examine, monkeypatch):
-    monkeypatch.setattr(doctor, "requires", lambda name: ["numpy>=99", "no-such-package>=1", "scipy>=1"])
+    monkeypatch.setattr(checks, "requires", lambda name: ["numpy>=99", "no-such-package>=1", "scipy>=1"])
     status, found = examine()
     assert status == 1
     assert found["numpy"][1].endswith("; python -m pip install 'numpy>=99'")
@@ -141,8 +141,8 @@ def test_data_sets_are_looked_for_where_their_loaders_do(examine, tmp_path):
 
     from specbias.data.imagenet import PLACES
 
-    assert {"cifar10": CIFAR10.base_folder, "cifar100": CIFAR100.base_folder, **PLACES} == doctor.FOLDERS
-    assert set(DATASETS) - set(doctor.FOLDERS) == {"digits", "leaves"}  # which are no files
+    assert {"cifar10": CIFAR10.base_folder, "cifar100": CIFAR100.base_folder, **PLACES} == checks.FOLDERS
+    assert set(DATASETS) - set(checks.FOLDERS) == {"digits", "leaves"}  # which are no files
     (tmp_path / "imagenet").mkdir()
     assert examine("--data-dir", str(tmp_path))[0] == 0
 

@@ -199,7 +199,7 @@ def test_what_other_code_began_goes_on_only_where_that_is_accepted_and_what_it_f
     store, grid = empty_store(tmp_path), ("trouble=none,disk",)
     assert sweep(tmp_path, store, *grid)[0] == 1
     before = code_identity(study_sources(STUDY))
-    for patched in ("sweeps.service.run.feed", "sweeps.service.run.resume"):
+    for patched in ("sweeps.service.run.feed", "sweeps.service.run.reuse"):
         monkeypatch.setattr(f"{patched}.study_sources", lambda study: "edited")
     now = code_identity("edited")
     said = (
@@ -209,12 +209,12 @@ def test_what_other_code_began_goes_on_only_where_that_is_accepted_and_what_it_f
         sweep(tmp_path, store, *grid)
     assert "1 of the finished trials were made by other code than this" in capsys.readouterr().out
     monkeypatch.setattr(
-        "sweeps.service.run.resume.code_identity", lambda study_code: before
+        "sweeps.service.run.reuse.code_identity", lambda study_code: before
     )  # as if it changed under way
     status, held = sweep(tmp_path, store, *grid)
     assert status == 1 and held["disk", 2][2].startswith(f"SettingError: other code began it ({before}, this is {now})")
     monkeypatch.undo()
-    for patched in ("sweeps.service.run.feed", "sweeps.service.run.resume"):
+    for patched in ("sweeps.service.run.feed", "sweeps.service.run.reuse"):
         monkeypatch.setattr(f"{patched}.study_sources", lambda study: "edited")
     status, held = sweep(tmp_path, store, *grid, accept_changed_code=True)
     assert status == 0 and held == {("none", 2): WHOLE, ("disk", 2): WHOLE}

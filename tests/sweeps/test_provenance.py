@@ -13,7 +13,7 @@ from sweeps.service.keep.journal import Journal
 from sweeps.service.machines import provenance
 from sweeps.service.machines.provenance import code_identity, study_sources
 from sweeps.service.run.ledger import Ledger
-from sweeps.service.run.resume import refuse_changed_code
+from sweeps.service.run.reuse import refuse_changed_code
 
 
 def test_code_is_another_after_any_edit_and_with_other_versions(tmp_path, monkeypatch):

@@ -13,16 +13,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from specbias.settings import SettingError
 from specbias.settings.config import MEASURE_VERSION
 from specbias.trials.record import Tag
 from sweeps.service.ask.plan import Plan
+from sweeps.service.keep.experiment import Experiment
 from sweeps.service.keep.lock import Guarded, Lock
 from sweeps.service.keep.storage import delete_folder, list_folder
-from sweeps.service.keep.store import TROUBLES, insist_on_opening, is_active, open_store, search_runs
+from sweeps.service.keep.store import insist_on_opening, is_active, search_runs
 from sweeps.service.keep.tracking import Tracking, trials_url
 from sweeps.service.machines.provenance import code, hardware
 
@@ -43,31 +43,31 @@ def open_sweep(
     place = f"{storage}/{name}"
     file = f"{tempfile.gettempdir()}/specbias-{name}.lock" if "://" in storage else f"{place}.lock"
 
-    def open_experiment() -> Store:
-        store = Store(plan, uri)
+    def open_experiment() -> Experiment:
+        experiment = Experiment(plan, uri)
         if resume is not None and not (resume == plan.sweep_id and list_folder(place)):
-            _refuse_other(store.client, plan, resume)
-        store.open_experiment()
-        return store
+            _refuse_other(experiment.client, plan, resume)
+        experiment.open()
+        return experiment
 
-    store = insist_on_opening(open_experiment, uri, patience=patience)
-    lock = Lock(store, file)
+    experiment = insist_on_opening(open_experiment, uri, patience=patience)
+    lock = Lock(experiment, file)
     with ExitStack() as stack:
         insist_on_opening(lambda: stack.enter_context(lock), uri, patience=patience)
         if fresh:
             _clear(place)
-        yield insist_on_opening(lambda: _find(plan, store, lock, storage, fresh=fresh), uri, patience=patience)
+        yield insist_on_opening(lambda: _find(plan, experiment, lock, storage, fresh=fresh), uri, patience=patience)
 
 
-def _find(plan: Plan, store: Store, lock: Lock, storage: str, *, fresh: bool) -> Tracking:
+def _find(plan: Plan, experiment: Experiment, lock: Lock, storage: str, *, fresh: bool) -> Tracking:
     """Return what there is of the sweep in the store: its parent, if there is one, and its trials' runs."""
     query = f"tags.{Tag.SWEEP_ID} = '{plan.sweep_id}'"
-    parents = [] if fresh else search_runs(store.client, store.experiment_id, query, deleted=True)
+    parents = [] if fresh else search_runs(experiment.client, experiment.experiment_id, query, deleted=True)
     parents.sort(key=lambda run: run.info.lifecycle_stage == "deleted")  # the newest that is not
     afresh = fresh or bool(parents and Tag.FRESH in parents[0].data.tags)
-    client: Any = Guarded(store.client, lock)
-    place = f"{storage}/{_name(plan, store.uri)}"
-    tracking = Tracking(client, store.uri, store.experiment_id, "", afresh, place, lock)
+    client: Any = Guarded(experiment.client, lock)
+    place = f"{storage}/{_name(plan, experiment.uri)}"
+    tracking = Tracking(client, experiment.uri, experiment.experiment_id, "", afresh, place, lock)
     if parents:
         tracking.parent_id = parents[0].info.run_id
         named = parents[0].data.tags.get(Tag.JOURNALS)  # by another address of the store
@@ -102,19 +102,19 @@ def restore(tracking: Tracking, plan: Plan, trial_id: str = "") -> str:
     """
     if not tracking.begun or tracking.lock is None:
         return ""
-    store, run_id = tracking.lock.claims, tracking.run_ids.get(trial_id)
-    assert isinstance(store, Store)
-    if store.is_gone():
-        store.reopen()
-        tracking.client = Guarded(store.client, tracking.lock)  # type: ignore[assignment]
-    parent_there = is_active(store.client, tracking.parent_id)
-    if parent_there and not tracking.restoring and (run_id is None or is_active(store.client, run_id)):
+    experiment, run_id = tracking.lock.claims, tracking.run_ids.get(trial_id)
+    assert isinstance(experiment, Experiment)
+    if experiment.is_gone():
+        experiment.reopen()
+        tracking.client = Guarded(experiment.client, tracking.lock)  # type: ignore[assignment]
+    parent_there = is_active(experiment.client, tracking.parent_id)
+    if parent_there and not tracking.restoring and (run_id is None or is_active(experiment.client, run_id)):
         return ""
     tracking.restoring = True  # until all of this is done: what fails in it is to be done again
     deleted = "a trial's run" if parent_there else "the parent run"
     with tracking.lock.turn:
-        tracking.experiment_id = store.open_experiment()
-        if tracking.lock.token not in store.read():
+        tracking.experiment_id = experiment.open()
+        if tracking.lock.token not in experiment.read():
             deleted = "the experiment"
             tracking.lock.claim_again()
     _have_parent(tracking, plan)
@@ -200,61 +200,3 @@ def _clear(place: str) -> None:
     delete_folder(place)
     if list_folder(place):
         raise SettingError(f"--fresh: {place} cannot be deleted; delete it, or give another --storage-path")
-
-
-class Store:
-    """The store of a sweep, past the lock: its experiment, whose tags are the claims of the sweep's drivers."""
-
-    def __init__(self, plan: Plan, uri: str) -> None:
-        self.uri, self.experiment, self.prefix = uri, plan.experiment, f"{Tag.DRIVER}.{plan.sweep_id}."
-        self.experiment_id, self._times_opened = "", 0
-        self.reopen()
-
-    def reopen(self) -> None:
-        self.client = open_store(self.uri, times_opened=self._times_opened)
-        self._times_opened += 1
-        self._file = self._number()
-
-    def open_experiment(self) -> str:
-        """Return the id of the experiment, which is made if it is not there; SettingError if it is in the trash."""
-        found = self.client.get_experiment_by_name(self.experiment)
-        if found is None:
-            found = self._make_experiment()
-        if found.lifecycle_stage == "deleted":
-            raise SettingError(f"--experiment {self.experiment} is in MLflow's trash: restore it, or name another")
-        self.experiment_id = found.experiment_id
-        return self.experiment_id
-
-    def _make_experiment(self) -> Any:
-        # MLflow would put artifacts into the working directory: beside the data base they stay with it
-        beside = str(Path(self.uri.removeprefix("sqlite:///")).parent / "mlruns" / self.experiment)
-        location: dict[str, Any] = {"artifact_location": beside} if self.uri.startswith("sqlite:") else {}
-        try:
-            return self.client.get_experiment(self.client.create_experiment(self.experiment, **location))
-        except TROUBLES:
-            found = self.client.get_experiment_by_name(self.experiment)
-            if found is None:
-                raise
-            return found  # which another driver has made
-
-    def is_gone(self) -> bool:
-        """Tell whether the data base's file was deleted: what was opened can still be read, as if nothing had been."""
-        return self._number() != self._file
-
-    def _number(self) -> int | None:
-        try:
-            return Path(self.uri.removeprefix("sqlite:///")).stat().st_ino if self.uri.startswith("sqlite:") else None
-        except FileNotFoundError:
-            return None
-
-    def read(self) -> dict[str, str]:
-        tags = self.client.get_experiment(self.experiment_id).tags
-        return {key.removeprefix(self.prefix): claim for key, claim in tags.items() if key.startswith(self.prefix)}
-
-    def write(self, token: str, claim: str) -> None:
-        self.client.set_experiment_tag(self.experiment_id, self.prefix + token, claim)
-
-    def delete(self, token: str) -> None:
-        """Delete a claim, if it is there."""
-        if token in self.read():
-            self.client.delete_experiment_tag(self.experiment_id, self.prefix + token)

@@ -26,7 +26,7 @@ from sqlalchemy import create_engine, inspect, text  # noqa: E402
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError  # noqa: E402
 
 from specbias.settings import SettingError  # noqa: E402
-from sweeps.service.keep.lock import lock_file  # noqa: E402
+from sweeps.service.keep.locked_file import lock_file  # noqa: E402
 from sweeps.service.keep.retry import Result, Trouble, first_line, insist  # noqa: E402
 
 for library in ("alembic", "sqlalchemy", "urllib3", "psycopg"):  # who tries again says what fails, and that once

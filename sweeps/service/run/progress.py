@@ -22,7 +22,7 @@ from sweeps.service.run.block import Block, is_terminal
 from sweeps.service.run.interrupts import Interrupts
 from sweeps.service.run.ledger import Ledger
 from sweeps.service.run.mirror import Mirror
-from sweeps.service.run.resume import bring_teacher
+from sweeps.service.run.reuse import bring_teacher
 from sweeps.service.run.schedulers import EarlyStopping
 from sweeps.service.screen import WIDEST, Rows, show
 

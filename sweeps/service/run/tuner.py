@@ -28,7 +28,7 @@ from sweeps.service.run.interrupts import Interrupts
 from sweeps.service.run.ledger import Ledger
 from sweeps.service.run.mirror import Mirror
 from sweeps.service.run.progress import Progress
-from sweeps.service.run.resume import bring_teachers, open_ledger, refuse_changed_code, replay
+from sweeps.service.run.reuse import bring_teachers, open_ledger, refuse_changed_code, replay
 from sweeps.service.run.schedulers import EarlyStopping, build_scheduler
 from sweeps.service.run.summary import PATIENCE, conclude
 from sweeps.service.screen import show

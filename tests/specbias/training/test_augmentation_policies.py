@@ -10,7 +10,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy import stats
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, RandAugment
 
-from specbias.training import operations, policies
+from specbias.training import augmentation_policies as policies
+from specbias.training import pixel_operations
 
 FILL = (125, 123, 114)
 MEAN_COLOUR = torch.tensor(FILL, dtype=torch.uint8)
@@ -224,7 +225,7 @@ def test_augmix_draws_its_levels_between_a_tenth_and_the_severity(monkeypatch):
 
 def test_no_image_is_swapped_with_another():
     images = torch.arange(50, dtype=torch.uint8).view(-1, 1, 1, 1).expand(50, 3, 4, 4)
-    table = [policies.Choice(operations.identity, torch.zeros_like)] * 5
+    table = [policies.Choice(pixel_operations.identity, torch.zeros_like)] * 5
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randint(5, (50,), generator=generator)
     found = policies.apply_choices(images, table, chosen, torch.zeros(50, dtype=torch.float64), generator)

@@ -7,7 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from specbias.data import DATASETS, load_data
 from specbias.settings.config import TrialConfig
-from specbias.training import operations
+from specbias.training import pixel_operations
 
 FILL = (125, 123, 114)
 
@@ -59,11 +59,11 @@ def different(images, operation, amount, twin):
     ],
 )
 def test_a_colour_operation_is_pils(images, name, amount, twin):
-    assert different(images, getattr(operations, name), amount, twin).max() == 0
+    assert different(images, getattr(pixel_operations, name), amount, twin).max() == 0
 
 
 def test_no_bits_left_is_black(images):
-    assert operations.posterize(images, torch.zeros(200, dtype=torch.float64)).max() == 0
+    assert pixel_operations.posterize(images, torch.zeros(200, dtype=torch.float64)).max() == 0
 
 
 def moved(image, *matrix, resample):
@@ -92,8 +92,8 @@ def moved(image, *matrix, resample):
 @pytest.mark.parametrize("size", [(32, 32), (20, 28)])
 def test_a_movement_is_pils(images, matrix, amount, twin, bilinear, size):
     resample = Image.BILINEAR if bilinear else Image.NEAREST
-    operation = operations.affine(
-        getattr(operations, matrix), fill=torch.tensor(FILL, dtype=torch.uint8), bilinear=bilinear
+    operation = pixel_operations.affine(
+        getattr(pixel_operations, matrix), fill=torch.tensor(FILL, dtype=torch.uint8), bilinear=bilinear
     )
     levels = different(
         images[:, :, : size[0], : size[1]].contiguous(), operation, amount, lambda image, a: twin(image, a, resample)

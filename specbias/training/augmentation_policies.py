@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from specbias.training import operations
-from specbias.training.operations import Operation, affine
+from specbias.training import pixel_operations
+from specbias.training.pixel_operations import Operation, affine
 
 Policy = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -40,21 +40,21 @@ def choices(*, fill: Tensor, bilinear: bool = False, largest_shift: float = 10) 
 
     moves = partial(affine, fill=fill, bilinear=bilinear)
     return {
-        "Identity": Choice(operations.identity, torch.zeros_like),
-        "AutoContrast": Choice(operations.autocontrast, torch.zeros_like),
-        "Equalize": Choice(operations.equalize, torch.zeros_like),
-        "Invert": Choice(operations.invert, torch.zeros_like),
-        "Solarize": Choice(operations.solarize, lambda levels: 256 - _whole(256, levels)),
-        "Posterize": Choice(operations.posterize, lambda levels: 4 - _whole(4, levels)),
-        "Color": Choice(operations.color, factor),
-        "Contrast": Choice(operations.contrast, factor),
-        "Brightness": Choice(operations.brightness, factor),
-        "Sharpness": Choice(operations.sharpness, factor),
-        "Rotate": Choice(moves(operations.rotation), partial(_whole, 30), signed=True),
-        "ShearX": Choice(moves(operations.shear_x), partial(_up_to, 0.3), signed=True),
-        "ShearY": Choice(moves(operations.shear_y), partial(_up_to, 0.3), signed=True),
-        "TranslateX": Choice(moves(operations.translate_x), partial(_whole, largest_shift), signed=True),
-        "TranslateY": Choice(moves(operations.translate_y), partial(_whole, largest_shift), signed=True),
+        "Identity": Choice(pixel_operations.identity, torch.zeros_like),
+        "AutoContrast": Choice(pixel_operations.autocontrast, torch.zeros_like),
+        "Equalize": Choice(pixel_operations.equalize, torch.zeros_like),
+        "Invert": Choice(pixel_operations.invert, torch.zeros_like),
+        "Solarize": Choice(pixel_operations.solarize, lambda levels: 256 - _whole(256, levels)),
+        "Posterize": Choice(pixel_operations.posterize, lambda levels: 4 - _whole(4, levels)),
+        "Color": Choice(pixel_operations.color, factor),
+        "Contrast": Choice(pixel_operations.contrast, factor),
+        "Brightness": Choice(pixel_operations.brightness, factor),
+        "Sharpness": Choice(pixel_operations.sharpness, factor),
+        "Rotate": Choice(moves(pixel_operations.rotation), partial(_whole, 30), signed=True),
+        "ShearX": Choice(moves(pixel_operations.shear_x), partial(_up_to, 0.3), signed=True),
+        "ShearY": Choice(moves(pixel_operations.shear_y), partial(_up_to, 0.3), signed=True),
+        "TranslateX": Choice(moves(pixel_operations.translate_x), partial(_whole, largest_shift), signed=True),
+        "TranslateY": Choice(moves(pixel_operations.translate_y), partial(_whole, largest_shift), signed=True),
     }
 
 
@@ -69,13 +69,13 @@ def torchvision_choices(*, fill: Tensor, size: int) -> dict[str, Choice]:
         return Choice(lambda images, amounts: operation(images, 1 + amounts), partial(_up_to, 0.9), signed=True)
 
     return choices(fill=fill, largest_shift=150 / 331 * size) | {
-        "Solarize": Choice(operations.solarize, lambda levels: (255 - _up_to(255, levels)).ceil()),
-        "Posterize": Choice(operations.posterize, lambda levels: 8 - _up_to(4, levels).round()),
-        "Color": coloured(operations.color),
-        "Contrast": coloured(operations.contrast),
-        "Brightness": coloured(operations.brightness),
-        "Sharpness": coloured(operations.sharpness),
-        "Rotate": Choice(affine(operations.rotation, fill=fill), partial(_up_to, 30), signed=True),
+        "Solarize": Choice(pixel_operations.solarize, lambda levels: (255 - _up_to(255, levels)).ceil()),
+        "Posterize": Choice(pixel_operations.posterize, lambda levels: 8 - _up_to(4, levels).round()),
+        "Color": coloured(pixel_operations.color),
+        "Contrast": coloured(pixel_operations.contrast),
+        "Brightness": coloured(pixel_operations.brightness),
+        "Sharpness": coloured(pixel_operations.sharpness),
+        "Rotate": Choice(affine(pixel_operations.rotation, fill=fill), partial(_up_to, 30), signed=True),
     }
 
 

@@ -1,4 +1,4 @@
-"""What is done already, by earlier calls of this sweep, other sweeps and other machines? The ledger to begin with."""
+"""Which trials need not run again? Those that earlier calls, other sweeps or other machines have finished."""
 
 from __future__ import annotations
 
