@@ -1,1 +1,1 @@
-"""From records to figures: tables out of MLflow, statistics on them, and pictures."""
+"""From records to figures: tables from MLflow, statistics on them, and pictures."""

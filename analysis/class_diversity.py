@@ -1,9 +1,9 @@
-"""Do networks vary more near the examples of classes that are more diverse inside?
+"""Do networks vary more within classes that are more diverse inside?
 
-Claim 5 of "Spectral Bias in Practice" (NeurIPS 2022), there for ImageNet: for the networks of one sweep, the rank
-correlation over classes of within-class function frequency with the diversity of the class's training images. Networks
-share the classes, so the class is the unit: p comes from permuting the classes jointly for all networks, the interval
-from drawing classes again. Which diversity is primary was declared before looking (specbias.measurement.diversity).
+Claim 5 of "Spectral Bias in Practice" (NeurIPS 2022), which studied ImageNet. For each network of a sweep: the rank
+correlation, over classes, of within-class frequency with the diversity of the class's training images. Networks share
+the classes, so the class is the unit. p comes from permuting the classes jointly for all networks, the interval from
+resampling classes. The primary measure of diversity was fixed before looking (specbias.measurement.diversity).
 
   python analysis/class_diversity.py --experiment cifar-quick --data-dir DIR
   python analysis/class_diversity.py --records records.csv            of a sweep that measures class by class
@@ -34,7 +34,7 @@ SHOWN = 40  # networks that have a line of their own in the forest plot
 @dataclass(frozen=True)
 class DiversityOptions(Options):
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Where the data set is; default SPECBIAS_DATA_DIR."""
+    """Folder of the data set; default SPECBIAS_DATA_DIR."""
 
 
 def class_diversity(records: Records, *, data_dir: Path | None = None) -> Findings:

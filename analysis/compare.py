@@ -1,6 +1,7 @@
-"""Do networks differ? Two or more measured ones, each compared to the first, path by path where they share paths.
+"""Do networks differ? Compares measured networks with the first one, path by path if they share paths.
 
-Of the files of `python -m specbias measure`: spectra on one axis, differences with 95% intervals, and class by class.
+It reads the files of `python -m specbias measure`, and shows spectra on one axis and differences with 95% intervals,
+also class by class.
 
   python -m specbias measure --model M --checkpoint a.pt --output a.json      (then b.pt, b.json)
   python analysis/compare.py a.npz b.npz
@@ -23,11 +24,11 @@ from specbias.settings.output import guard_output
 @dataclass(frozen=True)
 class CompareOptions:
     files: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE")]]
-    """The measured networks, .npz or .json: the first is what the others are compared to."""
+    """Measured networks, .npz or .json; the others are compared with the first."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("figures/compare")
     """Folder for the figure and the numbers."""
     width: Annotated[float, tyro.conf.arg(metavar="CM")] = 17.5
-    """Of the figure; below 12 its panels stand one below the other."""
+    """Width of the figure; below 12 cm its panels are stacked."""
 
 
 def main() -> None:

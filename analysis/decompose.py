@@ -1,12 +1,13 @@
 """Why did a frequency change: do paths cross classes more often, or vary more at equal numbers of crossings?
 
-For settings of a sweep less the baseline, a network in training less what it was before, or two networks measured on
-the same probes: the difference of every mean over paths is split in two parts that sum to it. Composition: other
-numbers of crossings (0, 1, 2, 3 and more changes of the predicted class). Rates: other values at equal numbers, as of
-sharper crossings. Kitagawa 1955, Oaxaca 1973, Blinder 1973; 95% intervals are over images.
+It compares settings of a sweep with the baseline, a network in training with its earlier self, or two networks
+measured on the same images. The difference of every mean over paths is split into two parts that sum to it:
+composition, from other numbers of crossings (0, 1, 2, 3 or more changes of the predicted class), and rates, from other
+values at equal numbers, for example sharper crossings. Kitagawa 1955, Oaxaca 1973, Blinder 1973. 95% intervals are
+over images.
 
   python analysis/decompose.py --experiment cifar-quick
-  python analysis/decompose.py first.npz second.npz        of `python -m specbias measure`: the others less the first
+  python analysis/decompose.py first.npz second.npz     files of `python -m specbias measure`: others less the first
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class DecomposeOptions(Options):
     files: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")
     ] = ()
-    """Instead of a sweep: two or more .npz files of networks measured on the same images."""
+    """Two or more .npz files of networks measured on the same images, instead of a sweep."""
     trial: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
-    """Whose training is looked at, by the beginning of its id; default the first of the baseline."""
+    """Trial whose training is analysed, by the first characters of its id; default the baseline's first trial."""
 
     @property
     def folder(self) -> Path:

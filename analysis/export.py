@@ -1,10 +1,10 @@
-"""Where is the table? Writes a sweep's records as CSV: a row per trial and epoch, every setting, every scalar metric.
+"""How do I get the table? Writes a sweep's records as CSV: a row per trial and epoch, with all settings and metrics.
 
 The other scripts read the file with --records.
 
   python analysis/export.py --experiment cifar-quick --out records.csv
-  python analysis/export.py --experiment cifar-quick --out records.csv --arrays     and records.npz beside it, for
-                                      the scripts that need what was measured on each path: decompose.py, spectra.py
+  python analysis/export.py --experiment cifar-quick --out records.csv --arrays     also records.npz, for the
+                                      scripts that need the values of each path: decompose.py, spectra.py
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from analysis.tables.options import Options, read_options
 @dataclass(frozen=True)
 class ExportOptions(Options):
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """The file to write; default records.csv here."""
+    """File to write; default records.csv here."""
     arrays: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Write the arrays too, into an .npz beside it: of each trial the last, of the baseline's first trial all."""
+    """Also write the arrays to an .npz beside it: of each trial the last epoch, of the baseline's first trial all."""
 
 
 def main() -> None:

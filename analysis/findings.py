@@ -1,4 +1,4 @@
-"""What does an analysis give, and where does it go? Claims, tables and figures: printed, saved and attached."""
+"""What are the results of a script? Claims, tables and figures, which are printed, saved and attached to the run."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Does the number of oscillations over the data explain which waves along Fourier images are fitted?
 
-Function frequency against image frequency, claim 4 of "Spectral Bias in Practice" (NeurIPS 2022): the minimum noise
-fitting of waves along Fourier images by the image's spatial frequency, and by frequency times the standard deviation of
-the images along it. Natural images vary little along high spatial frequencies, so equal frequency is not equally many
-oscillations: a wave of far less than one is flat, and as good as the uniform control.
+Function frequency against image frequency, claim 4 of "Spectral Bias in Practice" (NeurIPS 2022). It relates the
+minimum noise fitting of waves along Fourier images to the image's spatial frequency, and to the wave's frequency times
+the standard deviation of the images along it. Natural images vary little along high spatial frequencies, so waves of
+equal frequency oscillate less often there. A wave with far less than one oscillation is flat, like the uniform control.
 
   python analysis/image_frequency.py --experiment label_noise-paper
 """

@@ -1,9 +1,9 @@
-"""Which settings drive frequency, and which accuracy?
+"""Which settings drive frequency, and which drive accuracy?
 
 For one sweep: the share of a metric's variance that each varied setting explains by itself, in a random forest fitted
-to the trials (functional ANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014; Optuna's), beside what it would have by
-chance and with an interval over settings; what they explain only together is the rest. And a figure of parallel
-coordinates with a line per trial.
+to the trials (functional ANOVA, Hutter, Hoos and Leyton-Brown, ICML 2014; Optuna's implementation). Beside it stand its
+share by chance and an interval over settings. The rest is what settings explain only together. A figure of parallel
+coordinates has a line per trial.
 
   python analysis/importance.py --experiment cifar-quick
 """

@@ -1,9 +1,9 @@
-"""Does what raises test accuracy raise the frequency between classes and lower it within them?
+"""Do interventions that raise test accuracy raise the frequency between classes and lower it within them?
 
-Claim 2 of "Spectral Bias in Practice" (NeurIPS 2022), for the trials of one sweep: how test accuracy goes with
-within-class and between-class function frequency, over all trials and per intervention; with accuracy from test images
-that supply no path, and over the paths that all trials get right; held against what makes such relations mislead:
-interventions that reverse them, training loss, repeats, many measures, a selected sample.
+Claim 2 of "Spectral Bias in Practice" (NeurIPS 2022), for the trials of one sweep: the relation of test accuracy to
+the frequency within and between classes, over all trials and per intervention. It also uses accuracy on test images
+that are on no path, and only the paths whose ends all trials classify correctly. It checks what makes such relations
+misleading: interventions that reverse them, training loss, repeats, many measures, a selected sample.
 
   python analysis/interventions.py --experiment cifar-quick
   python analysis/interventions.py --records records.csv

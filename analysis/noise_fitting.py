@@ -1,8 +1,9 @@
-"""Which waves on its labels does a network fit, when, and how do interventions change that?
+"""Which waves on the labels does a network fit, when, and how do interventions change that?
 
-Noise fitting of "Spectral Bias in Practice" (2021): clean less noisy test loss, and its minimum over training, less
-that of the uniform control. Figure 1 of the paper, the minimum by frequency, a table of settings and waves, and the
-claims of the first version's abstract: low frequencies first, larger networks more, regularised ones less.
+Noise fitting of "Spectral Bias in Practice" (2021) is the clean minus the noisy test loss. Its minimum over training is
+compared with that of the uniform control. The script makes figure 1 of the paper, the minimum by frequency, and a table
+of settings and waves. It judges the claims of the first version's abstract: low frequencies are fitted first, larger
+networks fit more, regularised networks less.
 
   python analysis/noise_fitting.py --experiment label_noise-quick
 """

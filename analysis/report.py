@@ -1,7 +1,7 @@
-"""What did the sweep show? One page in one file, that needs no network: answers and figures first, then all else.
+"""What did the sweep show? One page in one file, which works offline: answers and figures first, then details.
 
-It runs every analysis that the sweep's trials allow, and is attached to the sweep's parent run, where MLflow's
-artifact viewer opens it.
+It runs every analysis that the sweep's trials allow. The page is attached to the sweep's parent run, where MLflow's
+artifact viewer shows it.
 
   python analysis/report.py --experiment cifar-quick
 """

@@ -1,11 +1,11 @@
-"""Which frequencies has a network, how does each setting change them, and which come first in training?
+"""Which frequencies does a network have, how does each setting change them, and which come first in training?
 
-Mean amplitude spectra along paths within and between classes, on their physical axis (cycles per unit of distance),
-with 95% bands over images and the share above the band: of the settings of a sweep, of one trial over its epochs (the
-heat map of Rahaman et al., ICML 2019, figure 2, for real networks), and of single networks that were measured.
+Mean amplitude spectra along paths within and between classes, in cycles per unit of distance, with 95% bands over
+images and the share above the band. It shows the settings of a sweep, one trial over its epochs (the heat map of
+Rahaman et al., ICML 2019, figure 2, for real networks), or single measured networks.
 
   python analysis/spectra.py --experiment cifar-quick
-  python analysis/spectra.py first.npz second.npz          of `python -m specbias measure`
+  python analysis/spectra.py first.npz second.npz          files of `python -m specbias measure`
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Do networks learn low frequencies first? The figures and claims of "On the Spectral Bias of Neural Networks".
 
-For one sweep of a study on targets of known frequency: its figures (Rahaman et al., ICML 2019), and for each claim the
-number with its 95% interval over runs, and whether the claim held.
+For one sweep of a study on targets of known frequency, it makes the figures of Rahaman et al. (ICML 2019). For each
+claim it prints the number with its 95% interval over runs, and whether the claim held.
 
   python analysis/synthetic.py --experiment sinusoids-quick
 """

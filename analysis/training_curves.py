@@ -1,8 +1,8 @@
-"""How does training move a network through function frequency and accuracy, and do low frequencies come first?
+"""How do function frequency and accuracy change during training, and do low frequencies come first?
 
-For every measured epoch, within-class and between-class frequency against epoch and against test accuracy, and what
-each intervention changes at equal accuracy. Claim 1 of "Spectral Bias in Practice" (NeurIPS 2022): classifiers learn
-low frequencies first, so that within a trial the frequency between classes rises from epoch to epoch.
+It shows the frequency within and between classes by epoch and by test accuracy, and what each intervention changes at
+equal accuracy. Claim 1 of "Spectral Bias in Practice" (NeurIPS 2022): classifiers learn low frequencies first, so that
+the frequency between classes rises from epoch to epoch in each trial.
 
   python analysis/training_curves.py --experiment cifar-quick
 """

@@ -1,7 +1,7 @@
-"""How far are the numbers of a measurement to be trusted? Repeatability, pairs needed, aliasing; and shares by length.
+"""How reliable are the numbers of a measurement? Repeatability, pairs needed, aliasing, and shares by path length.
 
-Of one network, from the npz files of `python -m specbias measure`: with two seeds of probes, and, on one seed's, with
-samples 1, 1/2 and 1/4 of a unit apart.
+It reads npz files of `python -m specbias measure` for one network: measured with two seeds of image pairs, and, for one
+of these seeds, with samples 1, 1/2 and 1/4 of a unit apart.
 
   python -m specbias measure --model M --checkpoint F --pairing random --seed 0 --output seed0.json     (then --seed 1)
   python -m specbias measure --model M --checkpoint F --pairing random --spacing 0.5 --output half.json      (and 0.25)
@@ -33,9 +33,9 @@ Named = tuple[Path, Arrays]
 @dataclass(frozen=True)
 class TrustOptions:
     seeds: Annotated[tuple[Path, Path], tyro.conf.arg(metavar="FILE FILE")]
-    """The network measured with two seeds of probes."""
+    """The network measured with two seeds of image pairs."""
     spacings: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
-    """The network measured with samples ever nearer, on the same pairs."""
+    """The network measured with closer and closer samples, on the same pairs."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("figures/trust")
     """Folder for the figure and the numbers."""
 

@@ -1,7 +1,7 @@
-"""What can be swept, and can this machine? The studies, a line each, and the doctor.
+"""Which studies are there, and can this machine run them?
 
-python -m sweeps            the studies
-python -m sweeps doctor     what a sweep needs of this machine: each line ok, or a problem with its cure
+python -m sweeps            lists the studies
+python -m sweeps doctor     checks what a sweep needs on this machine, and says how to fix each problem
 """
 
 from __future__ import annotations

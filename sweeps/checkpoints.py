@@ -1,14 +1,15 @@
-"""What functions have these networks learned? Measures a list of networks, trained anywhere, into one experiment.
+"""What functions have these networks learned? Measures a list of networks, wherever they were trained.
 
-The list is a CSV file with a row per network. Its columns are `model` (torchvision:NAME, package.module:factory, or a
-name in specbias.models.MODELS), `checkpoint` (its weights, from the file's folder), any setting of the measurement
-("0.5,0.5,0.5" in quotes for three numbers; --set wins over the file), and whatever else describes the networks (width,
-weight_decay, ...), which becomes a setting of the record and a column of its table.
+The list is a CSV file with a row per network. The columns are:
+  model         torchvision:NAME, package.module:factory, or a name in specbias.models.MODELS
+  checkpoint    its file of weights, relative to the CSV file
+  any setting of the measurement ("0.5,0.5,0.5" in quotes for three numbers); --set overrides the file
+  anything else that describes the networks (width, weight_decay, ...); it becomes a column of the records
 
   python sweeps/checkpoints.py --models networks.csv --set pairs=20 --experiment my-networks
   python analysis/interventions.py --experiment my-networks      frequency against accuracy, a point per network
 
-Cost: with the papers' 200 pairs 843,134 forward passes per network on CIFAR-10, with 20 pairs 93,000.
+Cost on CIFAR-10: 843,134 forward passes per network with the papers' 200 pairs, 93,000 with 20 pairs.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Do interventions that raise test accuracy change the frequency of the learned function?
 
-The question of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022), on CIFAR-10: train one network under
-one intervention at a time, and measure within-class and between-class function frequency during training. The paper
-finds that what generalises better has a higher frequency between classes and a lower one within them.
+The question of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022), on CIFAR-10. Each trial trains a
+network with one intervention and measures its frequency within and between classes during training. The paper finds
+that networks that generalise better have a higher frequency between classes and a lower one within them.
 
   python sweeps/cifar.py --quick       15 small trials on scikit-learn's digits, about 2 minutes on 2 cores
-  python sweeps/cifar.py               CIFAR-10: ResNet-18 where there is a GPU, else 12 small trials, about an hour
+  python sweeps/cifar.py               CIFAR-10: ResNet-18 with a GPU, otherwise 12 small trials, about an hour
   python analysis/interventions.py --experiment cifar-quick      the figure
 """
 

@@ -1,9 +1,10 @@
-"""Is the function that a network learned of higher frequency on classes that are more diverse inside?
+"""Do the functions of networks have a higher frequency on classes that are more diverse inside?
 
-The second half of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022), there on ImageNet: for every class
-the frequency of each network's function on paths within it and to other classes, and how diverse its images are, in
-pixels and in the features of a network that was taught by other classes. Networks are trained here, or torchvision's
-published ones. Each class is a record; the classes of a network are measured side by side in `shards` parts.
+The second half of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022), which studied ImageNet. For every
+class it measures the frequency of each network on paths within the class and to other classes. It also measures how
+diverse the images are, in pixels and in the features of a network that was trained on other classes. Networks are
+trained here, or are torchvision's published ones. Each class is a record. The classes of a network are measured in
+`shards` parts at the same time.
 
   python sweeps/imagenet.py --quick                 3 networks on generated dead leaves, about 3 minutes on 2 cores
   python sweeps/imagenet.py                         3 networks on 50 classes of Tiny ImageNet, about an hour on 2 cores

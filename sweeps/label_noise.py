@@ -1,13 +1,13 @@
 """Which function frequencies does a network fit, and how do interventions change that?
 
-Noise fitting of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022): the labels are smoothed by a wave
-over image space, along the image's norm (radial) or along a Fourier image of some spatial frequency, and a network that
-fits the wave has a lower loss on test images with the wave on their labels. Every wave is tried with every
-intervention, beside the uniform control: the same smoothing without a wave. Expected: low function frequencies
-are fitted first, high ones late or never; larger models fit them sooner and regularisation later.
+Noise fitting of "Spectral Bias in Practice" (Fridovich-Keil et al., NeurIPS 2022). The labels are smoothed by a wave
+over image space: along the image's norm (radial), or along a Fourier image of some spatial frequency. A network that
+fits the wave has a lower loss on test images whose labels have the wave too. Every wave is combined with every
+intervention. The control (uniform) has the same smoothing without a wave. Expected: networks fit low function
+frequencies first and high ones late or never; larger models fit them sooner, regularised models later.
 
   python sweeps/label_noise.py --quick         15 small trials on scikit-learn's digits, about 3 minutes on 2 cores
-  python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network; --dry-run guesses the time
+  python sweeps/label_noise.py                 CIFAR-10, 20 trials of a small network; --dry-run estimates the time
   python sweeps/label_noise.py --preset paper --interventions none   91 trainings of ResNet-18; for GPUs
   python analysis/noise_fitting.py --experiment label_noise-quick    what was fitted, and the figures
 """

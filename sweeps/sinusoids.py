@@ -1,10 +1,10 @@
 """Does a network learn low frequencies first, and what changes that? Sums of sines of known frequency.
 
-Experiment 1 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): full-batch training on sines of
-ten frequencies, of equal amplitudes and of amplitudes that increase with frequency. A trial is a batch of runs, each
-with its own phases and network, and reports the amplitude of every frequency in what it has learned so far. Beyond the
-paper: activations, encodings of the input, depth, width and optimisers. Expected: the lower a frequency the earlier it
-is learned, also where it is the weaker one; sines, splines and Fourier features shorten the wait for high ones.
+Experiment 1 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): full-batch training on sums of
+sines of ten frequencies, with equal amplitudes or with amplitudes that increase with frequency. A trial is a batch of
+runs, each with its own phases and network. It reports how much of every frequency's amplitude has been learned.
+Beyond the paper: activations, encodings of the input, depth, width and optimisers. Expected: lower frequencies are
+learned earlier, even if they are weaker; sines, splines and Fourier features learn high frequencies sooner.
 
   python sweeps/sinusoids.py --quick        2 trials of 5 runs x 5,000 updates, about 3 minutes on 2 cores
   python sweeps/sinusoids.py                2 trials of 10 runs x 60,000 updates, about an hour on 2 cores

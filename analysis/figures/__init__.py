@@ -1,4 +1,4 @@
-"""How do results look? Results in, figures out: the one place that draws."""
+"""How are results drawn? All figures of analysis/ are made here."""
 
 from analysis.figures.classes import class_scatter
 from analysis.figures.forest import ForestRow, forest_plot

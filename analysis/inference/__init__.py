@@ -1,4 +1,4 @@
-"""Numbers from tables, nothing else: no MLflow, no files, no figures."""
+"""Statistics on tables, nothing else: no MLflow, no files, no figures."""
 
 from analysis.inference.class_mixed import ClassSlope, class_mixed_model
 from analysis.inference.classes import ClassAssociation, class_association

@@ -1,1 +1,1 @@
-"""Computations on tables that several scripts share."""
+"""Which computations on tables do several scripts share?"""

@@ -1,4 +1,4 @@
-"""Which records are analysed, and where do the results go? The flags of every analysis script."""
+"""Which flags do all analysis scripts share? Which records to read, and where results go."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class Options:
     experiment: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """MLflow experiment that holds the sweep."""
     records: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Instead of an experiment, a file of records (.csv) that analysis/export.py wrote."""
+    """A file of records (.csv) that analysis/export.py wrote, instead of an experiment."""
     sweep: Annotated[str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="")] = None
-    """Which sweep, by the beginning of its id; default the latest. Only its finished trials are analysed."""
+    """Which sweep, by the first characters of its id; default the latest. Only finished trials are analysed."""
     study: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
-    """Which study, where a file of records holds the trials of several."""
+    """Which study, if a file of records has several."""
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Folder for the figures and their numbers (.json); default figures/NAME, with what was chosen."""
+    """Folder for figures and numbers (.json); default figures/NAME, with the chosen study and sweep added."""
     format: Annotated[str, tyro.conf.arg(metavar="FORMATS")] = "png,svg"
-    """Of the figures: png, svg, pdf, with commas. In svg and pdf text is text, and can be edited."""
+    """Formats of figures: png, svg, pdf, separated by commas. Text in svg and pdf can be edited."""
     width: Annotated[float | None, tyro.conf.arg(metavar="CM", help_behavior_hint="")] = None
-    """For a paper: each panel in a file of its own too, so many cm wide; captions are in the .json alone."""
+    """For a paper: also save each panel in its own file, this wide. Captions are then only in the .json."""
     measure_version: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
-    """By which version of the measure, where a file of records holds paths measured by several."""
+    """Which version of the measure, if the records have paths measured by several."""
     selected: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Analyse also a sample that a search or a scheduler selected."""
+    """Analyse trials even if a search or a scheduler selected them by their results."""
     full: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print every table, note and claim, not the answers alone; the .json holds them all either way."""
+    """Print every table, note and claim, not only the answers. The .json has all of them in any case."""
 
     @property
     def uri(self) -> str:

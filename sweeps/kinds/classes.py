@@ -1,4 +1,4 @@
-"""How are the classes of a network measured as trials, each with its diversity? And the network trained before."""
+"""How does a trial measure the classes of a network, and their diversity? It may train the network first."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a study and a command line to finished trials in MLflow; the only code that knows Ray and writes to MLflow."""
+"""From a script and its flags to finished trials in MLflow; the only code that knows Ray and writes to MLflow."""

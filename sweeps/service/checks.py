@@ -50,14 +50,14 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """Look at what a sweep needs of this machine. Exit status: 0, or 1 with a problem."""
+    """Check what a sweep needs on this machine. Exit status: 0, or 1 if there is a problem."""
 
     storage_path: Place = None
-    """Where trials keep what they have so far; default SPECBIAS_STORAGE_PATH or ray_results here."""
+    """Where trials save their progress; default SPECBIAS_STORAGE_PATH or ray_results here."""
     tracking_uri: Annotated[str | None, tyro.conf.arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     data_dir: Place = None
-    """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
+    """Folder of the data sets; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
 
 
 def packages(places: Places) -> Iterator[Finding]:

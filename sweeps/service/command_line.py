@@ -1,4 +1,4 @@
-"""How does a sweep's script become an exit status? Its flags are read, its plan is shown or run."""
+"""How does a sweep script get its exit status? It reads the flags, then prints the plan or runs it."""
 
 from __future__ import annotations
 

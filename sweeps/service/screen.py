@@ -1,4 +1,4 @@
-"""How do the lines that a sweep prints fit their terminal? Words and numbers stay whole; without one, so do lines."""
+"""How do printed lines fit the terminal? They are folded between words; in a pipe or a file they stay whole."""
 
 from __future__ import annotations
 

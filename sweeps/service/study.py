@@ -1,4 +1,4 @@
-"""What does a study hand to the service? Its config class, its trial as a generator, and its presets."""
+"""What does a script tell the service about its study? Kind of trial, presets, columns and objective."""
 
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What does the user ask for? Options, the request read from them, and the plan of trials that they make."""
+"""What did the user ask for? Flags, the request read from them, and the plan of trials."""

@@ -1,4 +1,4 @@
-"""What can the user ask for? The flags that all sweeps share."""
+"""Which flags do all sweeps share?"""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Options:
     preset: Name = None
     """A named budget; the default depends on whether there is a GPU."""
     quick: Flag = False
-    """Short for --preset quick: minutes on a laptop, with data that need no download."""
+    """Short for --preset quick: minutes on a laptop, without a download of data."""
     recipe: Name = None
-    """How networks are trained: a named set of settings that takes the place of the preset's."""
+    """How networks are trained: a named set of settings that replaces the preset's."""
     dataset: Name = None
     """Data set, instead of the preset's."""
     model: Name = None
@@ -38,72 +38,72 @@ class Options:
     epochs: Count = None
     """Passes over the training images, instead of the preset's."""
     interventions: Annotated[str | None, arg(metavar="A,B", help_behavior_hint="")] = None
-    """Which of the preset's interventions to try: the names of the settings they change; none: the baseline alone."""
+    """Which of the preset's interventions to try, by the names of their settings; none: only the baseline."""
     set: Values = ()
-    """Give a setting of the baseline another value; wins over the preset and all other flags."""
+    """Change a setting of the baseline; this overrides the preset and all other flags."""
     grid: Grids = ()
     """Try all combinations of these values instead of what the preset tries."""
     range: Ranges = ()
-    """Let --search optuna choose a number between these, the logarithm evenly with :log; beside --grid."""
+    """Let --search optuna choose a number in this range, on a logarithmic scale with :log; can be used with --grid."""
     search: Annotated[str, arg(metavar="grid|random|optuna")] = "grid"
-    """grid: one intervention at a time, or all of --grid. random: every setting drawn from its levels. optuna: chosen
-    by what earlier trials reached, from --grid and --range, --interventions, or the study's own space."""
+    """grid: one intervention at a time, or all combinations of --grid. random: each setting drawn from its levels.
+    optuna: chosen by the results of earlier trials, from --grid and --range, --interventions, or the study's space."""
     sampler: Annotated[str | None, arg(metavar="tpe|gp|nsga2|random", help_behavior_hint="")] = None
     """How --search optuna chooses; default tpe."""
     maximise: Keys = ()
-    """A metric that --search optuna is to raise, instead of the study's own objective; may be given again."""
+    """A metric that --search optuna maximises, instead of the study's own objective; may be repeated."""
     minimise: Keys = ()
-    """A metric that --search optuna is to lower; with several it looks for their best compromises."""
+    """A metric that --search optuna minimises; with several metrics it looks for the best trade-offs (Pareto front)."""
     num_samples: Count = None
-    """How many distinct trials --search random or optuna makes; default 12, or all there are. Teachers join them."""
+    """How many distinct trials --search random or optuna runs, besides teachers; default 12, or all there are."""
     sweep_seed: Whole = 0
-    """Seed of what --search random or optuna draws."""
+    """Seed of --search random or optuna."""
     scheduler: Annotated[str, arg(metavar="none|asha|median")] = "none"
-    """Which rule stops poor trials early, by the first objective, those of --maximise before those of --minimise."""
+    """Which rule stops poor trials early. It compares the first objective; --maximise comes before --minimise."""
     grace_epochs: Count = None
-    """Epochs before which no trial is stopped early; default a tenth of all."""
+    """No trial is stopped before this epoch; default a tenth of all epochs."""
     seeds: Count = None
-    """Repeats of every trial, each with a seed of its own, instead of the preset's."""
+    """How often each trial is repeated, each time with another seed, instead of the preset's number."""
     max_concurrent: Count = None
-    """Trials at the same time; default as many as CPUs and GPUs allow."""
+    """How many trials run at the same time; default as many as CPUs and GPUs allow."""
     cpus_per_trial: Whole = 1
-    """CPUs, and threads of torch, that a trial gets."""
+    """CPUs, and torch threads, for each trial."""
     gpus_per_trial: Share = None
-    """GPUs a trial reserves, may be a fraction; auto: what its memory needs. Default 1 where it uses one, else 0."""
+    """GPUs for each trial, may be a fraction; auto: measured by memory. Default 1 if trials use a GPU, else 0."""
     calibrate: Flag = False
-    """Time precisions, of measuring too, and memory layouts once, before any trial, and use the fastest."""
+    """Time precisions (also of measuring) and memory layouts once, before the first trial, and use the fastest."""
     data_dir: Place = None
-    """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
+    """Folder of the data sets; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
     storage_path: Place = None
-    """Where trials keep what they have so far; default SPECBIAS_STORAGE_PATH or ray_results here."""
+    """Where trials save their progress; default SPECBIAS_STORAGE_PATH or ray_results here."""
     tracking_uri: Annotated[str | None, arg(metavar="URI", help_behavior_hint="")] = None
     """MLflow's store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db here."""
     experiment: Name = None
-    """MLflow experiment, by default named after study and preset; trials finished in it are reused."""
+    """MLflow experiment, named after study and preset by default; its finished trials are reused."""
     records: Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    """File of records (.csv): a trial that is in it is not run, one that finishes is put into it."""
+    """File of records (.csv): trials in the file are not run again, finished trials are added to it."""
     on_finish: Annotated[str | None, arg(metavar="CMD", help_behavior_hint="")] = None
-    """Shell command to run in the end, told by SPECBIAS_STATUS and SPECBIAS_SUMMARY how it ended."""
+    """Shell command to run at the end; it gets the outcome in SPECBIAS_STATUS and SPECBIAS_SUMMARY."""
     fresh: Flag = False
-    """Run every trial anew, under a new parent run."""
+    """Run every trial again, under a new parent run."""
     resume: Annotated[str | None, arg(metavar="SWEEP", help_behavior_hint="")] = None
-    """Go on with this sweep, and refuse to begin another; without it, the same command goes on where there is one."""
+    """Continue this sweep, and refuse to start another. Without this flag the same command continues if it can."""
     accept_changed_code: Flag = False
-    """Go on also with trials that other code began: specbias, the study, or the torch of an earlier call."""
+    """Continue trials even if the code has changed since they began: specbias, the study, or torch."""
     max_failures: Whole = 5
-    """How often a trial whose process died (a lost node, a kill, a crash) is taken up again where it was."""
+    """How often a trial is resumed after its process died (a lost node, a kill, a crash)."""
     trial_timeout: Annotated[float, arg(metavar="HOURS")] = 12.0
-    """A trial that reports nothing for so long counts as hung: its process is ended, and it is taken up again."""
+    """A trial that reports nothing for so long counts as hung: its process is killed and the trial is resumed."""
     time_budget: Annotated[float | None, arg(metavar="HOURS", help_behavior_hint="")] = None
-    """After so many hours trials are stopped where they are; --resume goes on. Ends with status 3 if some are left."""
+    """Stop after so many hours; --resume continues. The exit status is 3 if trials are left."""
     max_trials: Count = None
-    """Begin at most so many trials in this call; ends with status 3 if some are left."""
+    """Start at most so many trials in this call. The exit status is 3 if trials are left."""
     block: Annotated[str | None, arg(metavar="K/N", help_behavior_hint="")] = None
-    """Run the K-th of N parts of the trials alone, a sweep by itself; --records brings the parts together."""
+    """Run only the K-th of N parts of the trials, as a sweep of its own; --records joins the parts."""
     price: Annotated[float | None, arg(metavar="USD", help_behavior_hint="")] = None
-    """Of an hour of a GPU, or of a CPU core where trials use no GPU: the plan then says what the sweep may cost."""
+    """Price of a GPU hour, or of a CPU-core hour if trials use no GPU; --dry-run then estimates the cost."""
     dry_run: Flag = False
-    """Say how many trials there would be and about how long they take; start nothing."""
+    """Print the trials and about how long they take; start nothing."""
 
 
 def split(text: str, flag: str) -> tuple[str, str]:

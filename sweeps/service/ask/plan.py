@@ -1,4 +1,4 @@
-"""Which trials make up the sweep? A list, before it is a job: options and study -> Plan, without Ray or torch."""
+"""Which trials make up the sweep, and about how long do they take? The plan, made without Ray or torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was asked of a study? The command line's options, each read once, and the baseline that they make."""
+"""What did the user ask of a study? The flags, each parsed and checked once, and the baseline they make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may an optimiser choose, and what is it to reach? Options and study -> Search, without Optuna."""
+"""Which settings may an optimiser choose, and which metrics should it optimise? Read without Optuna."""
 
 from __future__ import annotations
 

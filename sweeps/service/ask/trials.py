@@ -1,4 +1,4 @@
-"""Which trials does a request make, each with its change to the baseline? Teachers too, those of one seed first."""
+"""Which trials does a request make? Each with its change to the baseline, and with its teachers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where does what trials measure stay? Journals, MLflow with its lock, files of records."""
+"""Where do measurements stay? Journals, MLflow with its lock, files of records."""

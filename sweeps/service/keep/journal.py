@@ -1,15 +1,15 @@
-"""What has a trial given so far? Its measurements and states on storage, each whole or as if it were not there.
+"""What has a trial measured so far? Its measurements and states on the storage; damaged ones count as missing.
 
-<root>/<trial_id>/suggestion.json     what chose it, if a search did
+<root>/<trial_id>/suggestion.json     the suggestion of the optimiser, if a search chose it
                   owner.json          the attempt at the trial that may write, and the machine it runs on
                   epoch_0005/         arrays.npz, and state/ with the trial's state then (kept for the newest two)
                              record.json    epoch, time, metrics, epochs so far, and the SHA-256 of each file beside it:
                                             written last
                   end.json            how the trial ended, once it has
 
-Every node and the driver see the same folder, through pyarrow: a path, or a URI such as s3://bucket/sweeps. Each of
-these JSON files carries the SHA-256 of its content and of where it belongs. What a killed process or a failing disk
-leaves behind does not fit its sum, nor does a journal of an earlier version: it is passed over.
+All nodes and the driver see the same folder, through pyarrow: a path, or a URI such as s3://bucket/sweeps. Each of
+these JSON files contains the SHA-256 of its content and of its place. Files that a killed process or a failing disk
+left incomplete do not match their SHA-256 and are ignored. So are journals of an earlier version.
 """
 
 from __future__ import annotations

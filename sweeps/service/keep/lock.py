@@ -1,9 +1,9 @@
-"""Which process may drive a sweep? One at a time: it holds a locked file on the storage, and a claim in the store.
+"""Which process may drive a sweep? One at a time: it has a locked file on the storage, and a claim in MLflow.
 
-The system frees the file when its process dies, in whatever container of the machine that was. The claim is for
-drivers that share no more than the store: each that asks has one of its own, and renews it; one that has been silent
-for SILENT seconds, and whose file cannot be looked at, counts as dead. A driver that was stopped for so long finds its
-claim gone before it writes anything, and ends.
+The operating system frees the file when its process dies, in any container of the machine. The claim is for drivers
+that share only MLflow: each driver writes its own claim and renews it. A driver counts as dead if it has been silent
+for SILENT seconds and its file cannot be seen. If it was only stopped for so long, it finds its claim gone before it
+writes anything, and ends.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which run in the store is this sweep's, and may we drive it? Nothing is written before all is known.
+"""Which run in MLflow belongs to this sweep, and may this process drive it? Nothing is written before both are known.
 
-A sweep has its place on the storage by its trials, its experiment and its store, so that its journals are found
-whatever happens to its runs; and what is deleted of these while it runs is made anew.
+The trials, the experiment and the store decide where a sweep's journals are on the storage. So the journals are found
+whatever happens to its runs in MLflow. Runs that are deleted while the sweep is running are made again.
 """
 
 from __future__ import annotations

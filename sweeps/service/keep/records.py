@@ -1,7 +1,7 @@
-"""Which trials are in a file of records already, and how do finished ones get into it? CSV that analysis/ reads.
+"""Which trials are already in a file of records, and how are finished ones added? It is CSV that analysis/ reads.
 
-A row per (trial, epoch): where it is from, every setting, every metric. A study can so be run in blocks, on changing
-machines or several at once, that share nothing but the file.
+A row per trial and epoch, with its origin, every setting and every metric. So a study can run in blocks, one after
+the other or at the same time, on machines that share only this file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MLflow does not answer: when is it asked again, and what is said of it? Ever later, and one line now and then."""
+"""When is MLflow asked again if it does not answer, and what is printed meanwhile?"""
 
 from __future__ import annotations
 

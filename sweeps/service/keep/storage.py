@@ -1,4 +1,4 @@
-"""How are files and folders of the storage reached, that all machines share? By a path or a URI, through pyarrow."""
+"""How are files on the shared storage read and written? By a path or a URI, through pyarrow."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How is MLflow's store opened, by several at once and where it is in trouble? All that sweeps take from MLflow.
+"""How is MLflow's store opened, also by several drivers at once or while it fails? Sweeps import MLflow only here.
 
-A store that is not there is made once. Whoever opens it waits while waiting may help.
+A missing store is created once. Whoever opens a store waits as long as waiting may help.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where do the results go? One parent run per sweep and one child run per trial in MLflow.
 
 Only the driver writes: opening.py finds or makes the parent before any trial, and the mirror copies the trials'
-journals. Whatever is written twice is there once. Tags that carry meaning here begin with `specbias.`.
+journals. Writing something twice leaves it there once. The tags of this project begin with `specbias.`.
 """
 
 from __future__ import annotations

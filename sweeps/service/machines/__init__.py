@@ -1,1 +1,1 @@
-"""What does a sweep run on? Nodes, places, devices, and what made the results."""
+"""What does a sweep run on? Nodes, GPUs and storage, and the code that makes the numbers."""

@@ -1,4 +1,4 @@
-"""Which Ray does a sweep run on, and on which machine its driver? This one, or a cluster and its head."""
+"""Which Ray does a sweep use, and where does its driver run? This machine, or a cluster and its head."""
 
 from __future__ import annotations
 

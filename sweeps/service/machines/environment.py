@@ -1,4 +1,4 @@
-"""What does a trial need around it, in whatever process it runs? Folders, and the code of the user's own."""
+"""What does a trial need in its process? Folders, and the user's own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the cluster have, and does each of its nodes have what a trial needs? Asked before any trial."""
+"""What does the cluster have, and does each node have what a trial needs? Checked before any trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can this sweep run here, and on what? Asked before any trial; every refusal is one line with the mend."""
+"""Can this sweep run here, and on what? Checked before any trial; each refusal is one line that says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With what code, on what machine? Tags for a run, that say where its numbers come from."""
+"""Which code made a number, and on which machine? Tags for a run in MLflow."""
 
 from __future__ import annotations
 

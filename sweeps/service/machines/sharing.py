@@ -1,4 +1,4 @@
-"""How many trials fit on one GPU at a time? What --gpus-per-trial auto measures, caps, and tries again with."""
+"""How many trials fit on one GPU at a time? For --gpus-per-trial auto: measure, cap, and try again with fewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sbatch line fits a plan? Slurm is asked what its partition has, where there is a Slurm."""
+"""Which sbatch line fits a plan? It asks Slurm what its partition has, if there is a Slurm."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The life of a sweep: Ray Tune, trials, progress, what is copied, the end."""
+"""What happens while a sweep runs? Ray Tune, trials, progress, the copy to MLflow, the end."""

@@ -1,4 +1,4 @@
-"""What is seen at a terminal while a sweep runs? One block that stays: a bar, and a row per trial that runs."""
+"""What does the terminal show while a sweep runs? A bar, and a row per running trial."""
 
 from __future__ import annotations
 

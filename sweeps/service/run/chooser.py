@@ -1,4 +1,4 @@
-"""Which trials does a search try? The optimiser chooses one by one, and hears how each ended."""
+"""Which trials does a search try? The optimiser chooses one at a time, and learns how each ended."""
 
 from __future__ import annotations
 

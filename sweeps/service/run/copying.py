@@ -1,4 +1,4 @@
-"""How does what a trial's journal holds come into its run in MLflow? An epoch once, however often it is tried."""
+"""How does a trial's journal get into its run in MLflow? Each epoch once, however often it is tried."""
 
 from __future__ import annotations
 

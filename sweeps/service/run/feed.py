@@ -1,4 +1,4 @@
-"""What does Ray Tune run, and in what order? The ledger's trials, as it hands them out."""
+"""What does Ray Tune run, and in what order? The trials of the ledger, in the ledger's order."""
 
 from __future__ import annotations
 

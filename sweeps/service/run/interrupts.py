@@ -1,4 +1,4 @@
-"""Is the driver of a sweep to go on? It may be asked to end."""
+"""Should the driver of a sweep stop? It may be interrupted by a key, a signal or a closed terminal."""
 
 from __future__ import annotations
 

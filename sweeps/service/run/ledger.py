@@ -1,4 +1,4 @@
-"""Which trial comes next, and how did each end? The driver's own book, without Ray or MLflow."""
+"""Which trial comes next, and how did each end? The driver's own list, without Ray or MLflow."""
 
 from __future__ import annotations
 

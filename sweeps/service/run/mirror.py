@@ -1,9 +1,10 @@
-"""How does MLflow come to hold what the journals hold? A thread of the driver copies it, and again while it fails.
+"""How do journals get into MLflow? A thread of the driver copies them, and tries again if that fails.
 
-The journals are the buffer: a server that is away for an hour loses nothing and holds nothing up. An epoch is copied
-once; copied twice (the answer was lost) it is there once, since its time is in the journal. A run is finished when all
-that its trial measured, and the last state, were whole when they were copied; a trial of which they are not goes on.
-What somebody deletes there is copied again: in the end MLflow is asked what it holds.
+The journals are the buffer: if the server is down for an hour, nothing is lost and no trial waits. Each epoch is copied
+once. If the server's answer is lost, the epoch is copied again and is still there only once, because its time is in the
+journal. A run is FINISHED if all measurements and the last state of its trial were intact when they were copied;
+otherwise the trial goes on. What somebody deletes in MLflow is copied again: at the end the driver asks MLflow what it
+has.
 """
 
 from __future__ import annotations

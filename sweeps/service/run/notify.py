@@ -1,4 +1,4 @@
-"""Who is told that the sweep is over? Whatever command the user gave; it can fail, and change nothing by that."""
+"""Who gets a message when the sweep is over? The user's command, whose failure changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What should the sweep try next? Optuna's samplers, asked and told: a function of what was asked and how it ended."""
+"""What should the sweep try next? Optuna's samplers: their choice depends only on earlier questions and outcomes."""
 
 from __future__ import annotations
 

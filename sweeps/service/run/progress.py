@@ -1,4 +1,4 @@
-"""What does a person want to see while trials run, and what is noted of each? A row per report, a line per end."""
+"""What happens when a trial reports or ends? A line for people, and a note of its outcome."""
 
 from __future__ import annotations
 

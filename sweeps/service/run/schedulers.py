@@ -1,6 +1,6 @@
 """Which trials are stopped early? Ray's rules decide, by the measurements of each trial.
 
-After a resume a rule gets the results of earlier calls again, as Ray does not keep what it knew.
+After a resume, a rule gets the results of earlier calls again, because Ray does not keep them.
 """
 
 from __future__ import annotations

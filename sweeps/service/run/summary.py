@@ -1,4 +1,4 @@
-"""How did the sweep end, and what comes next? The last words on the screen and on the parent run."""
+"""How did the sweep end, and what comes next? The last lines on the screen, and on the parent run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a study's trial run inside Ray Tune? Settings in, each measurement to its journal, then to Tune."""
+"""How does a trial run inside Ray Tune? Each measurement goes to its journal first, then to Tune."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a plan become finished trials? Preflight, Ray Tune, and a summary: the life of one sweep."""
+"""How does a plan become finished trials? Checks, Ray Tune, and a summary: a sweep from start to end."""
 
 from __future__ import annotations
 
