@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -150,7 +151,10 @@ def _parents(runs: list[Run]) -> list[Run]:
 
 def _listed(client: MlflowClient, parent: Run) -> list[dict]:
     """Return the trials of a sweep, by its list."""
-    return json.loads(Path(client.download_artifacts(parent.info.run_id, "sweep.json")).read_text())["trials"]
+    with tempfile.TemporaryDirectory() as folder:  # MLflow would leave one of its own
+        return json.loads(Path(client.download_artifacts(parent.info.run_id, "sweep.json", folder)).read_text())[
+            "trials"
+        ]
 
 
 def _others_finished(client: MlflowClient, runs: list[Run], without: str) -> list[str]:

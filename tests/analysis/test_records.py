@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_an_answer_that_is_full_is_asked_for_in_halves(store_folder, monkeypatch
     monkeypatch.setattr(module, "POINTS", 7)  # of 20
     table = load_records("made", tracking_uri=uri).table
     assert table[KEYS[0]].tolist() == [i + e / 10 for i in range(5) for e in range(4)]
+
+
+def test_reading_leaves_nothing_behind(store_folder, tmp_path, monkeypatch, settings):
+    uri = fill(store_folder, [(settings, [(0, {KEYS[0]: 0.5})])])
+    (empty := tmp_path / "empty").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(empty))
+    load_records("made", tracking_uri=uri)
+    assert [*empty.iterdir()] == []
 
 
 def test_a_file_gives_back_the_table(store_folder, settings):

@@ -74,8 +74,11 @@ def main():
             seconds, used = time.perf_counter() - started, time.process_time() - used
             assert not trouble, trouble
             check(tracking.client, plan, tracking.run_ids)
-    rate = f"{trials * REPORTS / seconds:.0f} a second, {used / trials / REPORTS * 1000:.1f} ms of CPU each"
-    print(f"tracked: {trials * REPORTS} reports in {seconds:.0f} s ({rate}), driver {peak():.0f} MB at most")
+            rate = f"{trials * REPORTS / seconds:.0f} a second, {used / trials / REPORTS * 1000:.1f} ms of CPU each"
+            print(
+                f"tracked: {trials * REPORTS} reports in {seconds:.0f} s ({rate}), driver {peak():.0f} MB at most",
+                flush=True,
+            )
 
 
 def check(client: MlflowClient, plan, run_ids):
