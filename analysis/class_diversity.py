@@ -89,12 +89,14 @@ def mixed(classes: Classes, primary: str) -> tuple[Any, list[str]]:
     return slope, [f"mixed model, {text}, accuracy and path length held fixed"]
 
 
-def agreement(found: Associations) -> list[str]:
+def agreement(association: Associations) -> list[str]:
     """Return how far networks agree, as a note: a description, no test, as they share the classes."""
     from analysis.inference import random_effects
 
     try:
-        meta = random_effects({str(i): float(rho) for i, rho in enumerate(found.first.per_model)}, found.first.units)
+        meta = random_effects(
+            {str(i): float(rho) for i, rho in enumerate(association.first.per_model)}, association.first.units
+        )
     except ValueError:
         return []  # fewer than two networks inside (-1, 1)
     spread = f"rho of networks: variance of its Fisher z between them {meta.tau2:.3g}, I2 {meta.i2:.2f}"

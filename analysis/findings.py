@@ -52,7 +52,7 @@ def publish(name: str, analyse: Callable[[Records], Findings], options: Options)
         paths = write(name, found, options, about=origin(records), source=where(records))
     attached = attach(records, paths)
     also = ", and attached to the parent run" if attached else ""
-    print(told(header(records), found, paths, also=also, full=options.full))
+    print(printed(header(records), found, paths, also=also, full=options.full))
 
 
 def publish_files(name: str, analyse: Callable[[Sequence[Path]], Findings], options: Any) -> None:
@@ -63,7 +63,7 @@ def publish_files(name: str, analyse: Callable[[Sequence[Path]], Findings], opti
             raise RecordError(f"--{given[0]} and files: one of the two")
         found, source = analyse(options.files), ", ".join(map(str, options.files))
         paths = write(name, found, options, about={"source": source}, source=f"{source}.")
-    print(told([source], found, paths, full=options.full))
+    print(printed([source], found, paths, full=options.full))
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def one_line() -> Iterator[None]:
         sys.exit(130)
 
 
-def write(name: str, found: Findings, options: Options, *, about: dict[str, Any], source: str) -> list[Path]:
+def write(name: str, findings: Findings, options: Options, *, about: dict[str, Any], source: str) -> list[Path]:
     """Save the figures, whose captions end with their source, and NAME.json, which is about that; return the paths."""
     from analysis.figures import save
 
@@ -88,56 +88,62 @@ def write(name: str, found: Findings, options: Options, *, about: dict[str, Any]
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [
         path
-        for key, figure in found.figures.items()
-        for path in save(figure, folder, key, caption=f"{found.captions.get(key, '')} {source}", **look)
+        for key, figure in findings.figures.items()
+        for path in save(figure, folder, key, caption=f"{findings.captions.get(key, '')} {source}", **look)
     ]
     file = folder / f"{name}.json"
-    file.write_text(json.dumps(about | as_json(found), indent=1, allow_nan=False))
+    file.write_text(json.dumps(about | as_json(findings), indent=1, allow_nan=False))
     return [*drawn, file]
 
 
-def told(header: list[str], found: Findings, paths: list[Path], *, also: str = "", full: bool) -> str:
+def printed(header: list[str], findings: Findings, paths: list[Path], *, also: str = "", full: bool) -> str:
     """Return what a script prints: the answers, or in full all it has to say."""
-    return (as_lines if full else as_answers)(header, found, paths, also=also)
+    return (as_lines if full else as_answers)(header, findings, paths, also=also)
 
 
-def as_answers(header: list[str], found: Findings, paths: list[Path], *, also: str = "") -> str:
+def as_answers(header: list[str], findings: Findings, paths: list[Path], *, also: str = "") -> str:
     """Return what a script prints first: what it is of, the answers, what to be careful about, where all of it is."""
-    said = answers_of(found)
+    said = answers_of(findings)
     lines = [header[0], "", *said[:ANSWERS]]
     lines += [f"and {len(said) - ANSWERS} more"] * (len(said) > ANSWERS)
-    if careful := careful_of(header, found):
+    if careful := careful_of(header, findings):
         more = [f"and {len(careful) - WARNINGS} more"] * (len(careful) > WARNINGS)
         shown = [line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in careful[:WARNINGS]]
         lines += ["", "be careful:", *(f"  {line}" for line in [*shown, *more])]
-    drawn = {path.stem: path for path in reversed(paths) if path.stem in found.figures}  # in its first format
-    lines += ["", *(f"figure: {drawn[name]}" for name in found.figures), f"numbers: {paths[-1]}{also}"]
+    drawn = {path.stem: path for path in reversed(paths) if path.stem in findings.figures}  # in its first format
+    lines += ["", *(f"figure: {drawn[name]}" for name in findings.figures), f"numbers: {paths[-1]}{also}"]
     return "\n".join([*lines, "every table, note and claim: the same command with --full"])
 
 
-def answers_of(found: Findings) -> list[str]:
+def answers_of(findings: Findings) -> list[str]:
     """Return the answers to what was asked, a line each."""
-    if found.answers:
-        return found.answers
-    if found.claims:
-        return [in_words(claim, f"{claim.trials}: {claim.name}") for claim in leading(found.claims, ANSWERS)]
+    if findings.answers:
+        return findings.answers
+    if findings.claims:
+        return [in_words(claim, f"{claim.trials}: {claim.name}") for claim in leading(findings.claims, ANSWERS)]
     return ["no claim is made of these trials: look at the figure, or at the tables with --full"]
 
 
-def careful_of(header: list[str], found: Findings) -> list[str]:
+def careful_of(header: list[str], findings: Findings) -> list[str]:
     """Return what to be careful about: what misleads, what other ways of asking say, and what was left out."""
-    told = leading(found.claims, 0 if found.answers else ANSWERS)
-    left = [claim for claim in found.claims if claim not in told]
-    others = [claim for claim in left if in_words(claim, claim.name) not in found.answers]
+    told = leading(findings.claims, 0 if findings.answers else ANSWERS)
+    left = [claim for claim in findings.claims if claim not in told]
+    others = [claim for claim in left if in_words(claim, claim.name) not in findings.answers]
     asked = [f"other ways of asking: {counted(others)}"] * bool(others)
-    why = found.notes if not found.answers and not found.claims else []
-    return [*found.careful, *asked, *why, *(line for line in header if line.startswith(MISLEADING))]
+    why = findings.notes if not findings.answers and not findings.claims else []
+    return [*findings.careful, *asked, *why, *(line for line in header if line.startswith(MISLEADING))]
 
 
-def as_lines(header: list[str], found: Findings, paths: list[Path], *, also: str = "") -> str:
+def as_lines(header: list[str], findings: Findings, paths: list[Path], *, also: str = "") -> str:
     """Return all that a script has to say: what it is of, notes, tables, claims, and where all of it was saved."""
-    lines = [*header, *found.answers, *found.notes, *found.careful, *("\n" + table for table in found.tables)]
-    lines += [as_text(found.claims)] if found.claims else []
+    lines = [
+        *header,
+        *findings.answers,
+        *findings.notes,
+        *findings.careful,
+        *("\n" + table for table in findings.tables),
+    ]
+    lines += [as_text(findings.claims)] if findings.claims else []
     return "\n".join([*lines, f"\nsaved{also}:", *(f"  {path}" for path in paths)])
 
 
@@ -174,11 +180,15 @@ def origin(records: Records) -> dict[str, Any]:
     return named | {"left_out": records.left_out, "trials": plain(trials)}
 
 
-def as_json(found: Findings) -> dict[str, Any]:
+def as_json(findings: Findings) -> dict[str, Any]:
     """Return what the JSON file holds of the findings."""
-    claims = [claim.as_dict() for claim in found.claims]
-    said = {"answers": answers_of(found), "captions": found.captions, "notes": [*found.notes, *found.careful]}
-    return {"claims": claims, **said, **plain(found.numbers)}
+    claims = [claim.as_dict() for claim in findings.claims]
+    said = {
+        "answers": answers_of(findings),
+        "captions": findings.captions,
+        "notes": [*findings.notes, *findings.careful],
+    }
+    return {"claims": claims, **said, **plain(findings.numbers)}
 
 
 def plain(value: Any) -> Any:

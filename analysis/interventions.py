@@ -153,7 +153,7 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
     """Return the association over the paths whose ends all trials get right, by kind, and notes on what it rests on."""
     from analysis.inference import spearman
     from analysis.inference.paired import right_by_all
-    from analysis.tables.arrays import gone, last_arrays
+    from analysis.tables.arrays import last_arrays, note_on_missing
     from analysis.tables.table import RecordError
 
     found: dict[str, Any] = {}
@@ -168,7 +168,7 @@ def right_by_all_trials(records: Records, sound: pd.DataFrame) -> tuple[dict[str
         common = right_by_all(arrays(), kinds=[kind.removeprefix("frequency/") for kind in KINDS])
     except (RecordError, ValueError) as error:
         return found, [f"over the paths that all trials get right: not done ({error})"]
-    by_id, notes = sound.set_index("trial_id"), gone(records, len(seen))
+    by_id, notes = sound.set_index("trial_id"), note_on_missing(records, len(seen))
     for kind, right in common.items():
         compared = by_id.loc[[trial for trial in right.means if trial in by_id.index]]
         few = right.paths < FEWEST_PATHS

@@ -22,7 +22,7 @@ def synthetic(records: Records) -> Findings:
     """Return what the analysis of the records' study finds; RecordError where there is none."""
     from analysis.inference.claim import RULE
     from analysis.studies import STUDIES
-    from analysis.tables.arrays import gone
+    from analysis.tables.arrays import note_on_missing
     from analysis.tables.table import RecordError
     from specbias.settings.registry import load
 
@@ -36,7 +36,7 @@ def synthetic(records: Records) -> Findings:
         f"{len(trials)} trials of {records.study}, {runs} seeds; bands: one standard deviation over a trial's runs."
     )
     found.captions |= dict.fromkeys(found.figures, caption)
-    found.notes += gone(records, len(trials))
+    found.notes += note_on_missing(records, len(trials))
     found.numbers = {"numbers": found.numbers}
     if found.claims:
         found.notes.append(f"95% bootstrap intervals over runs. {RULE}: see analysis/studies/__init__.py")

@@ -130,15 +130,15 @@ def search_space(trial: Any, base: Any) -> Settings:
     return found
 
 
-def search_base(given: TrialConfig, said: Container[str]) -> TrialConfig:
+def search_base(baseline: TrialConfig, chosen: Container[str]) -> TrialConfig:
     """Return the baseline of a search: its paths join validation images, as many as there are for."""
-    if "probe_split" in said and given.probe_split != "validation":
-        found = f"--set probe_split={given.probe_split}: a search measures the validation images that it chooses by"
+    if "probe_split" in chosen and baseline.probe_split != "validation":
+        found = f"--set probe_split={baseline.probe_split}: a search measures the validation images that it chooses by"
         raise SettingError(f"{found}, and those of the test split at the end; leave it out")
-    if "probe_pairs" in said:
-        return replace(given, probe_split="validation")
-    most = facts_of(given.dataset, given.selection).probe_supply["validation"] // 2
-    return replace(given, probe_split="validation", probe_pairs=min(given.probe_pairs, most))
+    if "probe_pairs" in chosen:
+        return replace(baseline, probe_split="validation")
+    most = facts_of(baseline.dataset, baseline.selection).probe_supply["validation"] // 2
+    return replace(baseline, probe_split="validation", probe_pairs=min(baseline.probe_pairs, most))
 
 
 # What a search may look at: measured on training or validation images alone.

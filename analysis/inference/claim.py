@@ -111,24 +111,24 @@ def judge(
     return Claim(trials, name, value, ends, n, "" if criterion is None else str(criterion), verdict, note)
 
 
-def judge_sign(name: str, found: Any, *, trials: str, positive: bool, note: str = "", of: str = "units") -> Claim:
+def judge_sign(name: str, result: Any, *, trials: str, positive: bool, note: str = "", of: str = "units") -> Claim:
     """Return the claim that a result (statistic, interval, n, units, note) is above 0, or below it if not `positive`.
 
     The verdict is SIGN's; without an interval a sign is not known. A note of the result's own goes along. `of` names
     the units.
     """
-    interval = found.interval if found.interval and not any(map(math.isnan, found.interval)) else None
-    criterion, note = Criterion(0.0, 1 if positive else -1), _joined(note, getattr(found, "note", ""))
-    if math.isnan(found.statistic) or interval is None:
-        verdict = "undefined" if math.isnan(found.statistic) else "undecided"
+    interval = result.interval if result.interval and not any(map(math.isnan, result.interval)) else None
+    criterion, note = Criterion(0.0, 1 if positive else -1), _joined(note, getattr(result, "note", ""))
+    if math.isnan(result.statistic) or interval is None:
+        verdict = "undefined" if math.isnan(result.statistic) else "undecided"
     else:
-        verdict = criterion.verdict(found.statistic, interval)
+        verdict = criterion.verdict(result.statistic, interval)
         if verdict == "undecided":
-            p = getattr(found, "p", math.nan)
-            by_p = 0.0 in interval and found.statistic and p > LEVEL  # stretched to 0: its width says nothing
-            times = times_of_p(p) if by_p else _times(found.statistic, interval, 0.0)
-            note = _joined(note, more(found.units, of, times))
-    return Claim(trials, name, found.statistic, interval, found.n, str(criterion), verdict, note)
+            p = getattr(result, "p", math.nan)
+            by_p = 0.0 in interval and result.statistic and p > LEVEL  # stretched to 0: its width says nothing
+            times = times_of_p(p) if by_p else _times(result.statistic, interval, 0.0)
+            note = _joined(note, more(result.units, of, times))
+    return Claim(trials, name, result.statistic, interval, result.n, str(criterion), verdict, note)
 
 
 def _times(value: float, ends: tuple[float, float], bound: float) -> float:
@@ -178,11 +178,11 @@ def judge_order(
     return judge(name, order, *values, trials=trials, at_least=at_least, at_most=at_most, note=note, undecidable=few)
 
 
-def in_words(claim: Claim, said: str, statistic: str = "") -> str:
+def in_words(claim: Claim, sentence: str, statistic: str = "") -> str:
     """Return a sentence on what a claim says, with its verdict in words, its interval, and what it is over."""
     _, value, interval, n, *_ = cells(claim)
     verdict = WORDS.get(claim.verdict, claim.verdict)
-    return f"{said}: {verdict} ({' '.join(filter(None, [statistic, value, interval]))}, n {n})"
+    return f"{sentence}: {verdict} ({' '.join(filter(None, [statistic, value, interval]))}, n {n})"
 
 
 def leading(claims: list[Claim], most: int) -> list[Claim]:

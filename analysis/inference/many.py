@@ -43,11 +43,11 @@ def associate_all(
     return found
 
 
-def as_text(found: pd.DataFrame, target: str) -> str:
+def as_text(associations: pd.DataFrame, target: str) -> str:
     """Return the measures for people, the strongest first."""
-    width = max([len(target) + 5, *found["measure"].str.len()])
+    width = max([len(target) + 5, *associations["measure"].str.len()])
     lines = [f"{target + ' with:':{width}}  {'Spearman':^22} {'within':>7} {'p':>9} {'q':>7}  n"]
-    for row in found.sort_values("rho", key=abs, ascending=False).itertuples():
+    for row in associations.sort_values("rho", key=abs, ascending=False).itertuples():
         ends = "no interval" if np.isnan(row.low) else f"[{row.low:+.2f}, {row.high:+.2f}]"
         coefficient = "undefined" if np.isnan(row.rho) else f"{row.rho:+.2f} {ends}"
         within = "-" if np.isnan(row.rho_within) else f"{row.rho_within:+.2f}"

@@ -118,36 +118,36 @@ def _signs(table: pd.DataFrame, *, axes: Sequence[str], test_size: int | None, *
     return sign_error(table, **columns, axes=[*axes], test_size=test_size)
 
 
-def as_text(found: Relation) -> str:
+def as_text(relation: Relation) -> str:
     """Return the relation for people: a line per result, with its interval, and what could not be computed."""
     lines = [
-        ("Spearman", _result_text(found.spearman)),
-        ("Kendall tau-a", _result_text(found.tau_a)),
-        ("Kendall tau-b", _result_text(found.tau_b)),
-        ("Spearman within families", f"{_number(found.within)}, p {_number(found.p_within)} by permutation"),
-        *(_slopes_lines(found.slopes) if found.slopes is not None else ()),
+        ("Spearman", _result_text(relation.spearman)),
+        ("Kendall tau-a", _result_text(relation.tau_a)),
+        ("Kendall tau-b", _result_text(relation.tau_b)),
+        ("Spearman within families", f"{_number(relation.within)}, p {_number(relation.p_within)} by permutation"),
+        *(_slopes_lines(relation.slopes) if relation.slopes is not None else ()),
     ]
-    if found.partial is not None:
-        lines.append((f"partial, given {', '.join([*found.given, 'family'])}", _result_text(found.partial)))
-    if found.granulated is not None:
-        defined = {axis: value for axis, value in found.granulated.per_axis.items() if not math.isnan(value)}
+    if relation.partial is not None:
+        lines.append((f"partial, given {', '.join([*relation.given, 'family'])}", _result_text(relation.partial)))
+    if relation.granulated is not None:
+        defined = {axis: value for axis, value in relation.granulated.per_axis.items() if not math.isnan(value)}
         axes = ", ".join(f"{axis} {value:+.2f}" for axis, value in defined.items())
-        axes += "".join(f", {axis} no cell" for axis in found.granulated.per_axis if axis not in defined)
-        lines.append(("granulated Kendall, mean", f"{_result_text(found.granulated)}; {axes}"))
-    if (each := found.information) is not None:
+        axes += "".join(f", {axis} no cell" for axis in relation.granulated.per_axis if axis not in defined)
+        lines.append(("granulated Kendall, mean", f"{_result_text(relation.granulated)}; {axes}"))
+    if (each := relation.information) is not None:
         value = f"{_number(each.k)}, p {_number(each.p)} (given {', '.join(each.subset) or 'nothing'})"
         lost = f"; undefined given {each.undefined} other sets of settings" if each.undefined else ""
         lines.append(("conditional information K", f"undefined: {each.note}" if math.isnan(each.k) else value + lost))
-    if (signs := found.signs) is not None:
+    if (signs := relation.signs) is not None:
         few = f"too few runs per pair of settings differ surely (effective pairs: {_number(signs.largest_ess)})"
         many = f"{_result_text(signs)}; worst {signs.max:.2f}, n {signs.n}"
         lines.append(("sign error, mean", many if signs.n else f"undefined: {few}"))
-    if (fit := found.monotone) is not None:
+    if (fit := relation.monotone) is not None:
         lines.append(("monotone fit", f"{fit.direction}, R2 {_number(fit.statistic)}, p {_number(fit.p)}"))
-    if found.broken is not None:
-        lines.append(("line with a break", _break_text(found.broken)))
-    lines += [(f"no {NAMES[name]}", why) for name, why in found.not_done.items()]
-    return f"{found.measure} with {found.target}\n" + "\n".join(f"  {name:34} {text}" for name, text in lines)
+    if relation.broken is not None:
+        lines.append(("line with a break", _break_text(relation.broken)))
+    lines += [(f"no {NAMES[name]}", why) for name, why in relation.not_done.items()]
+    return f"{relation.measure} with {relation.target}\n" + "\n".join(f"  {name:34} {text}" for name, text in lines)
 
 
 def _break_text(fold: SegmentedFit) -> str:

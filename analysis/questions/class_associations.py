@@ -79,21 +79,23 @@ def discoveries(by_definition: dict[str, ClassAssociation], main: str) -> dict[s
     return dict(zip(p, map(float, false_discovery_control([*p.values()])), strict=True)) if p else {}
 
 
-def as_text(found: Associations) -> str:
+def as_text(associations: Associations) -> str:
     """Return the associations as a table for people: by definition, and of the primary with other frequencies."""
-    names = [name + " (primary)" * (name == found.primary) for name in found.by_definition]
-    others = [WORDS[name] for name in found.others]
+    names = [name + " (primary)" * (name == associations.primary) for name in associations.by_definition]
+    others = [WORDS[name] for name in associations.others]
     width = max(map(len, [*names, *others]))
     head = f"{'mean rho':>8}  {'95% interval, or range':^24} {'p':>8} {'q':>8} {'held fixed':>10} {'classes':>7}"
     lines = [f"{'within-class frequency with':{width}}  {head}"]
-    for name, (key, each) in zip(names, found.by_definition.items(), strict=True):
-        lines.append(f"{name:{width}}  {_cells(each, found.q.get(key))}")
+    for name, (key, each) in zip(names, associations.by_definition.items(), strict=True):
+        lines.append(f"{name:{width}}  {_cells(each, associations.q.get(key))}")
     if others:
-        lines += ["", f"{found.primary} with frequency"]
-        lines += [f"{n:{width}}  {_cells(each)}" for n, each in zip(others, found.others.values(), strict=True)]
-    corrected = f"q: Benjamini and Hochberg's, of the p of the {len(found.q)} definitions that are not primary"
-    lines += ["", *([f"{corrected}; the other p are not corrected"] if found.q else [])]
-    lines += [] if found.first.interval else ["range: of the mean rho when one class is left out, as there are few"]
+        lines += ["", f"{associations.primary} with frequency"]
+        lines += [f"{n:{width}}  {_cells(each)}" for n, each in zip(others, associations.others.values(), strict=True)]
+    corrected = f"q: Benjamini and Hochberg's, of the p of the {len(associations.q)} definitions that are not primary"
+    lines += ["", *([f"{corrected}; the other p are not corrected"] if associations.q else [])]
+    lines += (
+        [] if associations.first.interval else ["range: of the mean rho when one class is left out, as there are few"]
+    )
     return "\n".join(lines)
 
 
@@ -106,18 +108,20 @@ def _cells(each: ClassAssociation, q: float | None = None) -> str:
     return f"{each.statistic:+8.2f}  {ends:^24} {each.p:8.2g} {corrected:>8} {held:>10} {each.units:7}"
 
 
-def as_numbers(classes: Classes, found: Associations) -> dict[str, Any]:
+def as_numbers(classes: Classes, associations: Associations) -> dict[str, Any]:
     """Return for JSON: n_classes, primary, every network's association and all others, and what is known by class."""
-    named: Iterable[tuple[str, ClassAssociation]] = zip(classes.labels, found.by_network, strict=True)
-    definitions = {name: _numbers(each) | {"q": found.q.get(name)} for name, each in found.by_definition.items()}
+    named: Iterable[tuple[str, ClassAssociation]] = zip(classes.labels, associations.by_network, strict=True)
+    definitions = {
+        name: _numbers(each) | {"q": associations.q.get(name)} for name, each in associations.by_definition.items()
+    }
     columns = {"frequency": classes.frequency, "accuracy": classes.accuracy, "path_length": classes.length}
     return {
-        "n_classes": found.first.units,
-        "primary": found.primary,
+        "n_classes": associations.first.units,
+        "primary": associations.primary,
         "models": [{"label": label} | _numbers(each) for label, each in named],
-        "pooled": _numbers(found.first),
+        "pooled": _numbers(associations.first),
         "by_definition": definitions,
-        **{name: _numbers(each) for name, each in found.others.items()},
+        **{name: _numbers(each) for name, each in associations.others.items()},
         "classes": {
             "names": classes.names,
             "ids": classes.ids,

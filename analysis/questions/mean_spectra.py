@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.inference.learning_time import first_reached, rank_correlation
 from analysis.inference.rows import setting_text
-from analysis.tables.arrays import arrays_of, gone, last_arrays
+from analysis.tables.arrays import arrays_of, last_arrays, note_on_missing
 from analysis.tables.conditions import BASELINE, changes, setting_name
 from analysis.tables.table import RecordError, Records
 from specbias.pictures import KINDS, Arrays, Share, Spectrum, share_of, spectrum_of
@@ -66,7 +66,7 @@ def by_setting(records: Records) -> tuple[list[OfOne], list[str]]:
         level = changed[trials[0]][intervention].value if intervention in changed[trials[0]] else setting_text(name)
         made.append(mean_of(name, intervention, level, [arrays for trial in trials for arrays in found[trial]]))
     notes = [f"left out: {others} trials whose paths reach other frequencies"] * bool(others)
-    return made, [*notes, *gone(records, seen)]
+    return made, [*notes, *note_on_missing(records, seen)]
 
 
 def mean_of(name: str, intervention: str, level: object, measured: Sequence[Arrays]) -> OfOne:

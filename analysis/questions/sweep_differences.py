@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.inference.claim import Claim, judge_sign
 from analysis.inference.slopes import Slope, slopes
 from analysis.questions.differences import Comparison, Network, compare, metric_of
-from analysis.tables.arrays import arrays_of, first_of_baseline, gone, last_arrays
+from analysis.tables.arrays import arrays_of, first_of_baseline, last_arrays, note_on_missing
 from analysis.tables.conditions import BASELINE, seeds_of, setting_names
 from analysis.tables.table import RecordError, Records
 from specbias.trials.record import STEP
@@ -84,7 +84,7 @@ def _by_seed(
         network = Network.of(f"{setting}, seed {seed}", arrays)
         table[setting].setdefault(seed, (network, float(row.get(ACCURACY, np.nan))))
     again = [f"left out: {repeats} trials that repeat the setting and seed of another"] * bool(repeats)
-    return table, [*gone(records, seen), *again]
+    return table, [*note_on_missing(records, seen), *again]
 
 
 def _listed(seeds: Iterable[Any]) -> str:

@@ -62,7 +62,7 @@ def last_arrays(records: Records) -> Iterator[tuple[pd.Series, Arrays]]:
         raise RecordError(f"no trial of {records.source} has arrays: {lost}")
 
 
-def gone(records: Records, found: int) -> list[str]:
+def note_on_missing(records: Records, found: int) -> list[str]:
     """Return a note on the trials that `last_arrays` left out, by how many it gave; none where it gave all."""
     lost = len(records.last) - found
     return [f"left out: {lost} trials whose arrays are gone"] * bool(lost)

@@ -140,7 +140,7 @@ class Data:
     known: dict[str, tuple[float, ...]] = field(default_factory=dict)  # of each class, beforehand: planted diversity
 
     def __post_init__(self) -> None:
-        from specbias.data.given import as_split
+        from specbias.data.conversion import as_split
 
         for name in ("test", "train", "validation", "extra"):
             if (split := getattr(self, name)) is not None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from specbias.data import IMAGENET_MEAN, IMAGENET_STD, Data, Split
-from specbias.data.given import as_images
+from specbias.data.conversion import as_images
 from specbias.data.labels import read_arrays, read_labels, to_labels
 from specbias.settings import SettingError
 

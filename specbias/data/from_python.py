@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from specbias.data import Channels, Data
 from specbias.data.arrays import as_data
-from specbias.data.given import as_images, as_labels
+from specbias.data.conversion import as_images, as_labels
 from specbias.settings import SettingError
 
 UNIT: tuple[Channels, Channels] = ((0.0,) * 3, (1.0,) * 3)  # of images from 0 to 1 as they are

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from specbias.data.given import as_labels
+from specbias.data.conversion import as_labels
 from specbias.settings import SettingError
 
 KINDS = (".npy", ".npz", ".pt", ".pth")

@@ -69,5 +69,5 @@ def _broken(found: Any, images: Tensor, targets: Tensor) -> str | None:
     return None
 
 
-def _refusal(config: TrialConfig, said: str) -> SettingError:
-    return SettingError(f"own_intervention={config.own_intervention}: {said}")
+def _refusal(config: TrialConfig, why: str) -> SettingError:
+    return SettingError(f"own_intervention={config.own_intervention}: {why}")

@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
     state: str
     what: str
-    said: str  # of a problem with its cure
+    message: str  # of a problem with its cure
 
 
 @dataclass(frozen=True)

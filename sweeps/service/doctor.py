@@ -25,7 +25,7 @@ def doctor(arguments: Sequence[str]) -> int:
     for what, look in CHECKS.items():
         try:
             for finding in look(places):
-                print(f"{finding.state:8} {finding.what:15} {finding.said}", flush=True)
+                print(f"{finding.state:8} {finding.what:15} {finding.message}", flush=True)
                 problems += finding.state == PROBLEM
         except SettingError as error:
             print(f"{PROBLEM:8} {what:15} {error}", flush=True)

@@ -93,4 +93,4 @@ class Study:
     # A search's space, define by run: Optuna's trial and the complete baseline -> settings; none: the user's alone
     search_space: Callable[[Any, Any], Settings] | None = None
     # A search's baseline, from the user's and the names --set gives; SettingError where a search cannot be
-    search_base: Callable[[Any, Container[str]], Any] = lambda given, said: given
+    search_base: Callable[[Any, Container[str]], Any] = lambda baseline, chosen: baseline

@@ -72,7 +72,7 @@ def test_levels_are_networks_of_ours_and_of_ones_own_and_another_version_is_anot
 
 def test_a_search_chooses_among_them_and_what_its_journal_names_runs_nothing(files):
     found = plan(search="optuna", grid=("model=small_cnn,my_networks:make",))
-    assert "my_networks:make#" in found.search.said
+    assert "my_networks:make#" in found.search.description
     with pytest.raises(SettingError, match="its file is not here"):
         found.with_trial({"model": f"{files}/my_interventions.py:blur"})
 

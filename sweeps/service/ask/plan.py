@@ -66,7 +66,7 @@ class Plan:
             parts = [
                 self.study.name,
                 trial_ids[self.base.trial_id],
-                search.said,
+                search.description,
                 search.sampler,
                 str(search.seed),
                 *goals,
@@ -141,7 +141,7 @@ class Plan:
         ]
         if self.search is not None:
             goals = ", ".join(f"{key} ({mode})" for key, mode in self.objectives.items())
-            lines.append(f"search: {self.search.sampler} for {goals}, in {self.search.said}")
+            lines.append(f"search: {self.search.sampler} for {goals}, in {self.search.description}")
         if self.scheduler != "none":
             key, mode = next(iter(self.objectives.items()))
             lines.append(f"scheduler: {self.scheduler} by {key} ({mode}) from epoch {self.grace_epochs} on")

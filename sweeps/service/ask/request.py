@@ -118,8 +118,8 @@ class Request:
         return found
 
     @cached_property
-    def given(self) -> Any:
-        """The baseline as it is given: the preset's settings, the recipe's, the flags' and then those of --set."""
+    def raw_base(self) -> Any:
+        """The baseline before it is completed: settings of the preset, the recipe, the flags and then of --set."""
         kind, options, settings = self.study.kind, self.options, dict(self.preset.settings)
         if options.recipe is not None:
             recipe = look_up(kind.recipes, options.recipe, "recipe")
@@ -139,11 +139,11 @@ class Request:
     @cached_property
     def base(self) -> Any:
         """The baseline, complete."""
-        return self.study.kind.complete(self.given)
+        return self.study.kind.complete(self.raw_base)
 
     def changed(self, settings: Settings) -> Any:
         """Return the baseline with these settings, then completed: another model has its own published width."""
-        return self.study.kind.complete(replace(self.given, **settings))
+        return self.study.kind.complete(replace(self.raw_base, **settings))
 
     @cached_property
     def grid(self) -> dict[str, list]:

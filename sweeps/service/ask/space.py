@@ -21,7 +21,7 @@ class Search:
     """What makes a search the one it is, but for its baseline; how many it asks for is no part of that."""
 
     space: Callable[[Any], Settings]  # from Optuna's trial, or whatever has its suggest_float, ...
-    said: str  # the space, for people
+    description: str  # of the space, for people
     sampler: str
     seed: int
     num_samples: int

@@ -36,7 +36,7 @@ def _trials(request: Request) -> list[tuple[Any, Change]]:
 
     Teachers that no change makes are trials too, with the change of their student.
     """
-    changes, first = changes_of(request), request.given.seed
+    changes, first = changes_of(request), request.raw_base.seed
     found: dict[str, tuple[Any, Change]] = {}
     for seed in range(first, first + (request.options.seeds or request.preset.seeds)):
         for change in changes:
@@ -60,7 +60,7 @@ def _teachers(study: Study, config: Any) -> list[Any]:
 
 def _refuse_unused(request: Request, trials: list[tuple[Any, Change]]) -> None:
     """Refuse a --set that no trial follows: a grid varies it, or it is a detail of what none of them does."""
-    given = request.given
+    given = request.raw_base
     for name in request.chosen:
         value, found = getattr(given, name), [getattr(config, name) for config, _ in trials]
         followed = any(found) if name in given.not_in_identity else value in found

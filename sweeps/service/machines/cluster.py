@@ -82,12 +82,14 @@ def drive_on_head(run_sweep: Callable, *arguments: Any) -> int:
     What it prints is shown here, what it refuses is refused here, and Ctrl-C interrupts it there.
     """
     there = on_node(next(node for node in alive() if "node:__internal_head__" in node["Resources"]))
-    said: Any = ray.remote(**there)(Said).remote()  # type: ignore[union-attr]
-    run = ray.remote(**there, max_calls=1, max_retries=0)(_drive).remote(said, sys.argv, width(), run_sweep, *arguments)
+    output: Any = ray.remote(**there)(Output).remote()  # type: ignore[union-attr]
+    run = ray.remote(**there, max_calls=1, max_retries=0)(_drive).remote(
+        output, sys.argv, width(), run_sweep, *arguments
+    )
     while True:
         try:
             done, _ = ray.wait([run], timeout=0.5)
-            print(ray.get(said.take.remote()), end="", flush=True)
+            print(ray.get(output.take.remote()), end="", flush=True)
             if done:
                 return ray.get(run)
         except KeyboardInterrupt:
@@ -98,8 +100,8 @@ def drive_on_head(run_sweep: Callable, *arguments: Any) -> int:
             raise error.cause if isinstance(error.cause, SettingError) else error from None
 
 
-class Said:
-    """What the driver on the head has printed and nobody has shown yet; an actor there."""
+class Output:
+    """The output of the driver on the head that is not shown yet; an actor there."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -112,27 +114,27 @@ class Said:
         return text
 
 
-class Teller:
-    """A standard output that ends, without passwords, in a `Said`."""
+class OutputStream:
+    """A standard output that adds what is written, without passwords, to an `Output`."""
 
-    def __init__(self, said: Any, columns: int | None) -> None:
-        self.said, self.columns = said, columns
+    def __init__(self, output: Any, columns: int | None) -> None:
+        self.output, self.columns = output, columns
 
     def isatty(self) -> bool:
         """Tell whether a terminal shows it in the end."""
         return self.columns is not None
 
     def write(self, text: str) -> None:
-        ray.get(self.said.add.remote(masked(text)))
+        ray.get(self.output.add.remote(masked(text)))
 
     def flush(self) -> None:
         """Nothing is held back."""
 
 
-def _drive(said: Any, argv: list[str], columns: int | None, run_sweep: Callable, *arguments: Any) -> int:
+def _drive(output: Any, argv: list[str], columns: int | None, run_sweep: Callable, *arguments: Any) -> int:
     """Run the sweep with the user's command line, and say there what it prints; runs on the head."""
     sys.argv = argv
     os.environ["COLUMNS"] = str(columns or "")  # of the terminal that shows it
-    teller: Any = Teller(said, columns)
-    with contextlib.redirect_stdout(teller), contextlib.redirect_stderr(teller):
+    stream: Any = OutputStream(output, columns)
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
         return run_sweep(*arguments)

@@ -1,4 +1,4 @@
-"""Are images and labels what they must be? Common kinds of arrays are brought into one form, others are refused."""
+"""How do images and labels get into one form? Common kinds of arrays are converted, others are refused."""
 
 from __future__ import annotations
 
