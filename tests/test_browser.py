@@ -97,10 +97,16 @@ def browse(url, folder, *, width=1280, height=1600, budget=20_000):
     return done[0].stdout
 
 
+@pytest.fixture(scope="module")
+def report(swept):
+    """The report of the sweep, and what it found."""
+    page, found, _ = page_of(swept[1])
+    return page, found
+
+
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_report_leads_with_answers_and_has_the_spectra_at_any_width(swept, tmp_path, width):
-    _, records = swept
-    page, found, _ = page_of(records)
+def test_the_report_leads_with_answers_and_has_the_spectra_at_any_width(swept, report, tmp_path, width):
+    (_, records), (page, found) = swept, report
     assert [*found][:2] == ["interventions", "spectra"] and len(page) < 3_000_000
     measure = (
         "<script>document.title = JSON.stringify([document.documentElement.scrollWidth,"

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -37,26 +38,29 @@ SCRIPTS = sorted(
 )
 
 
+@cache
 def sources():
     return [path for part in FORBIDDEN for path in sorted((ROOT / part).rglob("*.py"))]
 
 
-def imported(path: Path) -> set[str]:
-    """Every module a file imports, wherever in it, as dotted names."""
-    names = set()
+@cache
+def imported(path: Path) -> dict[str, set[str]]:
+    """What a file imports, wherever in it: modules as dotted names, and the names that are taken from each."""
+    modules: dict[str, set[str]] = {}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            for alias in node.names:
+                modules.setdefault(alias.name, set())
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            names.add(node.module)
-    return names
+            modules.setdefault(node.module, set()).update(alias.name for alias in node.names)
+    return modules
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_imports_only_what_its_place_allows(path):
     parts = path.relative_to(ROOT).parts
-    names, on_use = imported(path), ON_USE.get(path.relative_to(ROOT).as_posix(), set())
+    names, on_use = {*imported(path)}, ON_USE.get(path.relative_to(ROOT).as_posix(), set())
     assert not {name.split(".")[0] for name in names} & (FORBIDDEN[parts[0]] - on_use)
     if "mlflow" in {name.split(".")[0] for name in names}:
         assert path.relative_to(ROOT).as_posix() in MLFLOW_HERE
@@ -70,13 +74,16 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
+def our_modules():
+    return {module(path) for path in sources()}
+
+
+@cache
 def needed(path: Path) -> set[str]:
     """The modules of our own that a file imports, also for types alone and also a package's by its name."""
-    names = imported(path)
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return (names & {module(each) for each in sources()}) - {module(path)}
+    names = {*imported(path)} | {f"{name}.{taken}" for name, some in imported(path).items() for taken in some}
+    return (names & our_modules()) - {module(path)}
 
 
 def test_no_files_import_each_other_in_a_circle():

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-import torch
 from mlflow import MlflowClient
 from ray.tune.experiment import Trial
 
@@ -66,6 +65,8 @@ def fill_the_disk(config):
 
 
 def need_more_memory(config):
+    import torch  # seconds: for this trouble alone
+
     raise torch.OutOfMemoryError("CUDA out of memory")
 
 
@@ -291,14 +292,14 @@ def test_a_sweep_whose_runs_were_deleted_after_it_ended_goes_on_from_its_journal
 
 def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(tmp_path, empty_store):
     chosen = []
-    for name, limits in (("whole", [None]), ("parts", [3, 2, None])):
+    for name, limits in (("whole", [None]), ("parts", [2, 1, None])):
         (tmp_path / name).mkdir()
         store = empty_store(tmp_path / name)
         for most in limits:
-            options = {"search": "optuna", "num_samples": 9, "range": ("at=1:1000",), "max_trials": most}
+            options = {"search": "optuna", "num_samples": 5, "range": ("at=1:1000",), "max_trials": most}
             status, _ = sweep(tmp_path / name, store, max_concurrent=1, **options)
             assert status == (0 if most is None else 3)
         found = [run for run in runs(store) if "mlflow.parentRunId" in run.data.tags]
         chosen.append([run.data.params["at"] for run in sorted(found, key=lambda run: run.info.start_time)])
         assert sweep_status(store) == ["FINISHED"]
-    assert chosen[0] == chosen[1] and len(set(chosen[0])) == 9
+    assert chosen[0] == chosen[1] and len(set(chosen[0])) == 5

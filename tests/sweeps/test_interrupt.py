@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-SCRIPT = Path(__file__).parents[2] / "sweeps" / "cifar.py"
-ALONE = {**os.environ, "RAY_ADDRESS": "local"}  # whatever other Ray runs on this machine
+SCRIPT = Path(__file__).with_name("toy_sweep.py")
+ALONE = {**os.environ, "RAY_ADDRESS": "local", "PYTHONPATH": str(SCRIPT.parents[2])}  # whatever other Ray runs here
 COMMAND = [
     sys.executable,
     "-u",
     str(SCRIPT),
-    "--quick",
-    "--interventions",
-    "mixup,cutout,label_smoothing",
-    "--epochs",
-    "3",
+    "--grid",
+    "number=0,1,2,3",
+    "--set",
+    "epochs=20",
     "--cpus-per-trial",
     str(os.cpu_count()),  # one at a time, while Tune takes the others
 ]
@@ -28,7 +27,7 @@ COMMAND = [
 
 def states(folder):
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("cifar-quick").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("toy-quick").experiment_id])
     return Counter((run.info.status, "mlflow.parentRunId" in run.data.tags) for run in runs)
 
 

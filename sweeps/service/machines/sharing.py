@@ -75,9 +75,11 @@ def cap_memory(share: float) -> None:
 
     A worker runs one trial after the other: a whole GPU lifts the cap. Without a GPU there is none.
     """
-    import torch
+    if share <= 0:
+        return
+    import torch  # seconds: not for a trial without a GPU, which may need none
 
-    if share > 0 and torch.cuda.is_available():
+    if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(allocator_share(share, torch.cuda.mem_get_info()[1]))
 
 

@@ -149,8 +149,17 @@ def test_the_interval_is_wider_where_rows_repeat_one_another():
     assert 1.8 < units / rows < 2.6  # sqrt(5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("rho", "size"), [(0, 1), (0, 2), (0.5, 1), (0.5, 2), (0.8, 1), (0.8, 2)])
+def marked(mark, *cases):
+    return [pytest.param(*case, marks=mark) for case in cases]
+
+
+@pytest.mark.parametrize(
+    ("rho", "size"),
+    [
+        *marked(pytest.mark.slow, (0, 1), (0.8, 2)),
+        *marked(pytest.mark.nightly, (0, 2), (0.5, 1), (0.5, 2), (0.8, 1)),
+    ],
+)
 def test_intervals_of_ten_units_cover_the_truth_about_as_often_as_they_say(rho, size):
     """Of two normal variables with r: tau is 2/pi asin(r), Spearman's 6/pi asin(r/2); 400 samples, error 1.1 in 100."""
     generator = np.random.default_rng(1)

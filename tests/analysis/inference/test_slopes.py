@@ -1,5 +1,6 @@
 """Slopes against least squares with dummies and a jackknife run as a loop, and how often they cover the truth."""
 
+import itertools
 import math
 
 import numpy as np
@@ -236,16 +237,20 @@ def covered(settings, families, part, count, **options):
     return hits / count
 
 
+FEW, MANY = (10, 3, 0.87, 300), (50, 8, 0.93, 1000)
+POOLED, WITHIN = ("pooled", 0.0), ("within", -1.5)
+DESIGNS = {(FEW, POOLED, False): pytest.mark.slow, (FEW, WITHIN, True): pytest.mark.slow}
+
+
 @pytest.mark.parametrize(
-    "settings, families, least, count",
+    "size, of, uneven",
     [
-        pytest.param(50, 8, 0.93, 1000, marks=pytest.mark.nightly),
-        pytest.param(10, 3, 0.87, 300, marks=pytest.mark.slow),
+        pytest.param(*design, marks=DESIGNS.get(design, pytest.mark.nightly))
+        for design in itertools.product((FEW, MANY), (POOLED, WITHIN), (False, True))
     ],
 )
-@pytest.mark.parametrize("part, shift", [("pooled", 0.0), ("within", -1.5)])
-@pytest.mark.parametrize("uneven", [False, True])
-def test_intervals_cover_a_planted_slope(monkeypatch, settings, families, least, count, part, shift, uneven):
+def test_intervals_cover_a_planted_slope(monkeypatch, size, of, uneven):
+    (settings, families, least, count), (part, shift) = size, of
     monkeypatch.setitem(slopes.__globals__, "_variances", lambda *columns: (0.0, 0.0, "not asked"))
     share = covered(settings, families, part, count, shift=shift, uneven=uneven)
     assert least <= share <= 0.97 + (settings == 10) * 0.015
@@ -255,12 +260,12 @@ def test_intervals_cover_a_planted_slope(monkeypatch, settings, families, least,
 def test_the_mixed_interval_covers_a_planted_slope():
     """Intercepts that have nothing to do with x; two standard errors of the share are 0.04."""
     generator, hits = np.random.default_rng(21), 0
-    for _ in range(150):
+    for _ in range(100):
         table = sweep(generator, 50, 8)
         table["frequency"] += generator.normal(size=8)[table["intervention"]]
         low, high = slopes(table, **NAMES, cluster="setting").mixed.interval
         hits += low <= 0.5 <= high
-    assert 0.89 <= hits / 150 <= 0.98
+    assert 0.89 <= hits / 100 <= 0.98
 
 
 def test_rows_on_one_line_have_no_interval():

@@ -140,13 +140,20 @@ def test_measured_and_recorded_updates_are_points_of_one_grid():
     assert odd.steps_to_record == (0, 100, 200, 250) and odd.steps_to_measure[-1] == 250
 
 
-@pytest.mark.slow
-def test_low_frequencies_come_first():
-    """Claims 1 and 2 of experiment 1 with 2 runs: equal amplitudes at 5,000 updates, increasing ones at 1,000."""
-    for amplitudes, steps in (("equal", 5000), ("increasing", 1000)):
-        *_, (_, last) = run_experiment(SinusoidsConfig(runs=2, steps=steps, amplitudes=amplitudes, threads=2))
+@pytest.mark.parametrize(
+    ("width", "steps", "reached"),
+    [
+        pytest.param(128, 2000, 2, marks=pytest.mark.slow),
+        pytest.param(256, 5000, 4, marks=pytest.mark.nightly),  # the paper's width
+    ],
+)
+def test_low_frequencies_come_first(width, steps, reached):
+    """Claims 1 and 2 of experiment 1 with 2 runs: equal amplitudes, and increasing ones at 1,000 updates."""
+    for amplitudes, updates, count in (("equal", steps, reached), ("increasing", 1000, 1)):
+        config = SinusoidsConfig(runs=2, width=width, steps=updates, amplitudes=amplitudes, threads=1)
+        *_, (_, last) = run_experiment(config)
         frequencies, learned = last.arrays["frequencies"], last.arrays["amplitude"].mean(axis=0)
-        for point in {10, steps // 100}:  # after 1,000 updates, and at the end
+        for point in {10, updates // 100}:  # after 1,000 updates, and at the end
             assert spearmanr(frequencies, learned[point]).statistic <= -0.9
-        times = [np.argmax(learned[:, k] >= 0.5) for k in range(4 if steps == 5000 else 1)]  # of those reached by then
+        times = [np.argmax(learned[:, k] >= 0.5) for k in range(count)]  # of those reached by then
         assert (np.diff(times) > 0).all() and times[0] > 0
