@@ -1,7 +1,7 @@
 """Do networks learn low frequencies first? Targets of known frequency: the experiments of Rahaman et al. (ICML 2019).
 
-"On the Spectral Bias of Neural Networks" has ten, each with its figures. The first and the ninth have
-files of their own, sweeps/sinusoids.py and sweeps/class_paths.py, and names here too.
+"On the Spectral Bias of Neural Networks" has ten experiments, each with figures. The first and the ninth are also in
+their own files, sweeps/sinusoids.py and sweeps/class_paths.py.
 
   python sweeps/synthetic.py NAME --quick        minutes on 2 cores
   python sweeps/synthetic.py NAME --help         its question, its presets and all flags
@@ -72,9 +72,8 @@ PERTURBATION = study_of_runs(
     """Are low frequencies more robust than high ones to random changes of the parameters?
 
 Experiment 2 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks learn sums of sines as
-in sweeps/sinusoids.py; then steps of growing length are taken in random directions of parameter space, and the
-amplitude of every frequency is compared with what it was. Expected: the higher a frequency, the shorter the step that
-destroys it.
+in sweeps/sinusoids.py. Then the parameters take steps of growing length in random directions, and the amplitude of
+every frequency is compared with the one before. Expected: higher frequencies are lost after shorter steps.
 
   python sweeps/synthetic.py perturbation --quick   5 runs x 5,000 updates, about 2 minutes on 2 cores
   python sweeps/synthetic.py perturbation           10 runs x 60,000 updates, about half an hour on 2 cores
@@ -92,15 +91,15 @@ DIGIT_NOISE = study_of_runs(
     DigitNoiseConfig,
     """Does noise on the labels harm more where its frequency is low? A wave along the norm of two digits' images.
 
-Experiment 3 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): the labels -1 and 1 of threes
-and eights get noise beta sin(2 pi k |x|), and validation is on clean labels of other images. Expected: noise of low
-frequency is learned together with the labels and harms from the start, the more the larger beta; noise of high
-frequency is learned later, so that the validation loss first falls to nearly what it is without noise, then rises.
+Experiment 3 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): the labels -1 and 1 of threes and
+eights get noise beta sin(2 pi k |x|). Validation uses clean labels of other images. Expected: noise of low frequency is
+learned together with the labels and does harm from the start, more for larger beta. Noise of high frequency is learned
+later: the validation loss first falls nearly to its value without noise, then rises.
 
-The paper's data are MNIST. The laptop and quick presets take scikit-learn's digits, 285 of them to train on, whose
-norms span a sixth of MNIST's. There any one wave leaves a trace of its own, and the best validation loss falls with k
-between the ends only: the lowest frequency, 0.1, is a seventh of a period over the data and mostly an offset; the
-highest, 6, was chosen after others had been looked at. On these data it is a picture of the experiment, not a test.
+The paper uses MNIST. The laptop and quick presets use scikit-learn's digits, 285 of them for training, whose norms span
+a sixth of MNIST's. There each wave has its own effect, and the best validation loss falls with k only between the two
+ends. The lowest frequency, 0.1, is a seventh of a period over the data and mostly an offset. The highest, 6, was chosen
+after looking at others. On these data the study illustrates the experiment, but does not test it.
 
   python sweeps/synthetic.py digit_noise --quick          5 trials of 1 run x 300 updates, under a minute on 2 cores
   python sweeps/synthetic.py digit_noise                  19 trials of 3 runs x 1,000 updates, about 10 minutes
@@ -127,16 +126,17 @@ highest, 6, was chosen after others had been looked at. On these data it is a pi
 
 KERNEL_SPECTRUM = study_of_runs(
     KernelSpectrumConfig,
-    """What does a network learn first of noisy labels, seen in the eigenfunctions of a Gaussian kernel?
+    """What does a network learn first from noisy labels, in the eigenfunctions of a Gaussian kernel?
 
 Experiment 4 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): threes and eights with noise on
-their labels, once most in the kernel's last eigenfunctions (those that tell close images apart), once white. Learned
-functions are projected on the eigenfunctions. Expected: the first ones are learned first; where the loss to the clean
-labels is least, after about 200 updates (150 where the noise is white), the spectrum is that of the clean labels, also
-in the last eigenfunctions, and only then comes the noise. The least loss is lower for the ramp than for white noise.
+their labels. One noise is a ramp, largest in the kernel's last eigenfunctions, which separate close images; the other
+is white. Learned functions are projected on the eigenfunctions. Expected: the first eigenfunctions are learned first.
+The loss on clean labels is lowest after about 200 updates (150 for white noise). The spectrum is then that of the clean
+labels, also in the last eigenfunctions; the noise is learned later. The lowest loss is lower for the ramp than for
+white noise.
 
-The paper's data are 2,000 images of MNIST; laptop and quick take all 357 of scikit-learn's digits, with a bandwidth
-that gives the kernel the same range of eigenvalues.
+The paper uses 2,000 images of MNIST. The laptop and quick presets use all 357 of scikit-learn's digits, with a
+bandwidth that gives the kernel the same range of eigenvalues.
 
   python sweeps/synthetic.py kernel_spectrum --quick          2 trials of 1 run x 400 updates, under a minute on 2 cores
   python sweeps/synthetic.py kernel_spectrum                  2 trials of 5 runs x 2,000 updates, about 5 minutes
@@ -154,10 +154,10 @@ that gives the kernel the same range of eigenvalues.
 
 MANIFOLD = study_of_runs(
     ManifoldConfig,
-    """Are high frequencies learned sooner where the data lie on a more complicated curve?
+    """Are high frequencies learned sooner if the data lie on a more complicated curve?
 
 Experiment 5 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): sums of sines along a flower in
-the plane, of more and more petals. Expected: the more petals, the sooner every frequency is learned.
+the plane, with more and more petals. Expected: with more petals every frequency is learned sooner.
 
   python sweeps/synthetic.py manifold --quick   2 trials of 2 runs x 1,500 updates, about 2 minutes on 2 cores
   python sweeps/synthetic.py manifold           4 trials of 2 runs x 5,000 updates, about 10 minutes on 2 cores
@@ -173,11 +173,11 @@ the plane, of more and more petals. Expected: the more petals, the sooner every 
 
 CLASSIFICATION = study_of_runs(
     ClassificationConfig,
-    """How does the shape of the data's curve decide which frequencies of a class boundary can be learned?
+    """Which frequencies of a class boundary can be learned, depending on the shape of the data's curve?
 
 Experiment 6 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): along a flower in the plane the
-class is the sign of a sine. Every number of petals is tried with every frequency. Expected: accuracy after a number of
-updates rises with the petals and falls with the frequency.
+class is the sign of a sine. Every number of petals is combined with every frequency. Expected: accuracy after a number
+of updates rises with the petals and falls with the frequency.
 
   python sweeps/synthetic.py classification --quick   9 trials of 1 run x 500 updates, about 2 minutes on 2 cores
   python sweeps/synthetic.py classification           16 trials of 2 runs x 2,000 updates, about 15 minutes on 2 cores
@@ -197,12 +197,12 @@ updates rises with the petals and falls with the frequency.
 
 SPIKE = study_of_runs(
     SpikeConfig,
-    """What do depth, width and free weights do to a network's high frequencies?
+    """How do depth, width and a bound on the weights change a network's high frequencies?
 
 Experiment 7 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks fit a spike, whose
-spectrum is the same at all frequencies. Three groups: depth at width 16, width at depth 3, and the bound that all
-weights are kept within at depth 6 and width 64. Expected: the mean over the upper half of the frequencies, 1 for the
-spike, rises much with depth, a little with width, and with the bound.
+spectrum is the same at all frequencies. There are three groups: depth at width 16, width at depth 3, and the bound on
+all weights at depth 6 and width 64. Expected: the mean over the upper half of the frequencies, 1 for the spike, rises
+strongly with depth, a little with width, and with the bound.
 
   python sweeps/synthetic.py spike --quick   5 trials of 5 runs x 3,000 updates, about a minute on 2 cores
   python sweeps/synthetic.py spike           11 trials of 10 runs x 20,000 updates, about 20 minutes on 2 cores
@@ -220,11 +220,11 @@ CURVATURE = study_of_runs(
     CurvatureConfig,
     """Is noise harder to fit on a curved manifold than on a flat one?
 
-Experiment 8 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks fit labels drawn at
-random, on images as a denoising auto-encoder reconstructs them, and on uniform samples of as many dimensions as its
-code. Expected: the flat samples are fitted faster. But they also differ in scale and in how far neighbours are apart:
-there is a third kind, flat and scaled to neighbours as far apart as those on the curved one. Seen on digits: what is
-expected where the code has 32 dimensions, with `scaled` between the two; not where it has 8.
+Experiment 8 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): networks fit random labels, on
+images that a denoising auto-encoder has reconstructed, and on uniform samples with the dimension of its code. Expected:
+the flat samples are fitted faster. But these also differ in scale and in the distance between neighbours. So there is a
+third kind, `scaled`: flat, with neighbours as far apart as on the curved manifold. On digits the expected order was
+found with a code of 32 dimensions, with `scaled` between the two, but not with 8.
 
   python sweeps/synthetic.py curvature --quick          3 trials of 3 runs x 1,500 updates on digits, about a minute
   python sweeps/synthetic.py curvature                  9 trials of 3 runs x 1,500 updates on digits, about 10 minutes
@@ -244,11 +244,11 @@ expected where the code has 32 dimensions, with `scaled` between the two; not wh
 
 NEIGHBOURS = study_of_runs(
     NeighboursConfig,
-    """Do nearest neighbours have the network's preference for low frequencies?
+    """Do nearest neighbours prefer low frequencies as networks do?
 
-Appendix E.2 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): the classes of
-`classification`, learned by a network and told by the K nearest samples, for several K. Expected: the spectrum of the
-network's map of the plane decays fastest; and more petals, which help the network, do not help neighbours.
+Appendix E.2 of "On the Spectral Bias of Neural Networks" (Rahaman et al., ICML 2019): the classes of `classification`,
+learned by a network, and predicted from the K nearest samples, for several K. Expected: the spectrum of the network's
+map of the plane decays fastest. More petals help the network, but not nearest neighbours.
 
   python sweeps/synthetic.py neighbours --quick   4 trials of 1 run x 500 updates, about a minute on 2 cores
   python sweeps/synthetic.py neighbours           9 trials of 2 runs x 2,000 updates, about 10 minutes on 2 cores

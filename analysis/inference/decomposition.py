@@ -1,7 +1,7 @@
-"""Why does the mean over paths differ between two networks: other kinds of paths, or other values on the same kinds?
+"""Why does a mean over paths differ between two networks: other kinds of paths, or other values on the same kinds?
 
 Kitagawa 1955 ("Components of a difference between two rates", JASA 50), Oaxaca 1973 and Blinder 1973, in the form that
-treats both sides alike. The kind of a path is how often the predicted class changes along it.
+treats both networks alike. The kind of a path is the number of changes of the predicted class along it.
 """
 
 from __future__ import annotations

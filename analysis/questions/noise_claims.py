@@ -1,9 +1,9 @@
-"""Do waves of low frequency go first, and do size and regularisation move that? The claims on noise fitting.
+"""Are waves of low frequency fitted first, and do size and regularisation change that? The claims on noise fitting.
 
-From the abstract of the first version of "Spectral Bias in Practice" (2021). Its criteria are not known; here the sign
-decides, where there are seeds enough for an interval. What is compared is the minimum noise fitting less that of the
-uniform control of the same seed. A wave of much less than one cycle over the images is nearly flat, so that this is
-near 0 whatever is fitted; the fit at the end, which is relative to the wave, is not.
+The claims are from the abstract of the first version of "Spectral Bias in Practice" (2021). Its criteria are not known;
+here the sign decides, if there are enough seeds for an interval. The compared number is the minimum noise fitting less
+that of the uniform control with the same seed. A wave with much less than one cycle over the images is nearly flat.
+Then this number is near 0 for any network, but the fit at the end, which is relative to the wave, is not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What do published networks show? The values of the RobustNets release, to hold a sweep on CIFAR-10 against.
+"""What do published networks show? The values of the RobustNets release, for comparison with CIFAR-10.
 
 447 networks (Conv8, ResNet-18 and VGG-16, pruned in many ways or not, trained on clean, AugMix or noisy images) of
-"Models Out of Line" (Fridovich-Keil et al., NeurIPS 2022), measured as here by default: the released high-frequency
-share of paths between test images, a sample per unit of normalised L2 distance; 200 per class and per pair of classes.
+"Models Out of Line" (Fridovich-Keil et al., NeurIPS 2022), measured with our default settings: the released
+high-frequency share of paths between test images, a sample per unit of normalised L2 distance; 200 per class and per
+pair of classes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where are the arrays of trials? In their runs in MLflow, or in an .npz beside a file of records.
 
-Such a file has the arrays under TRIAL/EPOCH/NAME, and once under all/NAME what is the same in all of its measurements,
-as the images at the ends of paths are. Numbers with a fraction are in float32.
+Such a file has the arrays under TRIAL/EPOCH/NAME. Arrays that are the same in all measurements, for example the images
+at the ends of paths, are there once, under all/NAME. Numbers with a fraction are in float32.
 """
 
 from __future__ import annotations

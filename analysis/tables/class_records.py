@@ -1,7 +1,7 @@
 """What is known of every class? Frequency, accuracy and path length by network, and how diverse its images are.
 
-From the arrays of networks that were trained in the sweep; or, where the sweep has trials of part=frequency and
-part=diversity, from these, whose rows are a class each (`epoch` is its number): then a file of records will do.
+It reads the arrays of networks that were trained in the sweep. If the sweep has trials of part=frequency and
+part=diversity, it reads their rows, one per class (`epoch` is its number); then a file of records is enough.
 """
 
 from __future__ import annotations
