@@ -45,7 +45,7 @@ def test_the_script_takes_the_name_of_a_study_and_then_its_flags(monkeypatch, ca
         )
         assert done.returncode == 0 and done.stdout.startswith(f"{old}, preset quick: "), old
     code, out, _ = call("spike", "--help")
-    assert code == 0 and "usage: synthetic.py spike" in out and "What do depth, width and free weights" in out
+    assert code == 0 and "usage: synthetic.py spike" in out and "How do depth, width and a bound" in out
     code, out, _ = call("spike", "--quick", "--dry-run")
     assert code == 0 and "spike, preset quick: 5 trials" in out
     code, _, error = call("spikes", "--quick")
