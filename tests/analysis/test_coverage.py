@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-COVERAGE = runpy.run_path(str(Path(__file__).with_name("coverage.py")))
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(Path(__file__).parent)  # as it is where the script is run
+    COVERAGE = runpy.run_path(str(Path(__file__).with_name("coverage.py")))
 
 
 def test_a_cell_counts_the_intervals_that_cover_the_truth_and_what_warns():
