@@ -77,6 +77,8 @@ def measure(
             network = Network(_copied(name, model), None, [])
             record, arrays = measure_prepared(prepare_network(network, data, config), **watch)
         elif callable(model):
+            if config.compile:
+                raise SettingError("compile=True: must be for a torch module: a function is not compiled")
             record, arrays = measure_function(_as_tensors(model), data, config, **watch)
         else:
             raise SettingError(f"model: a {type(model).__name__}; expected a torch module, or a function of images")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from specbias.data import Data
+from specbias.measurement.compiled import Compiled
 from specbias.measurement.examples import example_arrays
 from specbias.measurement.frequency import KINDS, frequency_arrays, frequency_metrics, measure_probes
 from specbias.measurement.generalization import evaluate, measure_generalization
@@ -56,7 +57,7 @@ def measure(
     and modes and torch's random streams are as before. Raises FloatingPointError on an output that is not finite.
     """
     batch, layout = config.measure_batch, config.memory_format
-    with evaluating(model, config.device, config.precision, layout) as predict:
+    with evaluating(model, config.device, config.precision, layout, compiled_for=_full_batch(config)) as predict:
         outcomes = {name: evaluate(predict, split, data, batch_size=batch) for name, split in data.splits.items()}
     supply = probes.supply if probes and probes.split == "test" else None
     parts = [measure_generalization(outcomes, data, supply)]
@@ -119,12 +120,16 @@ def measuring(model: nn.Module, config: TrialConfig) -> Iterator[tuple[Predict, 
 
         def function(precision: str) -> Predict:
             how = config.device, precision, config.memory_format, layers
-            return stack.enter_context(evaluating(model, *how))
+            return stack.enter_context(evaluating(model, *how, compiled_for=_full_batch(config)))
 
         if precision == "corrected":
             yield function("bf16"), function("float32")
         else:
             yield function(precision), None
+
+
+def _full_batch(config: TrialConfig) -> int | None:
+    return config.measure_batch if config.measure_compile else None
 
 
 @contextmanager
@@ -134,17 +139,24 @@ def evaluating(
     precision: str,
     memory_format: str = "channels_last",
     float32_layers: str = "none",
+    *,
+    compiled_for: int | None = None,
 ) -> Iterator[Predict]:
-    """Give a function from normalised images (B, 3, H, W) to logits (B, classes) in float32; modes are put back."""
+    """Give a function from normalised images (B, 3, H, W) to logits (B, classes) in float32; modes are put back.
+
+    In float32, the network is compiled for batches of `compiled_for` images; None: for none.
+    """
     modes = [(module, module.training) for module in model.modules()]
 
     def ask(images: Tensor) -> Any:
         return model(images.contiguous(memory_format=getattr(torch, memory_format)))
 
     half = HalfPrecision(ask, model, layers=float32_layers)
+    compiled = Compiled(ask, model, size=compiled_for or 0)
+    asked = half if precision == "bf16" else compiled if compiled_for else ask
 
     def predict(images: Tensor) -> Tensor:
-        logits = (half if precision == "bf16" else ask)(images)
+        logits = asked(images)
         if not isinstance(logits, Tensor):
             raise SettingError(f"the model gives a {type(logits).__name__}, not a tensor of logits")
         return logits.float()
@@ -154,6 +166,8 @@ def evaluating(
         with torch.inference_mode():
             yield predict
     finally:
+        if asked is compiled and compiled.failure:
+            warnings.warn(compiled.failure, stacklevel=2)
         half.close()
         for module, training in modes:
             module.training = training

@@ -87,7 +87,7 @@ def ends_of(ask: Network, network: nn.Module, images: Tensor) -> dict[str, nn.Mo
     found: dict[str, nn.Module] = {}
     if calls and calls[0][1].numel() == images.numel():
         found["first"] = calls[0][0]
-    if calls and any(_same(calls[-1][2], each) for each in _tensors(answer)):
+    if calls and any(_same(calls[-1][2], each) for each in tensors_in(answer)):
         found["last"] = calls[-1][0]
     return found
 
@@ -98,7 +98,8 @@ def missing(found: Mapping[str, nn.Module], layers: str) -> str | None:
     return f"no {' and no '.join(lacking)} layer of the network was found: it is in bf16" if lacking else None
 
 
-def _tensors(answer: Any) -> list[Tensor]:
+def tensors_in(answer: Any) -> list[Tensor]:
+    """Return the tensors in what a network answers."""
     if isinstance(answer, Tensor):
         return [answer]
     parts = answer.values() if isinstance(answer, Mapping) else answer if isinstance(answer, tuple | list) else []

@@ -68,7 +68,7 @@ def measure_function(
         raise SettingError("the network is in training mode: call its eval() first")
     probes = chosen_probes(data, settings)
     split = data.splits[settings.split]
-    settings = replace(settings, batch_size=settings.batch_size or (2048 if split.images.is_cuda else 256))
+    settings = replace(settings, batch_size=settings.batch_on(split.images.device.type))
     on_paths = sum(int(getattr(probes, kind).samples.sum()) for kind in KINDS)
     elsewhere = len(split.labels) + 2 * FOURIER_SAMPLES * settings.fourier + POINTS * settings.local + settings.jacobian
     asked = as_logits(predict, data, split, settings, exactly=exactly)

@@ -196,6 +196,12 @@ class ExecutionSettings(Settings):
     float32_layers: Float32Layers = (
         "auto"  # of a network measured in bf16: none, last, or ends; auto: ends for corrected
     )
+    measure_compile: bool = False  # on a CPU, measuring in float32 goes through torch.compile; needs a C++ compiler
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        possible = self.device == "cpu" and (self.measure_precision or self.precision) == "float32"
+        said = "with device=cpu and measure_precision=float32: nothing else is compiled"
+        return (*super().rules(), ("measure_compile", possible or not self.measure_compile, said))
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,10 @@ class BatchSettings(Settings):
 
     batch_size: CountOrZero = 0  # images per forward pass; 0: 256, on a GPU 2048
 
+    def batch_on(self, device: str) -> int:
+        """Return the number of images per forward pass on cpu or cuda."""
+        return self.batch_size or (2048 if device == "cuda" else 256)
+
 
 @dataclass(frozen=True)
 class MeasureSettings(BatchSettings, FurtherSettings, PathSettings, PairSettings, InputSettings):
@@ -132,6 +136,12 @@ class ComputeSettings(Settings):
     # of a network in bf16: none, the last, or its ends (first and last); auto: the ends for corrected, none for bf16
     float32_layers: Float32Layers = "auto"
     threads: ThreadsOrNone = None  # CPU threads of torch; none: as many as torch takes
+    compile: bool = False  # on a CPU, in float32: by torch.compile, with a C++ compiler; pays for tens of thousands
+
+    def rules(self) -> tuple[tuple[str, bool, str], ...]:
+        possible = self.device != "cuda" and self.precision == "float32"
+        said = "with device=cpu and precision=float32: nothing else is compiled"
+        return (*super().rules(), ("compile", possible or not self.compile, said))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,10 @@ class ClassConfig(TrialConfig):
     own_code: ClassVar[tuple[str, ...]] = (*TrialConfig.own_code, "feature_model")
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
-        return (("shard", 1 <= self.shard <= self.shards, f"from 1 to shards={self.shards}"),)
+        return (
+            *super().rules(),
+            ("shard", 1 <= self.shard <= self.shards, f"from 1 to shards={self.shards}"),
+        )
 
     @property
     def labels(self) -> range:

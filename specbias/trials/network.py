@@ -17,6 +17,7 @@ from torch import nn
 
 from specbias.data import Data, Split
 from specbias.data.opened import open_images
+from specbias.measurement.compiled import Compiled
 from specbias.measurement.half_precision import HalfPrecision, ends_of, layers_in_float32, missing
 from specbias.measurement.normalisation import expected_input
 from specbias.measurement.paths import Predict
@@ -48,7 +49,7 @@ class Prepared(NamedTuple):
     """All that is measured: the network, as a function of its own input, the images, and the settings in full."""
 
     predict: Predict  # in float32, by which it is understood
-    measured: Predict  # in the precision that is asked for, or in bf16 where it is to be corrected
+    measured: Predict  # in the precision that is asked for, bf16 where it is to be corrected, or compiled
     data: Data
     settings: NetworkConfig
     network: Network
@@ -74,7 +75,8 @@ def measure_prepared(
     corrected = settings.precision == "corrected"
     how: dict[str, Any] = {"exactly": predict, "corrected": corrected, "on_images": on_images}
     record, arrays = measure_function(measured, data, settings, **how)
-    return record | {"notes": network.notes + record["notes"]}, arrays
+    failed = [measured.failure] if isinstance(measured, Compiled) and measured.failure else []
+    return record | {"notes": network.notes + failed + record["notes"]}, arrays
 
 
 def prepare(config: NetworkConfig) -> Prepared:
@@ -109,7 +111,7 @@ def prepare_network(network: Network, data: Data, config: NetworkConfig) -> Prep
         size=config.network_size,
         interpolation=interpolation,
     )
-    measured = predict
+    measured = Compiled(predict, network.module, size=config.batch_on(device)) if config.compile else predict
     if config.precision != "float32":
         layers = layers_in_float32(config.float32_layers, corrected=config.precision == "corrected")
         measured = HalfPrecision(predict, network.module, layers=layers)

@@ -33,6 +33,7 @@ def test_equal_settings_have_one_identity_however_they_are_written():
 def test_every_setting_is_part_of_the_identity_but_where_the_teacher_is():
     other = {"dataset": "digits", "model": "small_cnn", "device": "cuda", "precision": "bf16"}
     other |= {"zero_head": True, "alternating_flip": True, "compile": True, "teacher": "a.pt", "teacher_id": "0"}
+    other |= {"measure_compile": True}
     other |= {"mix_last": True, "mixing_probability": 0.5, "policy_source": "torchvision"}
     other |= {"warmup": 0.5, "lookahead": 0.5, "distillation": 0.5, "own_intervention": "own:blur"}
     other |= {
@@ -100,7 +101,8 @@ def test_the_settings_of_a_network_come_in_the_order_of_its_flags():
     order += " input_mean input_std outputs answers expect_accuracy class_outputs"
     order += " split pairs pairing until_se seed spacing path_samples signal band"
     order += " fourier local jacobian keep_paths projections batch_size"
-    assert [*NetworkConfig().to_dict()] == [*order.split(), "device", "precision", "float32_layers", "threads"]
+    order += " device precision float32_layers threads compile"
+    assert [*NetworkConfig().to_dict()] == order.split()
 
 
 def test_identities_of_the_first_measure_are_those_of_the_first_release():
