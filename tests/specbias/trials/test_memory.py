@@ -79,21 +79,45 @@ def test_float32_is_not_rounded_in_what_precedes_a_trial_either(small, monkeypat
     assert len(seen) > 20 and all(found == {"ieee"} for found in seen)
 
 
-@pytest.mark.parametrize(("of_float32", "expected"), [(0.5, "corrected"), (0.9, "float32"), (1.3, "float32")])
-def test_paths_are_measured_in_half_precision_only_where_that_was_timed_to_pay(
-    small, monkeypatch, of_float32, expected
+@pytest.mark.parametrize(
+    ("half", "compiled", "compiling", "precision", "compile"),
+    [
+        (0.5, 1.0, 1.0, "corrected", False),
+        (0.9, 1.0, 1.0, "float32", False),
+        (1.3, 0.7, 1.0, "float32", True),
+        (0.7, 0.6, 1.0, "float32", True),
+        (0.5, 0.6, 1.0, "corrected", False),
+        (1.3, 0.7, 1e6, "float32", False),
+        (1.3, 0.98, 1.0, "float32", False),
+    ],
+)
+def test_paths_are_measured_in_half_precision_or_compiled_only_where_that_was_timed_to_pay(
+    small, monkeypatch, half, compiled, compiling, precision, compile
 ):
-    """By a clock that a forward pass in bf16 moves by less, or by more, than one in float32 does."""
-    now = [0.0]
+    """By a clock that a forward pass in float32 moves by 1, one in bf16 or a compiled one by more or less."""
+    now, is_compiled = [0.0], [False]
     forward = SmallCNN.forward
 
     def timed(self, images):
-        now[0] += of_float32 if torch.is_autocast_enabled("cpu") else 1.0
+        now[0] += half if torch.is_autocast_enabled("cpu") else compiled if is_compiled[0] else 1.0
         return forward(self, images)
 
+    def compiling_first(function, **options):
+        now[0] += compiling
+
+        def faster(images):
+            is_compiled[0] = True
+            answer = function(images)
+            is_compiled[0] = False
+            return answer
+
+        return faster
+
     monkeypatch.setattr(SmallCNN, "forward", timed)
+    monkeypatch.setattr(torch, "compile", compiling_first)
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
-    assert fastest_execution(small(width=2))["measure_precision"] == expected
+    found = fastest_execution(small(width=2))
+    assert (found["measure_precision"], found["measure_compile"]) == (precision, compile)
 
 
 def test_a_student_is_rehearsed_with_a_teacher_beside_it(small, batches):
