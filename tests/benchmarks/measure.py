@@ -3,14 +3,16 @@
   SPECBIAS_DATA_DIR=DIR python tests/benchmarks/measure.py      CIFAR-10, three networks, about half an hour on 2 cores
   python tests/benchmarks/measure.py --smoke                    the digits, one small network, seconds
   python tests/benchmarks/measure.py --network resnet20 16 4    one network: its name, its width, and how many pairs
+  python tests/benchmarks/measure.py --network resnet20 16 4 --rows float32 compiled --threads 1    two ways alone
   python tests/benchmarks/measure.py --before DIR               against the code in DIR, a worktree of another commit
 
 Rows, each in images per second: `forward`, a loop over batches of random images and nothing else; `measured`,
-straight paths with all their spectra and scalars, in the same precision; `corrected`, bf16 with a few paths in float32
-too, as it finds them needed; `simple`, the straightforward way in float32: every image of every path made at once in
-contiguous NCHW, then the network, softmax and numpy's rfft path by path. All rows take turns, in ROUNDS rounds: a rate
-is the median, and so is a ratio, of those within a round. Peak memory is that of a process of its own that measures
-with many pairs.
+straight paths with all their spectra and scalars, in the same precision; `compiled`, float32 through torch.compile;
+`corrected`, bf16 with a few paths in float32 too, as it finds them needed; `simple`, the straightforward way in
+float32: every image of every path made at once in contiguous NCHW, then the network, softmax and numpy's rfft path by
+path. All rows take turns, in ROUNDS rounds: a rate is the median, and so is a ratio, of those within a round, with its
+range. Compiling is timed apart, and from how many images on it pays. With one thread on a CPU seconds are those of
+the processor. Peak memory is that of a process of its own that measures with many pairs.
 """
 
 import argparse
@@ -41,20 +43,26 @@ BATCH, ROUNDS = 256, 5
 NETWORKS = [("small_cnn", 16, 40), ("resnet20", 16, 40), ("resnet18", 64, 2)]  # width, pairs
 
 
+def clock() -> float:
+    """Return seconds: of the processor where one thread of it works, which other work on the machine moves less."""
+    alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    return time.process_time() if alone else time.perf_counter()
+
+
 def in_turns(rows: dict[str, Callable[[], int]], rounds: int) -> dict[str, np.ndarray]:
     """Return images per second, by row and round, of functions that return their number."""
     rates: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, function in rows.items():
-            started = time.perf_counter()
+            started = clock()
             images = function()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            rates[name].append(images / (time.perf_counter() - started))
+            rates[name].append(images / (clock() - started))
     return {name: np.array(found) for name, found in rates.items()}
 
 
-def benchmark(model: nn.Module, name: str, data, pairs: int, device: str, rounds: int) -> None:
+def benchmark(model: nn.Module, name: str, data, pairs: int, device: str, rounds: int, only: list[str]) -> None:
     probes = choose_probes(data, pairs=pairs, pairing="official")
     total = sum(int(getattr(probes, kind).samples.sum()) for kind in KINDS)
     correct = torch.ones(len(data.test.labels), dtype=torch.bool)
@@ -80,28 +88,42 @@ def benchmark(model: nn.Module, name: str, data, pairs: int, device: str, rounds
 
         model.to(memory_format=torch.channels_last)
         exact, half = (function(model, precision) for precision in ("float32", "bf16"))
+        compiled = stack.enter_context(evaluating(model, device, "float32", compiled_for=BATCH))
         ends = function(copy.deepcopy(model), "bf16", "channels_last", "ends")
         nchw = function(copy.deepcopy(model).to(memory_format=torch.contiguous_format), "float32", "contiguous_format")
         rows = {
             "forward float32": lambda: forward(exact),
+            "forward compiled": lambda: forward(compiled),
             "forward bf16": lambda: forward(half),
             "forward bf16, ends in float32": lambda: forward(ends),
             "measured float32": lambda: measured("float32", exact),
+            "measured compiled": lambda: measured("compiled", compiled),
             "measured bf16": lambda: measured("bf16", half),
             "corrected": lambda: measured("corrected", ends, exact),
             "simple": lambda: simple(nchw, data, probes, shares["simple"]),
         }
+        rows = {row: each for row, each in rows.items() if not only or row.split(" ", 1)[-1] in only}
         for predict in (exact, half, ends, nchw):
             predict(images)
+        before = sum(os.times()[:4])
+        compiled(images)
+        compiling = sum(os.times()[:4]) - before
         rates = in_turns(rows, rounds)
     print(f"\n{name}, {pairs} pairs: {total} images on {device}, {torch.get_num_threads()} threads, {rounds} rounds")
     for row, rate in rates.items():
-        of = [f"{np.median(rate / rates[other]):5.2f} of {other}" for other in ("measured float32", "simple")]
+        ratios = {other: rate / rates[other] for other in ("measured float32", "simple") if other in rates}
+        of = [f"{np.median(r):5.2f} ({r.min():.2f} to {r.max():.2f}) of {other}" for other, r in ratios.items()]
         print(f"  {row:30} {np.median(rate):9.0f} images/s  " + "  ".join(of))
-    for row in ("float32", "bf16", "corrected"):
-        moved = np.array(shares[row]) - shares["simple"][:2]
-        print(f"  shares moved in {row}: {moved[0]:+.5f} and {moved[1]:+.5f}")
-    print(f"  corrected: {few[0]} of {few[1]} paths in float32 too")
+    if {"measured float32", "measured compiled"} <= rates.keys():
+        saved = np.median(1 / rates["measured float32"] - 1 / rates["measured compiled"])
+        pays = f"pays from {compiling / saved:,.0f} images on" if saved > 0 else "does not pay"
+        print(f"  compiling, or reading what was compiled, took {compiling:.1f} s of the processor: {pays}")
+    if "measured float32" in rates:
+        for row in [row for row in ("compiled", "bf16", "corrected") if row in shares]:
+            moved = np.array(shares[row]) - shares["float32"]
+            print(f"  shares moved by {row}: {moved[0]:+.1e} and {moved[1]:+.1e}")
+    if "corrected" in rates:
+        print(f"  corrected: {few[0]} of {few[1]} paths in float32 too")
 
 
 def simple(predict, data, probes, shares: list) -> int:
@@ -189,6 +211,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="seconds, on the digits")
     parser.add_argument("--before", type=Path, metavar="DIR", help="another commit's code, to compare with")
+    ways = ["float32", "compiled", "bf16", "bf16, ends in float32", "corrected", "simple"]
+    parser.add_argument("--rows", nargs="+", choices=ways, default=[], help="these alone")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch; without it as many as torch takes")
     parser.add_argument("--network", nargs=3, metavar=("NAME", "WIDTH", "PAIRS"), help="this one alone")
     options = parser.parse_args()
     smoke = options.smoke
@@ -198,7 +223,7 @@ def main() -> None:
             against(options.before, dataset="digits", network=network, **size)
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    use_device(device, threads=None)
+    use_device(device, threads=options.threads)
     dataset = "digits" if smoke else "cifar10"
     data = load_data(TrialConfig(dataset=dataset, device=device))
     networks = [("small_cnn", 16, 1)] if smoke else NETWORKS
@@ -207,7 +232,7 @@ def main() -> None:
     for name, width, pairs in networks:
         torch.manual_seed(0)
         model = build_model(name, num_classes=10, image_size=32, width=width).to(device)
-        benchmark(model, f"{name}, width {width}", data, pairs, device, 1 if smoke else ROUNDS)
+        benchmark(model, f"{name}, width {width}", data, pairs, device, 1 if smoke else ROUNDS, options.rows)
     if options.network:
         return
     many = 2 if smoke else MeasureSettings().pairs
