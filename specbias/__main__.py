@@ -43,7 +43,7 @@ class _Unchecked:
 
 @dataclass(frozen=True)
 class Network(_Unchecked, InputSettings, NetworkSettings):
-    """The network, what it takes and what it gives."""
+    """The network, its inputs and its outputs."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +58,27 @@ class Paths(_Unchecked, PathSettings, PairSettings):
 
 @dataclass(frozen=True)
 class Further(_Unchecked, FurtherSettings):
-    """What else is measured; a zero leaves it out."""
+    """What else is measured; 0 leaves it out."""
 
 
 @dataclass(frozen=True)
 class Compute(_Unchecked, BatchSettings, ComputeSettings):
-    """How it is computed."""
+    """How the measurement is computed."""
 
 
 @dataclass(frozen=True)
 class Measure:
     """Measure the frequency of the function that a network has learned.
 
-    The network is made by its factory, called without arguments or with --model-args; modules of the current folder can
-    be named. Weights are loaded safely (no code in them is run). The record is written to --output as JSON; beside it
-    every path to an npz, a picture of the network and one of example paths, as png and svg.
+    A factory makes the network; it is called without arguments or with --model-args, and may be in a module of the
+    current folder. Loading weights runs no code in them. The record is written to --output as JSON. Beside it are every
+    path (npz), a picture of the network and one of example paths (png and svg).
 
       python -m specbias measure --model my_networks.py:make --checkpoint weights.pt --check
       python -m specbias measure --model my_networks.py:make --checkpoint weights.pt --expect-accuracy 0.93 --pairs 20
       python -m specbias measure --model timm:resnet18 --model-args '{"num_classes": 10}' --dataset imagefolder:DIR
 
-    Exit status: 0, or 2 for what cannot be, with one line that says what and why; 130 after Ctrl-C.
+    Exit status: 0; 2 if it is impossible, with one line that says what and why; 130 after Ctrl-C.
     """
 
     network: tyro.conf.OmitArgPrefixes[Network]
@@ -87,11 +87,11 @@ class Measure:
     what_else: tyro.conf.OmitArgPrefixes[Further]
     how: tyro.conf.OmitArgPrefixes[Compute]
     check: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Say how the network and the images are understood and what would be measured, and measure nothing."""
+    """Print how the network and the images are understood and what would be measured; measure nothing."""
     output: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.json")
-    """Where the record goes, as JSON; under FILE's name also paths (.npz) and pictures (.png, .svg)."""
+    """File for the record, as JSON; paths (.npz) and pictures (.png, .svg) are saved beside it."""
     data_dir: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
-    """Where data sets are, or go; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
+    """Folder of the data sets; default SPECBIAS_DATA_DIR or ~/.cache/specbias."""
 
     def run(self) -> None:
         groups = (self.network, self.images, self.paths, self.what_else, self.how)
@@ -143,7 +143,7 @@ def _is_in(file: Path, place: Path) -> bool:
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Learn targets of known frequency; it has a help of its own."""
+    """Learn targets of known frequency; see synthetic --help."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How is an experiment on targets of known frequency run without Ray? A flag per setting, one file of curves."""
+"""How does an experiment on targets of known frequency run without Ray? A flag per setting, one file of curves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from specbias.settings.registry import load, look_up
 from specbias.synthetic import TRAINED
 from specbias.synthetic.config import CONFIGS
 
-SYNTHETIC = f"""Learn targets of known frequency (Rahaman et al. 2019), all runs side by side; the curves go to an npz.
+SYNTHETIC = f"""Learn targets of known frequency (Rahaman et al. 2019), all runs together; curves are saved as npz.
 
   python -m specbias synthetic sinusoids --runs 10 --steps 10000 --amplitudes increasing --output out.npz
   python -m specbias synthetic sinusoids --help

@@ -132,7 +132,7 @@ class OutputStream:
 
 
 def _drive(output: Any, argv: list[str], columns: int | None, run_sweep: Callable, *arguments: Any) -> int:
-    """Run the sweep with the user's command line, and say there what it prints; runs on the head."""
+    """Run the sweep on the head with the user's command line, and send what it prints to `output`."""
     sys.argv = argv
     os.environ["COLUMNS"] = str(columns or "")  # of the terminal that shows it
     stream: Any = OutputStream(output, columns)
