@@ -133,7 +133,7 @@ def twins(records: Records, sound: pd.DataFrame) -> list[str]:
 def relation(records: Records, sound: pd.DataFrame, kind: str) -> Relation:
     """Return how one kind of frequency goes with test accuracy, training loss held fixed where it is known."""
     from analysis.inference.relation import relate
-    from specbias.data import DATASETS
+    from specbias.data.datasets import DATASETS
 
     dataset = DATASETS.get(records.values_of("dataset"))
     given = [LOSS] if LOSS in sound and sound[LOSS].notna().all() else []

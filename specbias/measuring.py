@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from specbias.data import DATASETS, Data, Split
+from specbias.data import Data, Split
+from specbias.data.datasets import DATASETS
 from specbias.data.from_python import open_given
 from specbias.data.opened import open_images
 from specbias.measurement.report import measure_function

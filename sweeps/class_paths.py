@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from specbias.data import DATASETS, facts_of
+from specbias.data import facts_of
+from specbias.data.datasets import DATASETS
 from specbias.models import MODELS
 from specbias.settings import SettingError
 from specbias.synthetic.config import ClassPathsConfig

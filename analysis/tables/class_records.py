@@ -176,7 +176,8 @@ def look_up_classes(
 def arrays_by_class(records: Records) -> Classes:
     """Read every trial's paths and accuracies by class, and the diversity of the data set's training images."""
     from analysis.tables.arrays import last_arrays
-    from specbias.data import DATASETS, load_data
+    from specbias.data import load_data
+    from specbias.data.datasets import DATASETS
     from specbias.measurement.diversity import class_diversity as diversity_of
     from specbias.settings import SettingError
     from specbias.settings.config import TrialConfig

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specbias.data import IMAGENET_MEAN, IMAGENET_STD, Data, Split
+from specbias.data import Data, Split
 from specbias.data.conversion import as_images
+from specbias.data.datasets import IMAGENET_MEAN, IMAGENET_STD
 from specbias.data.labels import read_arrays, read_labels, to_labels
 from specbias.settings import SettingError
 

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
-from specbias.data import DATASETS, Data, Split
+from specbias.data import Data, Split
+from specbias.data.datasets import DATASETS
 from specbias.settings import SettingError
 
 VALIDATION = 5_000  # images, equally many of each class

@@ -7,7 +7,8 @@ import torch
 from sklearn.datasets import load_digits as scans
 from torch.nn.functional import interpolate
 
-from specbias.data import DATASETS, Data, Split
+from specbias.data import Data, Split
+from specbias.data.datasets import DATASETS
 
 # Of every nine consecutive scans of a class: three test, one validates, five train (neighbours share a writer).
 TEST, VALIDATION = (0, 3, 6), (1,)

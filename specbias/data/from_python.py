@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
 
-from specbias.data import Channels, Data
+from specbias.data import Data
 from specbias.data.arrays import as_data
 from specbias.data.conversion import as_images, as_labels
+from specbias.data.datasets import Channels
 from specbias.settings import SettingError
 
 UNIT: tuple[Channels, Channels] = ((0.0,) * 3, (1.0,) * 3)  # of images from 0 to 1 as they are

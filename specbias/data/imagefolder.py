@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from specbias.data import IMAGENET_MEAN, IMAGENET_STD, Data, Split
+from specbias.data import Data, Split
+from specbias.data.datasets import IMAGENET_MEAN, IMAGENET_STD
 from specbias.data.decode import Geometry, read_image
 from specbias.data.listing import IMAGES, Files, are_numbers, class_folders, files_below, image_files
 from specbias.settings import SettingError, content_identity

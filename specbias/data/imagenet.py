@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from specbias.data import DATASETS, IMAGENET_MEAN, IMAGENET_STD, ByClass, Data, Dataset, Split
+from specbias.data import ByClass, Data, Split
+from specbias.data.datasets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, Dataset
 from specbias.data.decode import Decoded, Geometry, decode
 from specbias.data.imagenet_folders import Folders, read_folders
 from specbias.data.imagenet_ids import IMAGENET_IDS

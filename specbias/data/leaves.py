@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from specbias.data import DATASETS, Data, Dataset, Split
+from specbias.data import Data, Split
+from specbias.data.datasets import DATASETS, Dataset
 from specbias.settings import SettingError
 from specbias.settings.seeds import derive_seed
 from specbias.settings.selection import Selection

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from specbias.data import DATASETS, Data, Split, data_directory, load_dataset
+from specbias.data import Data, Split, data_directory, load_dataset
+from specbias.data.datasets import DATASETS
 from specbias.data.labels import read_labels
 from specbias.data.outputs import apply_class_map
 from specbias.settings import SettingError, file_identity

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from specbias.data import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Channels, Data
+from specbias.data import Data
+from specbias.data.datasets import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Channels
 from specbias.measurement.paths import Predict
 
 COMMON: dict[str, tuple[Channels, Channels]] = {  # what a network divides by and subtracts, mostly

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from specbias.data import Dataset, facts_of, normalise, to_pixels
+from specbias.data import facts_of, normalise, to_pixels
+from specbias.data.datasets import Dataset
 from specbias.settings.config import MIXING, TrialConfig
 from specbias.training.augmentation_policies import Policy, augment_and_mix, random_operations, sub_policies
 from specbias.training.batch import Batch, Intervention, unchanged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from specbias.data import DATASETS
+from specbias.data.datasets import DATASETS
 from specbias.pictures import spectra_png
 from specbias.settings import SettingError
 from specbias.settings.measurement import NetworkConfig

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from specbias.data import DATASETS
+from specbias.data.datasets import DATASETS
 from sweeps.__main__ import main
 from sweeps.service import checks, doctor
 from sweeps.service.machines import preflight

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from specbias.data import CIFAR_MEAN, IMAGENET_MEAN
+from specbias.data.datasets import CIFAR_MEAN, IMAGENET_MEAN
 from specbias.data.labels import read_labels
 from specbias.data.opened import open_images
 from specbias.settings import SettingError

@@ -9,8 +9,9 @@ import torch
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from specbias.data import DATASETS, data_directory, load_data
+from specbias.data import data_directory, load_data
 from specbias.data.cifar10 import load_cifar10_1
+from specbias.data.datasets import DATASETS
 from specbias.settings import SettingError
 from specbias.settings.config import TrialConfig
 

@@ -8,7 +8,8 @@ import torch
 from scipy.stats import kstest, spearmanr, truncpareto
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from specbias.data import DATASETS, data_directory, load_data, load_dataset
+from specbias.data import data_directory, load_data, load_dataset
+from specbias.data.datasets import DATASETS
 from specbias.data.leaves import CONTRAST, JITTER, LEAVES, RADII, arrange_leaves, load_leaves, planted_diversity
 from specbias.measurement.diversity import MEASURES, class_diversity
 from specbias.settings import SettingError

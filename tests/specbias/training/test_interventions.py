@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from specbias.data import DATASETS, load_data, normalise, to_pixels
+from specbias.data import load_data, normalise, to_pixels
+from specbias.data.datasets import DATASETS
 from specbias.models import build_model
 from specbias.settings import content_identity, own_code
 from specbias.settings.config import TrialConfig

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from specbias.data import DATASETS, load_data
+from specbias.data import load_data
+from specbias.data.datasets import DATASETS
 from specbias.settings.config import TrialConfig
 from specbias.training import pixel_operations
 
