@@ -226,7 +226,7 @@ def main() -> None:
     use_device(device, threads=options.threads)
     dataset = "digits" if smoke else "cifar10"
     data = load_data(TrialConfig(dataset=dataset, device=device))
-    networks = [("small_cnn", 16, 1)] if smoke else NETWORKS
+    networks = [("small_cnn", 4, 1)] if smoke else NETWORKS
     if options.network:
         networks = [(options.network[0], int(options.network[1]), int(options.network[2]))]
     for name, width, pairs in networks:
@@ -235,10 +235,9 @@ def main() -> None:
         benchmark(model, f"{name}, width {width}", data, pairs, device, 1 if smoke else ROUNDS, options.rows)
     if options.network:
         return
-    many = 2 if smoke else MeasureSettings().pairs
-    print(
-        f"\npeak memory with {many} pairs: {peak_memory(many, dataset)} MB, with 1 pair: {peak_memory(1, dataset)} MB"
-    )
+    print()
+    for pairs in (1,) if smoke else (MeasureSettings().pairs, 1):
+        print(f"peak memory with {pairs} pairs: {peak_memory(pairs, dataset)} MB")
 
 
 if __name__ == "__main__":

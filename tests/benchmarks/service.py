@@ -105,7 +105,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true")
     smoke = parser.parse_args().smoke
-    empty, (waiting, wait), (many, reports) = (10, (2, 1), (10, 5)) if smoke else (100, (16, 20), (1000, 20))
+    empty, (waiting, wait), (many, reports) = (2, (2, 1), (2, 5)) if smoke else (100, (16, 20), (1000, 20))
     ray.init(num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     seconds, held = sweep(empty)
     lines = [f"empty: {empty} trials in {seconds:.1f} s, {held} reports"]

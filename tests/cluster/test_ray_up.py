@@ -87,6 +87,8 @@ def test_storage_that_is_not_shared_is_refused_in_a_line(cluster, wait_for):
         said = cluster.ray("exec", str(cluster.file), "ray list nodes --filter state=ALIVE 2>/dev/null")
         return said.count(" ALIVE ") == 3
 
+    for worker in cluster.workers:  # which takes a tenth of the time of asking Ray
+        wait_for(lambda worker=worker: cluster.site.ssh(worker, "pgrep -x raylet")[0] == 0)
     wait_for(nodes_up)
     cluster.lap("three nodes")
     process = cluster.exec(f"{SWEEP} --interventions mixup --storage-path ~/ray_results")

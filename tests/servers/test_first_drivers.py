@@ -16,8 +16,9 @@ print(Experiment(SimpleNamespace(experiment="first", sweep_id="1"), sys.argv[1])
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize(
+    "number", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.nightly)]
+)
 def test_the_first_drivers_of_an_empty_data_base_make_one_store(postgresql, number):
     postgresql.ask(f"CREATE DATABASE first{number}", base="postgres")
     uri = postgresql.uri.replace("/mlflow", f"/first{number}")

@@ -12,8 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 WRITER = Path(__file__).parent / "writer.py"
-WRITERS, METRICS = 4, 20
-SIZES = {"CI": (8, 25), "full": (20, 50)}  # trials, and reports of each: 200 and 1,000 in all
+WRITERS, METRICS = 3, 20
+SIZES = {"CI": (6, 20), "full": (20, 50)}  # trials, and reports of each: 120 and 1,000 in all
 AWAY = 4.0  # seconds
 
 REPORTS = "SELECT run_uuid, step, count(*), count(DISTINCT key) FROM metrics WHERE key LIKE 'made/%' GROUP BY 1, 2"

@@ -12,7 +12,7 @@ from sweeps.service.ask.options import Options
 from sweeps.service.run.tuner import run_sweep
 
 pytestmark = pytest.mark.usefixtures("ray_with_two_gpus")
-TINY = ("epochs=2", "train_size=100", "width=4", "device=cpu")
+TINY = ("epochs=2", "train_size=100", "width=4", "spacing=3.0", "device=cpu")
 SINES = ("steps=100", "runs=2", "width=8", "depth=3", "record_every=50")
 LEAVES = ("epochs=1", "train_size=100", "width=4", "class_pairs=2", "class_samples=8", "measurement_epochs=1")
 

@@ -134,7 +134,7 @@ def test_the_workers_have_the_files_from_the_driver_and_mlflow_keeps_them(ray_wi
     options = Options(
         quick=True,
         model="my_networks.py:make",
-        set=("own_intervention=my_interventions.py:blur", "epochs=1", "device=cpu"),
+        set=("own_intervention=my_interventions.py:blur", "epochs=1", "train_size=100", "probe_pairs=1", "device=cpu"),
         grid=("own_strength=0,1",),
         storage_path=str(files / "ray"),
         tracking_uri=uri,
