@@ -12,8 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 WRITER = Path(__file__).parent / "writer.py"
-WRITERS, METRICS = 3, 20
-SIZES = {"CI": (6, 20), "full": (20, 50)}  # trials, and reports of each: 120 and 1,000 in all
+METRICS = 20
+SIZES = {"CI": (3, 6, 20), "full": (4, 20, 50)}  # drivers, trials, and reports of each: 120 and 1,000 in all
 AWAY = 4.0  # seconds
 
 REPORTS = "SELECT run_uuid, step, count(*), count(DISTINCT key) FROM metrics WHERE key LIKE 'made/%' GROUP BY 1, 2"
@@ -22,14 +22,14 @@ REPORTS = "SELECT run_uuid, step, count(*), count(DISTINCT key) FROM metrics WHE
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_no_report_is_lost_or_doubled_when_the_server_is_killed_and_comes_back(postgresql, mlflow_server, tmp_path):
-    trials, epochs = SIZES[os.environ.get("SPECBIAS_TEST_SIZE", "CI")]
+    drivers, trials, epochs = SIZES[os.environ.get("SPECBIAS_TEST_SIZE", "CI")]
     client = MlflowClient(mlflow_server.uri)
     experiment = client.create_experiment("writers")
     parent = client.create_run(experiment).info.run_id
     started = time.monotonic()
     command = [sys.executable, WRITER, mlflow_server.uri, experiment, parent, tmp_path / "trials"]
     with (tmp_path / "log").open("w") as log:
-        numbers = ((which, WRITERS, trials, epochs) for which in range(WRITERS))
+        numbers = ((which, drivers, trials, epochs) for which in range(drivers))
         writers = [subprocess.Popen([*command, *map(str, each)], stdout=log, stderr=log) for each in numbers]
     while len(postgresql.ask(REPORTS)) < trials * epochs // 3:
         assert all(writer.poll() is None for writer in writers), (tmp_path / "log").read_text()
@@ -40,7 +40,7 @@ def test_no_report_is_lost_or_doubled_when_the_server_is_killed_and_comes_back(p
     time.sleep(AWAY)
     mlflow_server.start()
     back = time.monotonic()
-    assert [writer.wait(300) for writer in writers] == [0] * WRITERS, (tmp_path / "log").read_text()
+    assert [writer.wait(300) for writer in writers] == [0] * drivers, (tmp_path / "log").read_text()
     total, rate = time.monotonic() - started, (trials * epochs - there) / (time.monotonic() - back)
 
     rows = postgresql.ask(REPORTS)
@@ -60,6 +60,6 @@ def test_no_report_is_lost_or_doubled_when_the_server_is_killed_and_comes_back(p
         assert arrays["epoch"] == epochs - 1
     assert len([*(tmp_path / "trials").glob("*")]) == trials, "journals are kept until their sweep is over"
     print(
-        f"\n{trials * epochs} reports of {METRICS} metrics by {WRITERS} writers in {total:.0f} s, the server away for"
+        f"\n{trials * epochs} reports of {METRICS} metrics by {drivers} writers in {total:.0f} s, the server away for"
         f" {AWAY:.0f} s and its start; {rate:.0f} reports/s after it was back"
     )
