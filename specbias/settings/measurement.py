@@ -136,7 +136,7 @@ class ComputeSettings(Settings):
     # of a network in bf16: none, the last, or its ends (first and last); auto: the ends for corrected, none for bf16
     float32_layers: Float32Layers = "auto"
     threads: ThreadsOrNone = None  # CPU threads of torch; none: as many as torch takes
-    compile: bool = False  # on a CPU, in float32: by torch.compile, with a C++ compiler; pays for tens of thousands
+    compile: bool = False  # on a CPU, in float32: by torch.compile, with a C++ compiler; takes seconds first
 
     def rules(self) -> tuple[tuple[str, bool, str], ...]:
         possible = self.device != "cuda" and self.precision == "float32"

@@ -14,6 +14,7 @@ from torch import nn
 from specbias.data import load_data
 from specbias.measurement import compiled, evaluating, measure, probes_of
 from specbias.measurement.compiled import Compiled
+from specbias.measuring import measure as measure_network
 from specbias.models import build_model
 from specbias.settings import SettingError
 from specbias.settings.config import TrialConfig
@@ -125,6 +126,19 @@ def test_what_was_compiled_is_kept_beside_other_caches(monkeypatch, tmp_path):
     assert str(compiled.cache_directory()).endswith(".cache/specbias/compiled")
 
 
+def test_a_network_that_is_measured_alone_is_compiled_or_its_record_says_why_not(asked):
+    seen, changed = asked
+    changed["fails"] = RuntimeError("too new")
+    use_device("cpu", threads=1)
+    network = build_model("small_cnn", num_classes=10, image_size=32, width=1)
+    how = {"compile": True, "pairs": 1, "spacing": 9.0, "band": 0.02, "batch_size": 100, "quiet": True}
+    record = measure_network(network, "digits", **how).record
+    assert seen == [100]
+    assert sum(note.startswith("the network is not compiled: RuntimeError: too new") for note in record["notes"]) == 1
+    with pytest.raises(SettingError, match="compile=True: must be for a torch module: a function is not compiled"):
+        measure_network(lambda images: network(images), "digits", **how)
+
+
 @pytest.mark.slow
 def test_a_compiled_measurement_differs_by_rounding_repeats_and_changes_nothing(small):
     """For two networks of the same layers, and after training, it is compiled once."""
@@ -171,6 +185,7 @@ WITHOUT = """
 import torch
 from torch import nn
 from specbias.measurement.compiled import Compiled
+from specbias.measuring import measure as measure_network
 network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3), nn.ReLU()).eval()
 ask = Compiled(network, network, size=5)
 with torch.inference_mode():
