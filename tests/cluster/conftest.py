@@ -56,7 +56,7 @@ class Site:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "text": True}
         return subprocess.Popen([*enter, *command], env=inherited | mine | environment, **pipes)
 
-    def call(self, *command: str, seconds: float = 120, **environment: str) -> tuple[int, str]:
+    def call(self, *command: str, seconds: float = 300, **environment: str) -> tuple[int, str]:
         """Run a command on the laptop to its end; return its status and all it said."""
         process = self.start(*command, **environment)
         try:

@@ -54,6 +54,7 @@ def test_a_node_that_differs_is_named_in_a_line_and_the_job_has_failed(slurm, na
     assert not slurm.left()
 
 
+@pytest.mark.timeout(1800)
 def test_a_sweep_goes_on_until_it_is_over_and_others_beside_it_do_not_matter(slurm):
     """Its time is over twice, a node of it is drained, and one beside it on the same nodes is cancelled."""
     began = time.monotonic()
