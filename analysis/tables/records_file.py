@@ -80,7 +80,7 @@ def _parsed(file: Path) -> tuple[pd.DataFrame, str]:
     texts = {name: str for name in names if is_text(name) or name == LEFT_OUT}
     how = {"sep": separator, "decimal": decimal, "dtype": texts, "keep_default_na": False, "na_values": ["", "nan"]}
     how |= {"index_col": False, "usecols": range(len(names))}
-    table = pd.read_csv(io.StringIO(whole), low_memory=False, **how)
+    table = pd.read_csv(io.StringIO(whole), low_memory=False, float_precision="round_trip", **how)
     for name in table.select_dtypes(exclude="number") if decimal == "," else ():
         table[name] = [_with_point(cell) if name not in texts else cell for cell in table[name]]
     if not torn.strip() or "trial_id" not in names:
