@@ -143,6 +143,7 @@ def test_a_network_that_is_measured_alone_is_compiled_or_its_record_says_why_not
 def test_a_compiled_measurement_differs_by_rounding_repeats_and_changes_nothing(small):
     """For two networks of the same layers, and after training, it is compiled once."""
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     use_device("cpu", threads=1)  # as a trial does
     config = small(width=4, probe_pairs=1, measure_batch=64, jacobian_images=2)
     data = load_data(config)
