@@ -10,7 +10,7 @@ from specbias.settings import SettingError
 from sweeps.cifar import STUDY
 from sweeps.service.ask.options import Options
 from sweeps.service.ask.plan import make_plan
-from sweeps.service.keep import opening
+from sweeps.service.keep import experiment
 from sweeps.service.keep import retry as retry_module
 from sweeps.service.keep.journal import Journal
 from sweeps.service.keep.opening import begin, open_sweep
@@ -81,7 +81,7 @@ def test_a_driver_killed_before_any_call_leaves_what_the_next_puts_right(tmp_pat
         folder.mkdir()
         uri, root = empty_store(folder), str(folder / "trials")
         with monkeypatch.context() as patch:
-            patch.setattr(opening, "open_store", lambda uri, n=calls, **times: Mortal(MlflowClient(uri), n))
+            patch.setattr(experiment, "open_store", lambda uri, n=calls, **times: Mortal(MlflowClient(uri), n))
             unhurt = drive(plan, uri, root, patience=0.2)
         assert drive(plan, uri, root, patience=20)
         client = MlflowClient(uri)
