@@ -37,6 +37,9 @@ def main() -> None:
     from analysis.tables.table import RecordError
 
     file = options.out or Path("records.csv")
+    if file.suffix == ".npz":
+        print(f"error: --out {file}: .npz is for the arrays; name a .csv file", file=sys.stderr)
+        sys.exit(2)
     try:
         records = open_records(options)
         file.parent.mkdir(parents=True, exist_ok=True)

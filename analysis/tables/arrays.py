@@ -25,8 +25,8 @@ from specbias.trials.record import STEP
 
 Arrays = dict[str, np.ndarray]
 COMMON = "all"
-# What a file of arrays leaves out: of paths what none of the scripts reads of a sweep, by class, and kept examples.
-LEFT_OUT = r"examples/|.*(/|_)(mean_frequency|amplitude|width|step|through|margin|per_classes?|crossed_into|classes)$"
+# What a file of arrays leaves out: example paths, and values of paths that no script reads from such a file.
+LEFT_OUT = r"examples/|frequency/.*(/|_)(mean_frequency|amplitude|width|step|through|margin|crossed_into|classes)$"
 
 
 def arrays_of(records: Records, row: pd.Series, epoch: int | None = None) -> Arrays:
@@ -45,7 +45,7 @@ def arrays_of(records: Records, row: pd.Series, epoch: int | None = None) -> Arr
 def last_arrays(records: Records) -> Iterator[tuple[pd.Series, Arrays]]:
     """Yield the last row, and the arrays of that measurement, of every trial that has them, one at a time.
 
-    What is made of them says how many are `gone`. RecordError where none has.
+    `note_on_missing` says how many have none. RecordError if all have none.
     """
     lost, found = "", 0
     if records.uri is None:
@@ -120,11 +120,12 @@ def _beside(records: Records) -> dict[str, dict[int, Arrays]]:
     if not records.arrays.exists():
         cure = f"read it with --experiment, or export it with --arrays, which writes {records.arrays.name} beside it"
         raise RecordError(f"{records.source} is a file of scalars, and this needs arrays: {cure}")
-    return _read(records.arrays)
+    return _read(records.arrays.resolve(), records.arrays.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
-def _read(file: Path) -> dict[str, dict[int, Arrays]]:
+def _read(file: Path, changed: int) -> dict[str, dict[int, Arrays]]:
+    """Return the arrays in a file that was last changed at that time: another content is read again."""
     common: Arrays = {}
     measured: dict[str, dict[int, Arrays]] = {}
     for key, value in read_measurement(file).items():

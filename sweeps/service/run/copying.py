@@ -115,7 +115,8 @@ class Copier:
         settings = {} if config.trial_id in self._described else config.as_record()
         tags, has = self._tags(config, journal), self._tagged.get(config.trial_id, {})
         changed = dict(tags.items() - has.items())
-        self.tracking.log(run_id, new, journal, tags=changed, settings=settings)
+        if new or changed or settings:
+            self.tracking.log(run_id, new, journal, tags=changed, settings=settings)
         self._tagged[config.trial_id] = tags
         self._described.add(config.trial_id)
         copied.update(record.epoch for record in records)
