@@ -66,7 +66,7 @@ def seconds(config: ClassPathsConfig) -> float:
     return 10 + 1e6 * megaflops * passes / FLOPS[config.device] / (config.threads or 1 if config.device == "cpu" else 1)
 
 
-def calibrate(config: ClassPathsConfig) -> Settings:
+def calibrate(config: ClassPathsConfig) -> tuple[Settings, float]:
     raise SettingError("--calibrate: there is nothing to choose, paths are found in float32")
 
 

@@ -228,7 +228,7 @@ def test_what_is_timed_and_rehearsed_before_a_trial_is_on_its_device(gpu, small,
     config = small(device="cuda", probe_pairs=0, generation=1, measure_batch=50)
     memory.rehearse(config)
     chosen = {"precision", "memory_format", "measure_precision", "measure_compile"}
-    assert set(calibrate.fastest_execution(config)) == chosen
+    assert set(calibrate.fastest_execution(config).settings) == chosen
 
 
 @pytest.mark.parametrize("kind", EXPERIMENTS)

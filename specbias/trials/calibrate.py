@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -26,7 +26,14 @@ PAYS = 0.8  # of float32's time, up to which measuring in bf16, a few paths in f
 CLEARLY = 0.95  # of another way's time, up to which a compiled network is faster than by chance
 
 
-def fastest_execution(config: TrialConfig) -> dict[str, Any]:
+class Calibration(NamedTuple):
+    """What was timed to be fastest: the settings, and the seconds for which a trial measures less than without them."""
+
+    settings: dict[str, Any]
+    saved: float
+
+
+def fastest_execution(config: TrialConfig) -> Calibration:
     """Return {precision, memory_format} with the shortest training step for this config's network and batch size.
 
     And how to measure: `measure_precision` is corrected where forward passes in bf16 are so much faster than in float32
@@ -40,10 +47,11 @@ def fastest_execution(config: TrialConfig) -> dict[str, Any]:
         for precision, memory_format in product(("float32", "bf16"), MEMORY_FORMATS)
     ]
     fastest = min(candidates, key=lambda settings: _seconds_per_step(replace(config, **settings)))
-    return fastest | _fastest_measuring(replace(config, **fastest, measure_compile=False))
+    measuring, saved = _fastest_measuring(replace(config, **fastest, measure_compile=False))
+    return Calibration(fastest | measuring, saved)
 
 
-def _fastest_measuring(config: TrialConfig) -> dict[str, Any]:
+def _fastest_measuring(config: TrialConfig) -> Calibration:
     ways: dict[str, dict[str, Any]] = {way: {"measure_precision": way} for way in ("float32", "corrected")}
     batches = _full_batches(config)
     if config.device == "cpu" and config.measure_precision in (None, "float32") and batches:
@@ -60,11 +68,12 @@ def _fastest_measuring(config: TrialConfig) -> dict[str, Any]:
             for way, function in functions.items():
                 times[way].append(_seconds(partial(function, images), config.device))
     median = {way: sorted(found[2:])[ROUNDS // 2] for way, found in times.items()}
+    saved = {way: (median["float32"] - each) * batches for way, each in median.items()}
+    saved["corrected"] -= (1 - PAYS) * median["float32"] * batches  # about what its paths in float32 take
     chosen = "corrected" if median["corrected"] <= PAYS * median["float32"] else "float32"
     if "compiled" in ways and median["compiled"] <= CLEARLY * median[chosen]:
-        saved = (median["float32"] - median["compiled"]) * batches
-        chosen = "compiled" if saved > times["compiled"][0] else chosen
-    return {"measure_compile": False} | ways[chosen]
+        chosen = "compiled" if saved["compiled"] > times["compiled"][0] else chosen
+    return Calibration({"measure_compile": False} | ways[chosen], saved[chosen])
 
 
 def _full_batches(config: TrialConfig) -> float:

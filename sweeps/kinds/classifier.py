@@ -91,7 +91,7 @@ def analyses(configs: Sequence[TrialConfig]) -> list[str]:
     return frequencies + (["analysis/noise_fitting.py"] if any(config.label_noise for config in configs) else [])
 
 
-def calibrate(config: TrialConfig) -> dict[str, Any]:
+def calibrate(config: TrialConfig) -> tuple[Settings, float]:
     from specbias.trials.calibrate import fastest_execution
 
     return fastest_execution(config)

@@ -72,7 +72,7 @@ def analyses(configs: Sequence[NetworkConfig]) -> list[str]:
     return ["analysis/interventions.py"] if any(config.split == "test" for config in configs) else []
 
 
-def calibrate(config: NetworkConfig) -> Settings:
+def calibrate(config: NetworkConfig) -> tuple[Settings, float]:
     raise SettingError("--calibrate: there is nothing to choose, networks are measured in float32")
 
 

@@ -59,7 +59,7 @@ def execution(device: str, *, threads: int) -> Settings:
     return {"device": device, "threads": threads}
 
 
-def calibrate(config: RunsConfig) -> Settings:
+def calibrate(config: RunsConfig) -> tuple[Settings, float]:
     raise SettingError("--calibrate: there is nothing to choose, targets of known frequency are learned in float32")
 
 

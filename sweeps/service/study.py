@@ -63,7 +63,8 @@ class Kind:
     run: Callable[[Any, str | None], Iterator[tuple[Any, Any]]]
     seconds: Callable[[Any], float]  # a rough guess of a trial's time on the hardware the config names
     analyses: Callable[[Sequence[Any]], Sequence[str]]  # finished trials -> the scripts that draw what they measured
-    calibrate: Callable[[Any], Settings]  # times a config's device -> the fastest execution settings
+    # Times a config's device -> the fastest execution settings, and the seconds for which a trial measures less by them
+    calibrate: Callable[[Any], tuple[Settings, float]]
     draws_records: bool = True  # whether these scripts draw a file of records too, which has no arrays
     complete: Callable[[Any], Any] = lambda config: config  # fills in what data set or model decide; SettingError
     check: Callable[[Any], None] = lambda config: None  # raises SettingError if a trial with this config cannot run

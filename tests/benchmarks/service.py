@@ -56,7 +56,7 @@ KIND = Kind(
     run=run,
     analyses=lambda configs: [],
     seconds=lambda config: config.epochs * config.wait,
-    calibrate=lambda config: {},
+    calibrate=lambda config: ({}, 0.0),
     execution=lambda device, threads: {"device": device},
 )
 STUDY = Study(

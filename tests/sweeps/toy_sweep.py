@@ -41,7 +41,7 @@ KIND = Kind(
     run=run,
     analyses=lambda configs: (),
     seconds=lambda config: 1.0,
-    calibrate=lambda config: {},
+    calibrate=lambda config: ({}, 0.0),
     execution=lambda device, threads: {"device": "cpu"},
 )
 STUDY = Study(

@@ -44,6 +44,7 @@ class Plan:
     scheduler: str  # which rule stops trials early
     grace_epochs: int  # before which it stops none
     chosen_by: str  # grid, random or optuna; and the scheduler
+    saved: float = 0.0  # seconds for which a trial measures less, as --calibrate timed it
 
     @cached_property
     def sweep_id(self) -> str:

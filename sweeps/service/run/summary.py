@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from specbias.settings.masking import masked
-from sweeps.service.ask.plan import Plan
+from sweeps.service.ask.plan import Plan, about
 from sweeps.service.keep.opening import restore
 from sweeps.service.keep.retry import first_line, insist
 from sweeps.service.keep.storage import delete_folder
@@ -58,6 +58,8 @@ def conclude(
     said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     show(f"\n{said}")
     _say_trials(ledger)
+    if (saved := ledger.plan.saved * counts["finished"]) > 0:
+        show(f"How it measured saved {about(saved)}, by what --calibrate had timed")
     if trouble:
         kept = "Nothing is lost: it" if mirror.is_all_kept() else "What the journals have of it"
         show(f"MLflow could not be brought up to date ({trouble}). {kept} is in {masked(tracking.place)}")

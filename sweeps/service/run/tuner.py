@@ -92,10 +92,10 @@ def _plan_here(
         options = replace(options, gpus_per_trial=str(found.share))
         plan = make_plan(study, options, **machine)
     if options.calibrate:
-        found = _with_trial_resources(plan, environment, study.kind.calibrate, plan.base)
-        show("calibrated: " + " ".join(f"{name}={value}" for name, value in found.items()))
+        found, saved = _with_trial_resources(plan, environment, study.kind.calibrate, plan.base)
         settings = tuple(f"{name}={value}" for name, value in found.items())
-        plan = make_plan(study, replace(options, set=(*settings, *options.set)), **machine)
+        show(" ".join(["calibrated:", *settings]))
+        plan = replace(make_plan(study, replace(options, set=(*settings, *options.set)), **machine), saved=saved)
     return plan, options, environment
 
 

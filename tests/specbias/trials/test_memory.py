@@ -9,7 +9,7 @@ from specbias.models.small_cnn import SmallCNN
 from specbias.settings import SettingError
 from specbias.training.check import complete_config
 from specbias.trials import memory
-from specbias.trials.calibrate import fastest_execution
+from specbias.trials.calibrate import _full_batches, fastest_execution
 from specbias.trials.memory import most_demanding, peak_memory, rehearse
 
 
@@ -80,21 +80,24 @@ def test_float32_is_not_rounded_in_what_precedes_a_trial_either(small, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("half", "compiled", "compiling", "precision", "compile"),
+    ("half", "compiled", "compiling", "precision", "compile", "saved"),
     [
-        (0.5, 1.0, 1.0, "corrected", False),
-        (0.9, 1.0, 1.0, "float32", False),
-        (1.3, 0.7, 1.0, "float32", True),
-        (0.7, 0.6, 1.0, "float32", True),
-        (0.5, 0.6, 1.0, "corrected", False),
-        (1.3, 0.7, 1e6, "float32", False),
-        (1.3, 0.98, 1.0, "float32", False),
+        (0.5, 1.0, 1.0, "corrected", False, 0.3),
+        (0.9, 1.0, 1.0, "float32", False, 0.0),
+        (1.3, 0.7, 1.0, "float32", True, 0.3),
+        (0.7, 0.6, 1.0, "float32", True, 0.4),
+        (0.5, 0.6, 1.0, "corrected", False, 0.3),
+        (1.3, 0.7, 1e6, "float32", False, 0.0),
+        (1.3, 0.98, 1.0, "float32", False, 0.0),
     ],
 )
 def test_paths_are_measured_in_half_precision_or_compiled_only_where_that_was_timed_to_pay(
-    small, monkeypatch, half, compiled, compiling, precision, compile
+    small, monkeypatch, half, compiled, compiling, precision, compile, saved
 ):
-    """By a clock that a forward pass in float32 moves by 1, one in bf16 or a compiled one by more or less."""
+    """By a clock that a forward pass in float32 moves by 1, one in bf16 or a compiled one by more or less.
+
+    `saved` is of a batch, of which a fifth is in float32 too where it is corrected.
+    """
     now, is_compiled = [0.0], [False]
     forward = SmallCNN.forward
 
@@ -116,8 +119,10 @@ def test_paths_are_measured_in_half_precision_or_compiled_only_where_that_was_ti
     monkeypatch.setattr(SmallCNN, "forward", timed)
     monkeypatch.setattr(torch, "compile", compiling_first)
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
-    found = fastest_execution(small(width=2))
-    assert (found["measure_precision"], found["measure_compile"]) == (precision, compile)
+    config = small(width=2)
+    found = fastest_execution(config)
+    assert (found.settings["measure_precision"], found.settings["measure_compile"]) == (precision, compile)
+    assert found.saved == pytest.approx(saved * _full_batches(config))
 
 
 def test_a_student_is_rehearsed_with_a_teacher_beside_it(small, batches):
