@@ -126,6 +126,17 @@ def test_what_was_compiled_is_kept_beside_other_caches(monkeypatch, tmp_path):
     assert str(compiled.cache_directory()).endswith(".cache/specbias/compiled")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("users", "place"), [({}, "own/compiled"), ({compiled.PLACE: "named"}, "named")])
+def test_it_is_kept_there_though_torch_has_named_a_place_itself(tmp_path, users, place):
+    """As in a trial, where training has imported torch._dynamo before anything is measured."""
+    environment = {name: value for name, value in os.environ.items() if name != compiled.PLACE}
+    environment |= {"SPECBIAS_CACHE_DIR": "own", "PYTHONPATH": os.getcwd()} | users
+    lines = ["import torch._dynamo", *WITHOUT.splitlines()]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, cwd=tmp_path, check=True)
+    assert [*tmp_path.rglob("*.cpp")] and all(file.is_relative_to(tmp_path / place) for file in tmp_path.rglob("*.cpp"))
+
+
 def test_a_network_that_is_measured_alone_is_compiled_or_its_record_says_why_not(asked):
     seen, changed = asked
     changed["fails"] = RuntimeError("too new")
