@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from analysis.questions.by_intervention import (
     ACCURACY,
     FEWEST,
@@ -24,6 +22,7 @@ from analysis.questions.by_intervention import (
     coefficient_text,
     effects,
     effects_text,
+    sound_trials,
 )
 from analysis.tables.options import Options, read_options
 
@@ -105,22 +104,6 @@ def correlations(records: Records, sound: pd.DataFrame) -> Findings:
         careful=[*few_units(sound), *disagreeing(asked), *opposite(others)],
         numbers={"associations": rows, "relations": relations, "measures": others, "right_by_all": right},
     )
-
-
-def sound_trials(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the last rows with their `unit`, and those of finite accuracy and frequencies; RecordError if none."""
-    from analysis.tables.conditions import BASELINE
-    from analysis.tables.table import RecordError
-
-    records.need(ACCURACY, *KINDS)
-    records.refuse_selected()
-    last = records.last.assign(unit=records.units)
-    baseline_first = last.sort_values("intervention", key=lambda names: names != BASELINE, kind="stable")
-    last["intervention"] = last["unit"].map(baseline_first.groupby("unit")["intervention"].first())  # one per unit
-    sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
-    if sound.empty:
-        raise RecordError(f"no trial of {records.source} has a finite accuracy and frequency")
-    return last, sound
 
 
 def twins(records: Records, sound: pd.DataFrame) -> list[str]:

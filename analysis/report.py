@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ANALYSES = (
     "interventions",
+    "measures",
     "spectra",
     "decompose",
     "noise_fitting",

@@ -23,6 +23,24 @@ AUGMENTATIONS = (  # one kind of intervention, of which each name has few levels
 )
 
 
+def sound_trials(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the last rows with their `unit`, and those of finite accuracy and frequencies; RecordError if none."""
+    import numpy as np
+
+    from analysis.tables.conditions import BASELINE
+    from analysis.tables.table import RecordError
+
+    records.need(ACCURACY, *KINDS)
+    records.refuse_selected()
+    last = records.last.assign(unit=records.units)
+    baseline_first = last.sort_values("intervention", key=lambda names: names != BASELINE, kind="stable")
+    last["intervention"] = last["unit"].map(baseline_first.groupby("unit")["intervention"].first())  # one per unit
+    sound = last[np.isfinite(last[[ACCURACY, *KINDS]]).all(axis=1)]
+    if sound.empty:
+        raise RecordError(f"no trial of {records.source} has a finite accuracy and frequency")
+    return last, sound
+
+
 def effects(records: Records, sound: pd.DataFrame) -> pd.DataFrame:
     """Return a row per setting, the baseline first: seeds, mean of accuracy and frequencies, and their change.
 

@@ -9,23 +9,10 @@ import pandas as pd
 import pytest
 
 from analysis.figures.training_curves import seed_means, training_curves_figure
+from analysis.questions.time_order import BETWEEN, KINDS, WITHIN, curves_table, rising_claims, time_orders
 from analysis.tables.records_file import write_records
 from analysis.tables.table import RecordError, Records, normal
-from analysis.training_curves import (
-    BETWEEN,
-    KINDS,
-    TEST,
-    TRAIN,
-    WITHIN,
-    as_text,
-    at_equal_accuracy,
-    curves_table,
-    frequency_at,
-    main,
-    rising_claims,
-    time_orders,
-    training_curves,
-)
+from analysis.training_curves import TEST, TRAIN, as_text, at_equal_accuracy, frequency_at, main, training_curves
 
 EPOCHS = (0, 1, 2, 4, 8)
 
@@ -178,7 +165,7 @@ def test_the_figure_has_every_trial_the_means_over_seeds_and_their_ends():
     assert list(means[means["intervention"] == "baseline"][BETWEEN]) == pytest.approx([b + 0.1 for b in UP])
     figure = training_curves_figure(table)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline", "cutout"]
-    for axes, x, kind in zip(figure.axes, ("epoch", "epoch", TEST, TEST), KINDS * 2, strict=True):
+    for axes, x, kind in zip(figure.axes, ("epoch", "epoch", TEST, TEST), [*KINDS] * 2, strict=True):
         thick = [line for line in axes.lines if line.get_linewidth() == 1]
         assert len(thick) == 2 and len(axes.lines) == 5
         asked = means[means["trial_id"] == "baseline"][[x, kind]].to_numpy()

@@ -1,0 +1,67 @@
+"""Which claims hold under which measure of frequency? A line per claim, a mark with its interval per measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures.labels import PATHS
+from analysis.figures.look import LOOK, style
+from analysis.questions.by_intervention import KINDS
+
+if TYPE_CHECKING:
+    from analysis.questions.by_measure import Row
+
+APART = 0.15  # of a line's height, from one measure to the next
+
+
+def by_measure_figure(rows: Sequence[Row]) -> Figure:
+    """Draw the claims that are rank correlations, a panel per kind of path; the side that the paper claims is grey."""
+    from analysis.questions.by_measure import RISES, SLOPE
+
+    drawn = [row for row in rows if row.name not in (RISES, SLOPE)]
+    names = list(dict.fromkeys(row.name for row in drawn))
+    measures = list(dict.fromkeys(measure for row in drawn for measure in row.claims))
+    with plt.rc_context(LOOK):
+        size = (8.6, 0.2 * len(measures) * len(names) + 1.2)
+        figure, places = plt.subplots(1, len(KINDS), figsize=size, sharey=True, layout="constrained")
+        for axes, (kind, rises) in zip(places, KINDS.items(), strict=True):
+            axes.axvspan(*((0, 1.05) if rises else (-1.05, 0)), color="0.93", zorder=0)
+            axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
+            for row in drawn:
+                if row.kind == kind:
+                    _line(axes, names.index(row.name), row, measures)
+            axes.set(
+                xlim=(-1.05, 1.05),
+                xticks=(-1, -0.5, 0, 0.5, 1),
+                xlabel=f"{PATHS[kind.removeprefix('frequency/')]}: rank correlation",
+            )
+            axes.grid(axis="y", visible=False)
+        places[0].set_yticks(range(len(names)), [_short(name) for name in names])
+        places[0].set_ylim(len(names) - 0.4, -0.6)
+        handles, labels = places[0].get_legend_handles_labels()
+        known = dict(zip(labels, handles, strict=True))
+        figure.legend(known.values(), known.keys(), loc="outside upper center", ncols=len(measures))
+    return figure
+
+
+def _line(axes: Axes, place: int, row: Row, measures: Sequence[str]) -> None:
+    middle = (len(measures) - 1) / 2
+    for number, measure in enumerate(measures):
+        if (claim := row.claims.get(measure)) is not None:
+            look, y = style(number), place + APART * (number - middle)
+            if claim.interval is not None:
+                axes.plot(claim.interval, [y, y], color=look.colour, linewidth=1.4)
+            axes.plot([claim.statistic], [y], look.marker, color=look.colour, markersize=5, label=measure, ls="none")
+
+
+def _short(name: str) -> str:
+    """Return a claim's name as it stands beside its line."""
+    from analysis.questions.by_measure import AMONG, GIVEN, OVERALL
+
+    known = {OVERALL: "all settings", GIVEN: "given training loss\nand intervention"}
+    return known.get(name, name.removeprefix(AMONG).strip().replace("_", " "))
