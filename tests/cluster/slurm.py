@@ -114,10 +114,10 @@ class Slurm:
         hours, minutes, _ = self.job(number)["RunTime"].split(":")
         self("scontrol", "update", f"JobId={number}", f"TimeLimit={60 * int(hours) + int(minutes) + 2}")
 
-    def wait_for_epoch(self, name: str, epoch: int) -> None:
-        """Return once a trial of a sweep has that epoch in its journal, or a later one."""
-        journals = self.site.shared / name
-        self.wait_for(lambda: any(int(e.name[6:]) >= epoch for e in journals.glob("ray/*/trials/*/epoch_*")))
+    def epoch(self, name: str) -> int:
+        """Return the last epoch that any trial of a sweep has in its journal; 0 where none has."""
+        journals = (self.site.shared / name).glob("ray/*/trials/*/epoch_*")
+        return max((int(journal.name[6:]) for journal in journals), default=0)
 
     def said(self, name: str) -> str:
         """Return what a job has printed."""

@@ -5,16 +5,16 @@ import shutil
 import sys
 import time
 
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.tables.records import load_records
 from tests.cluster.slurm import Slurm
 
 pytestmark = pytest.mark.slow
-SWEEP = ["sweeps/cifar.py", "--quick", "--set", "width=4", "--set", "probe_pairs=1"]
-THREE = [*SWEEP, "--interventions", "mixup,cutout", "--epochs", "40"]
+SWEEP = ["sweeps/cifar.py", "--quick"]
+TOY = ["tests/sweeps/toy_sweep.py", "--quick"]
+EPOCHS = 90
+THREE = [*TOY, "--grid", "number=0,1,2", "--epochs", str(EPOCHS)]
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +62,22 @@ def test_a_sweep_goes_on_until_it_is_over_and_others_beside_it_do_not_matter(slu
     def lap(what):
         print(f"{time.monotonic() - began:6.1f} s  {what}", file=sys.__stderr__)
 
-    quiet = slurm.submit("quiet", "--nodelist=machine-12", *THREE)
-    limited = slurm.submit("limited", "--nodes=2 --time=30 --signal=B:USR1@120", *THREE)
+    quiet = slurm.submit("quiet", "--nodelist=machine-12", *THREE, TOY_SECONDS="0.01")
+    limited = slurm.submit("limited", "--nodes=2 --time=30 --signal=B:USR1@120", *THREE, TOY_SECONDS="1")
     beside = "--nodes=2 --nodelist=machine-[10-11]"
-    cancelled = slurm.submit("cancelled", beside, *SWEEP, "--interventions", "none", "--epochs", "999")
+    cancelled = slurm.submit("cancelled", beside, *TOY, "--epochs", "9999")
 
-    slurm.wait_for_epoch("cancelled", 1)
+    slurm.wait_for(lambda: slurm.epoch("cancelled"))
     assert slurm.job(limited)["NodeList"] == slurm.job(cancelled)["NodeList"] == "machine-[10-11]"
     slurm("scancel", cancelled)
     assert slurm.wait_until(cancelled, "CANCELLED")["ExitCode"] == "130:0"
     lap("cancelled")
     assert "\n1 interrupted\nTo go on where this ended:\n" in slurm.said("cancelled")
 
-    for restarts, epoch in (("1", 2), ("2", 20)):
-        slurm.wait_for_epoch("limited", epoch)
-        lap(f"epoch {epoch}")
+    for restarts in ("1", "2"):
+        before = slurm.epoch("limited")
+        slurm.wait_for(lambda before=before: slurm.epoch("limited") > before)
+        lap(f"epoch {slurm.epoch('limited')}")
         if restarts == "2":
             slurm("scontrol", "update", "NodeName=machine-11", "State=DRAIN", "Reason=test")
         slurm.have_it_warned(limited)
@@ -89,21 +90,25 @@ def test_a_sweep_goes_on_until_it_is_over_and_others_beside_it_do_not_matter(slu
     assert slurm.wait_until(quiet, "COMPLETED")["ExitCode"] == "0:0"
     assert hosts(slurm, "quiet") == {"machine-12"}
     assert len(hosts(slurm, "limited")) > 1
-    pd.testing.assert_frame_equal(table(slurm, "limited"), table(slurm, "quiet"), check_exact=True)
+    whole = [(epoch, epoch / 10) for epoch in range(1, EPOCHS + 1)]
+    expected = {f"{number}": [(epoch, number + value) for epoch, value in whole] for number in range(3)}
+    assert curves(slurm, "limited") == curves(slurm, "quiet") == expected
     assert not slurm.left()
 
 
-def store(slurm, name):
-    return f"sqlite:///{slurm.site.shared}/{name}/mlflow.db"
+def trials(slurm, name):
+    """The runs of a sweep's three trials, all of them and the sweep's own finished; and their client."""
+    client = MlflowClient(f"sqlite:///{slurm.site.shared}/{name}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("toy-quick").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    return [run for run in runs if "mlflow.parentRunId" in run.data.tags], client
 
 
 def hosts(slurm, name):
-    client = MlflowClient(store(slurm, name))
-    runs = client.search_runs([client.get_experiment_by_name("cifar-quick").experiment_id])
-    assert [run.info.status for run in runs] == ["FINISHED"] * 4
-    return {run.data.tags["hardware.host"] for run in runs if "mlflow.parentRunId" in run.data.tags}
+    return {run.data.tags["hardware.host"] for run in trials(slurm, name)[0]}
 
 
-def table(slurm, name):
-    found = load_records("cifar-quick", tracking_uri=store(slurm, name)).table
-    return found.drop(columns="run_id").sort_values(["trial_id", "epoch"], ignore_index=True)
+def curves(slurm, name):
+    runs, client = trials(slurm, name)
+    points = {run.data.params["number"]: client.get_metric_history(run.info.run_id, "value") for run in runs}
+    return {number: sorted((point.step, point.value) for point in curve) for number, curve in points.items()}

@@ -1,6 +1,10 @@
-"""A sweep of trials that count, a tenth of a second an epoch, as a command: for tests of what befalls a driver."""
+"""A sweep of trials that count, as a command: for tests of what befalls a driver.
+
+An epoch takes TOY_SECONDS of the environment, or a tenth of a second.
+"""
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +35,7 @@ class ToyState:
 def run(config, checkpoint):
     first = json.loads((Path(checkpoint) / "state.json").read_text()) + 1 if checkpoint else 1
     for epoch in range(first, config.epochs + 1):
-        time.sleep(0.1)
+        time.sleep(float(os.environ.get("TOY_SECONDS", "0.1")))
         metrics = {"value": config.number + epoch / 10}
         yield ToyState(epoch), SimpleNamespace(step=epoch, metrics=metrics, arrays={"x": np.arange(epoch)})
 
