@@ -20,7 +20,11 @@ from analysis.tables.options import Options
 from analysis.tables.table import RecordError, Records
 
 WARNINGS = 4  # of what to be careful about that are printed without --full
-MISLEADING = ("left out", "measured in several")  # beginnings of lines on the records that are printed without it
+MISLEADING = (
+    "left out",
+    "measured in several",
+    "taken at the default",
+)  # beginnings of lines on the records that are printed without it
 ANSWERS = 6  # and of answers
 LONGEST = 300  # characters of a note that is printed without --full
 
@@ -166,6 +170,8 @@ def header(records: Records) -> list[str]:
     if len(precisions) > 1:
         each = ", ".join(f"{name} ({count})" for name, count in precisions.items())
         lines.append(f"measured in several precisions, whose rounding differs: {each}")
+    if records.defaulted:
+        lines.append(f"taken at the default where a trial has no value: {', '.join(records.defaulted)}")
     if records.other_sweeps:
         lines.append(f"other sweeps here, for --sweep: {', '.join(records.other_sweeps)}")
     if records.left_out:

@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.utils.rest_utils import http_request, verify_rest_response  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
+from analysis.tables.older_trials import with_new_settings  # noqa: E402
 from analysis.tables.options import Options  # noqa: E402
 from analysis.tables.records_file import read_records, value_of  # noqa: E402
 from analysis.tables.table import RecordError, Records, normal  # noqa: E402
@@ -86,8 +87,8 @@ def load_records(experiment: str, *, tracking_uri: str, sweep: str | None = None
         raise RecordError(f"sweep {tags[Tag.SWEEP_ID]} of {experiment!r} has no finished trial; {cure}")
     left_out = Counter(trial["outcome"] for trial in trials if trial["outcome"] != "finished")
     about = {**tags, **parent.data.params, "experiment_id": parent.info.experiment_id}
-    return Records(
-        normal(pd.DataFrame(rows)), dict(left_out), experiment, tracking_uri, parent_id, others, trials, about
+    return with_new_settings(
+        Records(normal(pd.DataFrame(rows)), dict(left_out), experiment, tracking_uri, parent_id, others, trials, about)
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.tables.older_trials import with_new_settings
 from analysis.tables.table import RecordError, Records, normal
 from specbias.trials.record import FIXED, KEYS, STEP, STOPS, TRAINING, is_metric, is_text
 
@@ -55,7 +56,8 @@ def read_records(file: Path, study: str | None = None) -> Records:
         left_out = _counted(table.pop(LEFT_OUT).dropna().unique() if LEFT_OUT in table else [])
         left_out |= {CUT_OFF: 1} if cut else {}
         table = normal(table.assign(**{STEP: epochs.astype(int)}))
-        return _whole_trials(Records(table, left_out, str(file), arrays=file.with_suffix(".npz")))
+        records = with_new_settings(Records(table, left_out, str(file), arrays=file.with_suffix(".npz")))
+        return _whole_trials(records)
     except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise RecordError(f"{file}: {str(error).splitlines()[0]}") from None
 
