@@ -73,6 +73,9 @@ def compare(name: str, reference: str, pairs: Sequence[tuple[Network, Network]])
         for scalar in DECOMPOSED:
             try:
                 found[kind][scalar], means[kind][scalar], lost = table.decomposed(scalar)
+            except Missing as error:
+                notes.append(f"{name}, {kind}: no {scalar}: {error.why}")
+                continue
             except ValueError as error:
                 notes.append(f"{name}, {kind}: no {scalar}: {error}")
                 continue
@@ -129,11 +132,19 @@ def _same_measuring(first: Network, rows: np.ndarray, second: Network, others: n
             raise ValueError(f"{both}: {why} ({differing(name).sum()} of {len(rows)} {kind} paths)")
 
 
+class Missing(ValueError):
+    """An array that a comparison needs is not there."""
+
+    why = "measured without paths or by an older version, or left out of a file of arrays"
+
+    def __init__(self, network: str, key: str) -> None:
+        super().__init__(f"{network} has no {key}: {self.why}")
+
+
 def _column(network: Network, kind: str, name: str) -> np.ndarray:
     key = f"frequency/{kind}/{name}"
     if key not in network.arrays:
-        why = "measured without paths or by an older version, or left out of a file of arrays"
-        raise ValueError(f"{network.name} has no {key}: {why}")
+        raise Missing(network.name, key)
     return network.arrays[key]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -165,6 +166,9 @@ def claims(found: OfSettings) -> list[Claim]:
 
 
 def all_notes(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return the notes of the comparisons, the same ones once, with a count of those beyond the first few."""
-    notes = list(dict.fromkeys(note for each in comparisons for note in each.notes))
+    """Return the notes of the comparisons, with a count of those beyond the first few; what all say is there once."""
+    said = [(each.name, note.removeprefix(f"{each.name}, ")) for each in comparisons for note in each.notes]
+    count = Counter(note for _, note in said)
+    everywhere = {note for note in count if count[note] == len(comparisons) > 1}
+    notes = list(dict.fromkeys(note if note in everywhere else f"{name}, {note}" for name, note in said))
     return notes[:MOST] + [f"and {len(notes) - MOST} such notes more, in the JSON"] * (len(notes) > MOST)

@@ -1,6 +1,7 @@
 """Sharper crossings and more of them are told apart; of a sweep and of files; what cannot be compared is one line."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from matplotlib import pyplot as plt
 from analysis.decompose import NAMES, _figure, main
 from analysis.figures.added_bars import Bar, Bars, added_bars
 from analysis.questions.differences import DECOMPOSED, Network, compare
-from analysis.questions.sweep_differences import OfSettings, claims, with_accuracy
+from analysis.questions.sweep_differences import OfSettings, all_notes, claims, with_accuracy
 from specbias.measurement import spectra
 from specbias.measurement.frequency import KINDS
 from specbias.measurement.path_values import SCALARS
@@ -254,3 +255,10 @@ def test_bars_begin_where_the_ones_before_end():
         assert np.allclose(whiskers, [(0.02, 0.04), (0.01, 0.03), (0.01, 0.03)])  # the second about where its bar ends
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "all"]
     plt.close(figure)
+
+
+def test_what_every_comparison_lacks_is_said_once_and_what_one_lacks_with_its_name():
+    rows = [SimpleNamespace(name=name, notes=[f"{name}, within_class: no hann"]) for name in ("a", "b")]
+    rows[1].notes.append("b, within_class: left out: 2 of 9 paths")
+    assert all_notes(rows) == ["within_class: no hann", "b, within_class: left out: 2 of 9 paths"]
+    assert all_notes(rows[:1]) == ["a, within_class: no hann"]
