@@ -44,23 +44,14 @@ def run_in_tune(
     `silence` seconds ends itself, so that another takes its place. What other code began is refused unless `any_code`.
     """
     environment.enter()
-    trial_id = settings["trial_id"]
-    journal = Journal(root, trial_id)
+    journal = Journal(root, settings["trial_id"])
     faulthandler.dump_traceback_later(silence, exit=True)
     code = code_identity(study_code)
     token = journal.start({Tag.CODE: code, "hardware.gpu_ids": ",".join(map(str, ray.get_gpu_ids())), **hardware()})
     try:
         cap_memory(settings["gpus_per_trial"])
-        own = {name: value for name, value in settings.items() if name not in ("trial_id", "gpus_per_trial")}
-        config = study.kind.config_class.from_dict(own)
-        if config.trial_id != trial_id:
-            raise SettingError(f"{hardware()['hardware.host']} runs other code: install the driver's specbias there")
         with tempfile.TemporaryDirectory() as folder:
-            if (teacher := study.kind.teacher(config)) is not None:
-                state = _last_state(
-                    Journal(root, teacher.trial_id), study.kind.last_epoch(teacher), f"{folder}/teacher"
-                )
-                config = replace(config, teacher=state)
+            config = _config_of(settings, study, root, folder)
             checkpoint = journal.resume(folder)
             if checkpoint is not None and journal.begun_by != code and not any_code:
                 raise SettingError(f"other code began it ({journal.begun_by}, this is {code}): {CURE}")
@@ -77,6 +68,18 @@ def run_in_tune(
         journal.end(outcome, failure=said, traceback=account, token=token)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _config_of(settings: dict[str, Any], study: Study, root: str, folder: str) -> Any:
+    """Return the trial's config, its teacher's last state, where it has one, copied into `folder`."""
+    own = {name: value for name, value in settings.items() if name not in ("trial_id", "gpus_per_trial")}
+    config = study.kind.config_class.from_dict(own)
+    if config.trial_id != settings["trial_id"]:
+        raise SettingError(f"{hardware()['hardware.host']} runs other code: install the driver's specbias there")
+    if (teacher := study.kind.teacher(config)) is None:
+        return config
+    state = _last_state(Journal(root, teacher.trial_id), study.kind.last_epoch(teacher), f"{folder}/teacher")
+    return replace(config, teacher=state)
 
 
 def _last_state(journal: Journal, last_epoch: int, folder: str) -> str:
