@@ -51,7 +51,7 @@ def by_measure(records: Records, loss: str) -> list[Row]:
     """
     found: dict[tuple[str, str], dict[str, Claim]] = {}
     for end in measures_of(records):
-        for claim in _claims(_under(records, end), loss):
+        for claim in _claims(under(records, end), loss):
             found.setdefault((claim.name, claim.trials), {})[MEASURES[end]] = claim
     order = {kind: place for place, kind in enumerate((BETWEEN, WITHIN))}
     names = list(dict.fromkeys(name for name, _ in found))
@@ -63,7 +63,7 @@ def _named(kind: str, end: str) -> str:
     return f"{kind}/{end}" if end else kind
 
 
-def _under(records: Records, end: str) -> Records:
+def under(records: Records, end: str) -> Records:
     """Return the records with the frequencies that a measure gives in the place of the released shares."""
     columns = {kind: records.table[_named(kind, end)] for kind in KINDS}
     return replace(records, table=records.table.assign(**columns))

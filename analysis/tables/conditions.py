@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import pandas as pd
@@ -10,6 +11,8 @@ from analysis.inference.rows import setting_text
 from analysis.tables.table import Records
 
 BASELINE = "baseline"
+FILES = ("weights", "checkpoint")  # settings that say which file a network's weights are from
+HASH = "#[0-9a-f]{12}"  # of the file that a network of one's own is defined in
 
 
 class Change(NamedTuple):
@@ -25,12 +28,14 @@ Changes = dict[str, Change]  # by the setting's name
 def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Changes]:
     """Return trial_id -> the settings in which it differs from the baseline.
 
-    The baseline is the first trial of that name in the sweep. In a sweep without one each trial gets every setting that
-    varies. Settings in `without` are ignored.
+    The baseline is the first trial of that name in the sweep. In a sweep without one, or of several settings that are
+    all called so, as of a list of networks, each trial gets every setting that varies. Settings in `without` are
+    ignored.
     """
     last, names = records.last, [name for name in records.varied if name not in without]
     reference = last[last["intervention"] == BASELINE]
-    known = reference.iloc[0] if len(reference) else None
+    alone = len(reference) < len(last) or records.units.nunique() == 1
+    known = reference.iloc[0] if len(reference) and alone else None
     return {
         row["trial_id"]: {
             name: Change(row[name], None if known is None else known[name])
@@ -42,8 +47,22 @@ def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Cha
 
 
 def setting_names(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return trial_id -> the settings that it changes, as text; "baseline" where it changes none."""
-    return {trial_id: setting_name(changed) for trial_id, changed in changes(records, without=without).items()}
+    """Return trial_id -> the settings that it changes, as text; "baseline" where it changes none.
+
+    Files of weights, and hashes of files, are in it only where nothing else tells trials apart.
+    """
+    changed = changes(records, without=without)
+    for file in FILES:
+        fewer = {trial_id: {n: each for n, each in own.items() if n != file} for trial_id, own in changed.items()}
+        if _distinct(fewer) == _distinct(changed):
+            changed = fewer
+    names = {trial_id: setting_name(own) for trial_id, own in changed.items()}
+    plain = {trial_id: re.sub(HASH, "", name) for trial_id, name in names.items()}
+    return plain if len({*plain.values()}) == len({*names.values()}) else names
+
+
+def _distinct(changed: dict[str, Changes]) -> int:
+    return len({setting_name(each) for each in changed.values()})
 
 
 def setting_name(changed: Changes) -> str:
