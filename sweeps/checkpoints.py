@@ -1,7 +1,7 @@
 """What functions have these networks learned? Measures a list of networks, wherever they were trained.
 
 The list is a CSV file with a row per network. The columns are:
-  model         torchvision:NAME, package.module:factory, or a name in specbias.models.MODELS
+  model         torchvision:NAME, FILE.py:FUNCTION, package.module:FUNCTION, or a name in specbias.models.MODELS
   checkpoint    its file of weights, relative to the CSV file
   any setting of the measurement ("0.5,0.5,0.5" in quotes for three numbers); --set overrides the file
   anything else that describes the networks (width, weight_decay, ...); it becomes a column of the records
@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
@@ -38,8 +38,9 @@ class ListOptions(Options):
 
 @dataclass(frozen=True)
 class ListedNetwork(NetworkConfig):
-    """A row of the list. Its weights are part of its identity, and what else describes it is written flat."""
+    """A row of the list. Its weights, and not where they lie, are part of its identity; what describes it is flat."""
 
+    not_in_identity: ClassVar[tuple[str, ...]] = ("checkpoint", "labels", "class_map")
     weights: str | None = None  # SHA-256 of the file of the weights, 12 digits; of several, one after another
     files: str | None = None  # the same of what the images, labels and class map are read from
     described: str = "{}"  # the list's further columns, as JSON

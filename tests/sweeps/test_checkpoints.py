@@ -1,5 +1,7 @@
 """A list of networks becomes one experiment: rows, columns, identities, and what is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,14 @@ def test_every_row_is_a_trial_with_its_settings_and_a_readable_label(listed, tmp
     label = plan(listed, tmp_path).label(trials[0])
     means = "input_mean=(0.5, 0.5, 0.5) input_std=(0.5, 0.5, 0.5)"
     assert label == f'model=small_cnn checkpoint=0.pt model_args={{"width": 4}} {means} width=4 recipe=mixup'
+
+
+def test_the_same_files_in_another_folder_are_the_same_trials(listed, tmp_path):
+    before = plan(listed, tmp_path)
+    moved = shutil.copytree(tmp_path, tmp_path / "moved", ignore=shutil.ignore_patterns("moved"))
+    after = plan(moved / "networks.csv", tmp_path)
+    assert [config.trial_id for config in after.trials] == [config.trial_id for config in before.trials]
+    assert all(config.checkpoint.startswith(str(moved)) for config in after.trials)
 
 
 def test_other_weights_in_the_same_file_are_another_trial(listed, tmp_path):
