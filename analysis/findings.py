@@ -23,7 +23,7 @@ WARNINGS = 4  # of what to be careful about that are printed without --full
 MISLEADING = (
     "left out",
     "measured in several",
-    "taken at the default",
+    "older trials",
 )  # beginnings of lines on the records that are printed without it
 ANSWERS = 6  # and of answers
 LONGEST = 300  # characters of a note that is printed without --full
@@ -35,6 +35,7 @@ class Findings:
 
     claims: list[Claim] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)  # to what was asked, a line each; where none are made, the claims'
+    all_answered: bool = False  # whether the answers are of all claims, in other words
     careful: list[str] = field(default_factory=list)  # what these data may mislead about
     figures: dict[str, Any] = field(default_factory=dict)  # name of the file -> matplotlib's figure
     captions: dict[str, str] = field(default_factory=dict)  # name of the file -> n, interval and data set
@@ -133,6 +134,7 @@ def careful_of(header: list[str], findings: Findings) -> list[str]:
     told = leading(findings.claims, 0 if findings.answers else ANSWERS)
     left = [claim for claim in findings.claims if claim not in told]
     others = [claim for claim in left if in_words(claim, claim.name) not in findings.answers]
+    others = [] if findings.all_answered else others
     asked = [f"other ways of asking: {counted(others)}"] * bool(others)
     why = findings.notes if not findings.answers and not findings.claims else []
     return [*findings.careful, *asked, *why, *(line for line in header if line.startswith(MISLEADING))]
@@ -171,7 +173,7 @@ def header(records: Records) -> list[str]:
         each = ", ".join(f"{name} ({count})" for name, count in precisions.items())
         lines.append(f"measured in several precisions, whose rounding differs: {each}")
     if records.defaulted:
-        lines.append(f"taken at the default where a trial has no value: {', '.join(records.defaulted)}")
+        lines.append(f"older trials lack these settings, and have their defaults: {', '.join(records.defaulted)}")
     if records.other_sweeps:
         lines.append(f"other sweeps here, for --sweep: {', '.join(records.other_sweeps)}")
     if records.left_out:

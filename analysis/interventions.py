@@ -17,6 +17,7 @@ from analysis.questions.by_intervention import (
     ACCURACY,
     FEWEST,
     KINDS,
+    LOSS,
     associations,
     associations_text,
     coefficient_text,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from analysis.inference.relation import Relation
     from analysis.tables.table import Records
 
-LOSS = "generalization/train_loss"
 FEWEST_PATHS = 20  # that all trials get right, for a correlation over them
 PUBLISHED = " Grey: published networks that were not pruned (RobustNets), and the line through all 447."
 NOTE = (

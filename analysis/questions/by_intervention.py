@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analysis.tables.table import Records
 
 ACCURACY = "generalization/test_accuracy"
+LOSS = "generalization/train_loss"
 KINDS = {"frequency/within_class": False, "frequency/between_class": True}  # whether it is to rise with accuracy
 FEWEST = 5  # settings: below that a rank correlation says nothing
 MOST = 100  # settings with a line each

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.inference.learning_time import first_reached, rank_correlation
 from analysis.inference.rows import setting_text
 from analysis.tables.arrays import arrays_of, last_arrays, note_on_missing
-from analysis.tables.conditions import BASELINE, changes, setting_name
+from analysis.tables.conditions import BASELINE, changes, setting_names
 from analysis.tables.table import RecordError, Records
 from specbias.pictures import KINDS, Arrays, Share, Spectrum, share_of, spectrum_of
 from specbias.trials.record import STEP
@@ -46,7 +46,7 @@ def by_setting(records: Records) -> tuple[list[OfOne], list[str]]:
     All are at the frequencies of the first trial; one whose paths reach others is left out, and counted. Seeds have the
     same images: the standard error is the mean of theirs, and says nothing of other seeds. RecordError without arrays.
     """
-    changed = changes(records)
+    changed, names = changes(records), setting_names(records)
     found: dict[str, list[Arrays]] = {}
     axis, others, seen = np.zeros(0), 0, 0
     for row, arrays in last_arrays(records):
@@ -58,7 +58,7 @@ def by_setting(records: Records) -> tuple[list[OfOne], list[str]]:
             others += 1
     settings: dict[str, list[str]] = {}
     for trial_id in found:
-        settings.setdefault(setting_name(changed[trial_id]), []).append(trial_id)
+        settings.setdefault(names[trial_id], []).append(trial_id)
     rows = records.last.set_index("trial_id")
     made = []
     for name, trials in settings.items():

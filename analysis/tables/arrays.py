@@ -149,10 +149,14 @@ def _read(file: Path, changed: int) -> dict[str, dict[int, Arrays]]:
 
 def _written(arrays: Arrays) -> Arrays:
     kept = {name: value for name, value in arrays.items() if not LEFT_OUT.match(name)}
-    return {
-        name: value.astype(np.float16 if OF_PATHS.match(name) else np.float32) if value.dtype.kind == "f" else value
-        for name, value in kept.items()
-    }
+    return {name: _rounded(name, value) if value.dtype.kind == "f" else value for name, value in kept.items()}
+
+
+def _rounded(name: str, value: np.ndarray) -> np.ndarray:
+    """Return numbers in float32, or in half precision those of paths, if the largest is well inside its range."""
+    largest = np.abs(value, where=np.isfinite(value), out=np.zeros(value.shape)).max(initial=0)
+    inside = OF_PATHS.match(name) and (not largest or 1e-3 <= largest <= np.finfo(np.float16).max)
+    return value.astype(np.float16 if inside else np.float32)
 
 
 def _same(first: np.ndarray, other: np.ndarray | None) -> bool:

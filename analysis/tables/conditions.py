@@ -12,7 +12,7 @@ from analysis.tables.table import Records
 
 BASELINE = "baseline"
 FILES = ("weights", "checkpoint")  # settings that say which file a network's weights are from
-HASH = "#[0-9a-f]{12}"  # of the file that a network of one's own is defined in
+HASH = r"(:\w+)#[0-9a-f]{12}"  # of the file that a network of one's own is defined in
 
 
 class Change(NamedTuple):
@@ -57,7 +57,7 @@ def setting_names(records: Records, *, without: tuple[str, ...] = ()) -> dict[st
         if _distinct(fewer) == _distinct(changed):
             changed = fewer
     names = {trial_id: setting_name(own) for trial_id, own in changed.items()}
-    plain = {trial_id: re.sub(HASH, "", name) for trial_id, name in names.items()}
+    plain = {trial_id: re.sub(HASH, r"\1", name) for trial_id, name in names.items()}
     return plain if len({*plain.values()}) == len({*names.values()}) else names
 
 

@@ -12,18 +12,18 @@ from specbias.trials.record import is_text
 
 
 def with_new_settings(records: Records) -> Records:
-    """Return the records of one study with the missing values of settings filled in, and counted in `defaulted`.
+    """Return the records of one study with the missing values of settings filled in, and named in `defaulted`.
 
     A trial made by older code has no value of a setting that was added since. A value that is missing where the default
-    is None is None. Settings of configs that are not ours, as columns of one's own about networks, stay missing.
+    is None is None. What is missing in a table of one's own stays missing: one that has other columns than a kind of
+    trial here, or fewer than half of its settings.
     """
     table = records.table
     missing = [name for name in records.settings if table[name].isna().any() and not is_text(name)]
     defaults = _defaults(records.settings) if missing else {}
     filled = [name for name in missing if defaults.get(name) is not None]
     columns = {name: table[name].where(table[name].notna(), defaults[name]).infer_objects() for name in filled}
-    counts = {name: int(table[name].isna().sum()) for name in filled}
-    return replace(records, table=table.assign(**columns), defaulted=counts)
+    return replace(records, table=table.assign(**columns), defaulted=tuple(filled))
 
 
 def _defaults(settings: Sequence[str]) -> dict[str, Any]:
@@ -39,6 +39,6 @@ def _defaults(settings: Sequence[str]) -> dict[str, Any]:
     kinds: list[Any] = [TrialConfig, ClassConfig, NetworkConfig, *CONFIGS.values()]
     for kind in kinds:
         defaults = {field.name: field.default for field in dataclasses.fields(kind)} | {"measure_version": 1}
-        if set(settings) <= set(defaults):
+        if set(settings) <= set(defaults) and len(settings) > len(defaults) / 2:
             return defaults
     return {}

@@ -56,8 +56,7 @@ def read_records(file: Path, study: str | None = None) -> Records:
         left_out = _counted(table.pop(LEFT_OUT).dropna().unique() if LEFT_OUT in table else [])
         left_out |= {CUT_OFF: 1} if cut else {}
         table = normal(table.assign(**{STEP: epochs.astype(int)}))
-        records = with_new_settings(Records(table, left_out, str(file), arrays=file.with_suffix(".npz")))
-        return _whole_trials(records)
+        return with_new_settings(_whole_trials(Records(table, left_out, str(file), arrays=file.with_suffix(".npz"))))
     except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise RecordError(f"{file}: {str(error).splitlines()[0]}") from None
 

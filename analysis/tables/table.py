@@ -42,7 +42,7 @@ class Records:
     about: dict[str, str] = field(default_factory=dict)  # tags and settings of the parent run
     take_selected: bool = False  # analyse a selected sample all the same
     arrays: Path | None = None  # of a file: where its arrays are, if they were exported too
-    defaulted: dict[str, int] = field(default_factory=dict)  # setting -> rows without it, which have the default
+    defaulted: tuple[str, ...] = ()  # settings that some trials have no value of, which have the default there
 
     @property
     def sweep_id(self) -> str:

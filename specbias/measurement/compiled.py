@@ -16,7 +16,7 @@ from specbias.measurement.half_precision import tensors_in
 from specbias.settings.own_code import reason
 
 SAME = 1e-5  # of the largest number: how far a compiled network's first answer may be from the network's own
-PLACE = "TORCHINDUCTOR_CACHE_DIR"
+CACHE = "TORCHINDUCTOR_CACHE_DIR"  # the variable of the environment
 NETWORKS = 256  # of different shapes that a process may compile; torch gives up after eight
 OPTIONS = {"efficient_conv_bn_eval_fx_passes": True}  # batch norm is folded into convolutions
 _failures: WeakKeyDictionary[nn.Module, str | None] = WeakKeyDictionary()  # None: its first answer was right
@@ -69,12 +69,12 @@ def cache_directory() -> Path:
 def keep_what_is_compiled() -> None:
     """Have inductor keep what it compiles in `cache_directory`, unless TORCHINDUCTOR_CACHE_DIR names another place.
 
-    torch sets that variable itself when torch._dynamo is imported (2.10 to 2.12), to a folder for temporary files.
+    torch sets that variable itself when torch._dynamo is imported (2.15), to a folder for temporary files.
     """
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # imports torch._dynamo
 
-    if os.environ.get(PLACE) in (None, os.path.abspath(default_cache_dir())):
-        os.environ[PLACE] = str(cache_directory())
+    if os.environ.get(CACHE) in (None, os.path.abspath(default_cache_dir())):
+        os.environ[CACHE] = str(cache_directory())
 
 
 def _same(own: Any, answer: Any) -> bool:

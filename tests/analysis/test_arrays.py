@@ -65,6 +65,16 @@ def test_what_the_sweep_has_comes_back_without_what_is_left_out(sweep, file):
             np.testing.assert_allclose(arrays_of(read_records(file), row, 1)[SHARE], measured(0, 1)[SHARE], rtol=5e-4)
 
 
+@pytest.mark.parametrize("size", [1e5, 1e-6])
+def test_path_values_beyond_half_precision_are_kept_in_float32(sweep, tmp_path, monkeypatch, size):
+    load = lambda run_id, *, tracking_uri, epoch=None: {SHARE: np.array([size, 0, np.nan, np.inf])}  # noqa: E731
+    monkeypatch.setattr("analysis.tables.arrays.load_arrays", load)
+    write_records(sweep, tmp_path / "records.csv")
+    write_arrays(sweep, tmp_path / "records.npz")
+    for _, arrays in last_arrays(read_records(tmp_path / "records.csv")):
+        np.testing.assert_array_equal(arrays[SHARE], np.array([size, 0, np.nan, np.inf], np.float32))
+
+
 def test_what_all_measurements_have_is_kept_once(file):
     with np.load(file.with_suffix(".npz")) as kept:
         assert [name for name in kept.files if name.endswith(IMAGES)] == [f"all/{IMAGES}"]

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.interventions import LOSS, interventions
+from analysis.findings import careful_of
+from analysis.interventions import interventions
 from analysis.measures import main, measures
-from analysis.questions.by_intervention import ACCURACY, KINDS, coefficient_text
+from analysis.questions.by_intervention import ACCURACY, KINDS, LOSS, coefficient_text
 from analysis.questions.by_measure import AMONG, BETWEEN, GIVEN, MEASURES, OVERALL, RISES, SLOPE, WITHIN, by_measure
 from analysis.tables.records_file import write_records
 from analysis.tables.table import RecordError, Records, normal
@@ -48,11 +49,11 @@ def planted():
 
 @pytest.fixture(scope="module")
 def rows(planted):
-    return {(row.name, row.kind): row for row in by_measure(planted, LOSS)}
+    return {(row.name, row.kind): row for row in by_measure(planted)[0]}
 
 
 def test_a_sign_that_only_some_measures_have_is_told(rows):
-    assert [*rows][:3] == [(RISES, BETWEEN), (OVERALL, BETWEEN), (OVERALL, WITHIN)]
+    assert [*rows][:3] == [(RISES, BETWEEN), (OVERALL, WITHIN), (OVERALL, BETWEEN)]
     for name in (OVERALL, SLOPE, f"{AMONG} cutout", f"{AMONG} width"):
         between, within = rows[name, BETWEEN].claims, rows[name, WITHIN].claims
         assert [*between] == [*within] == [*MEASURES.values()]
@@ -93,23 +94,61 @@ def test_measures_that_records_lack_are_left_out_and_few_settings_refused():
     found = measures(trials(measures=("", "mirror"), seeds=1))
     plt.close("all")
     assert "| claim | frequency | released share | mirrored |\n" in found.tables[0]
-    with pytest.raises(RecordError, match="planted: 1 measures of frequency; to compare takes two"):
+    with pytest.raises(RecordError, match="planted: the trials have 1 of the measures of frequency; two are needed"):
         measures(trials(measures=("",), seeds=1))
-    with pytest.raises(RecordError, match="planted: too few settings for a claim, which takes 5"):
+    with pytest.raises(RecordError, match="planted: too few settings: correlations take 5"):
         measures(replace(trials(levels=2, seeds=1), table=trials(levels=2, seeds=1).last))
+
+
+def without(planted, column, trials):
+    """The records, some of whose trials lack a metric at their last epoch."""
+    table = planted.table.copy()
+    ids = table["trial_id"].unique()[:trials]
+    table.loc[table["trial_id"].isin(ids) & (table["epoch"] == EPOCHS[-1]), column] = np.nan
+    return replace(planted, table=table)
+
+
+def test_trials_without_a_measure_are_counted_and_a_measure_of_none_is_named(planted):
+    found = measures(without(planted, f"{WITHIN}/hann", 3))
+    assert found.careful == ["Hann window: 19 of 22 trials have it"]
+    assert {claim.n for claim in found.claims if claim.name == OVERALL} == {19, 22}
+    none = measures(without(planted, f"{WITHIN}/hann", 99))
+    assert none.careful == ["Hann window: no trial has it at its last epoch"] and "Hann window" not in none.tables[0]
+    plt.close("all")
+
+
+def test_without_training_loss_or_interventions_nothing_is_held_fixed_and_it_is_said(planted):
+    rows, notes = by_measure(without(planted, LOSS, 2))
+    assert notes == ["not at equal training loss: 2 trials have none"] and GIVEN not in {row.name for row in rows}
+    rows, notes = by_measure(replace(planted, table=planted.table.assign(intervention="")))
+    assert {row.name for row in rows} == {RISES, OVERALL} and notes == []
+
+
+def test_the_answers_are_of_all_claims_and_claim_three_is_counted(planted):
+    found = measures(planted)
+    plt.close("all")
+    both = "frequency is lower within classes: 2 held (released share, fixed band); 2 did not hold (mirrored)"
+    assert any(line.startswith(f"{AMONG} intervention, {both}") for line in found.answers)
+    assert careful_of([], found) == []
 
 
 def test_the_figure_has_every_rank_correlation_on_the_side_of_its_kind(rows):
     from analysis.figures.by_measure import by_measure_figure
 
     figure = by_measure_figure([*rows.values()])
+    names = [name for name in dict.fromkeys(name for name, _ in rows) if name not in (RISES, SLOPE)]
     for axes, (kind, rises) in zip(figure.axes, KINDS.items(), strict=True):
-        marks = sorted(line.get_xdata()[0] for line in axes.lines if line.get_marker() != "None")
-        drawn = [row for (name, own), row in rows.items() if own == kind and name not in (RISES, SLOPE)]
-        assert marks == sorted(claim.statistic for row in drawn for claim in row.claims.values())
+        for measure in MEASURES.values():
+            drawn = [line for line in axes.lines if line.get_label() == measure]
+            claims = [rows[name, kind].claims[measure] for name in names]
+            assert [line.get_xdata()[0] for line in drawn] == [claim.statistic for claim in claims]
+            assert [round(line.get_ydata()[0]) for line in drawn] == [*range(len(names))]
+            ends = [line.get_xdata() for line in axes.lines if line.get_color() == drawn[0].get_color()]
+            assert [tuple(each) for each in ends if len(each) == 2] == [claim.interval for claim in claims]
         (shaded,) = axes.patches
         assert (shaded.get_x() >= 0) is rises
     plt.close("all")
+    assert by_measure_figure([row for row in rows.values() if row.name == RISES]) is None
 
 
 def test_the_script_prints_the_verdicts_and_saves_the_numbers(planted, rows, run_script, tmp_path):
@@ -117,7 +156,7 @@ def test_the_script_prints_the_verdicts_and_saves_the_numbers(planted, rows, run
     status, said, _ = run_script(main, "--records", "records.csv", "--full", "--format", "svg")
     claim = rows[OVERALL, WITHIN].claims["mirrored"]
     assert status == 0 and f" | {coefficient_text(claim)} did not hold | " in said
-    assert f"{OVERALL}, lower within classes: held (released share, fixed band); did not hold (mirrored)" in said
+    assert f"{OVERALL}, frequency is lower within classes: held (released share, fixed band); did not hold (mir" in said
     saved = json.loads((tmp_path / "figures" / "records" / "measures.json").read_text())
     (row,) = (row for row in saved["rows"] if (row["claim"], row["kind"]) == (OVERALL, WITHIN))
     assert row["by_measure"]["mirrored"]["statistic"] == claim.statistic

@@ -24,3 +24,11 @@ def test_networks_of_a_list_are_called_by_what_describes_them_and_files_only_whe
     assert [*setting_names(networks(model="resnet18")).values()] == [
         f"checkpoint=/{x}.pt" for x in ("x/1", "x/2", "y/1", "y/1")
     ]
+
+
+def test_a_baseline_with_its_repeats_alone_is_called_so_and_a_hash_in_other_text_stays():
+    seeds = networks(model="resnet18", depth=[1, 1, 1, 1])
+    alone = Records(normal(seeds.table.drop(columns=["checkpoint", "weights"])), {}, "made")
+    assert {*setting_names(alone).values()} == {"baseline"}
+    said = networks(model="resnet18", note=["see #0123456789ab", "b", "c", "c"])
+    assert setting_names(said)["a"] == "note=see #0123456789ab"

@@ -23,6 +23,7 @@ from analysis.tables.options import Options
 from analysis.tables.records import load_records, open_records
 from analysis.tables.records_file import read_records, write_records
 from analysis.tables.table import RecordError
+from specbias.settings.config import TrialConfig
 
 KEYS = ("generalization/test_accuracy", "frequency/within_class", "jacobian_norm")
 
@@ -110,6 +111,14 @@ def test_repeats_under_other_seeds_are_one_unit_and_the_seed_is_not_varied(store
     assert records.varied == ["width", "train_size"]
     units = records.units.tolist()
     assert [units[i] == units[j] for i in range(4) for j in range(i)] == [True, False, False, False, False, True]
+
+
+def test_runs_from_before_a_setting_existed_are_repeats_of_newer_ones(store_folder):
+    newer = TrialConfig(seed=1).to_dict()
+    older = {name: value for name, value in newer.items() if name != "measure_compile"} | {"seed": 0}
+    trials = [(each, [(0, {KEYS[0]: 0.5})]) for each in (older, newer)]
+    records = load_records("made", tracking_uri=fill(store_folder, trials))
+    assert records.defaulted == ("measure_compile",) and records.units.nunique() == 1 and records.varied == []
 
 
 GRID = ((8, 0, None), (8, 1, None), (16, 0, 100), (16, 1, 100))

@@ -13,7 +13,7 @@ from tests.cluster.slurm import Slurm
 pytestmark = pytest.mark.slow
 SWEEP = ["sweeps/cifar.py", "--quick"]
 TOY = ["tests/sweeps/toy_sweep.py", "--quick"]
-EPOCHS = 90
+EPOCHS = 120
 THREE = [*TOY, "--grid", "number=0,1,2", "--epochs", str(EPOCHS)]
 
 

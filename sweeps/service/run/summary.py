@@ -59,7 +59,7 @@ def conclude(
     show(f"\n{said}")
     _say_trials(ledger)
     if (saved := ledger.plan.saved * counts["finished"]) > 0:
-        show(f"How it measured saved {about(saved)}, by what --calibrate had timed")
+        show(f"How it measured saved {about(saved)} of computing, by what --calibrate timed for the baseline")
     if trouble:
         kept = "Nothing is lost: it" if mirror.is_all_kept() else "What the journals have of it"
         show(f"MLflow could not be brought up to date ({trouble}). {kept} is in {masked(tracking.place)}")

@@ -95,7 +95,9 @@ def _plan_here(
         found, saved = _with_trial_resources(plan, environment, study.kind.calibrate, plan.base)
         settings = tuple(f"{name}={value}" for name, value in found.items())
         show(" ".join(["calibrated:", *settings]))
-        plan = replace(make_plan(study, replace(options, set=(*settings, *options.set)), **machine), saved=saved)
+        plan = make_plan(study, replace(options, set=(*settings, *options.set)), **machine)
+        if all(getattr(plan.base, name) == value for name, value in found.items()):  # else what --set says wins
+            plan = replace(plan, saved=saved)
     return plan, options, environment
 
 

@@ -127,10 +127,10 @@ def test_what_was_compiled_is_kept_beside_other_caches(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("users", "place"), [({}, "own/compiled"), ({compiled.PLACE: "named"}, "named")])
+@pytest.mark.parametrize(("users", "place"), [({}, "own/compiled"), ({compiled.CACHE: "named"}, "named")])
 def test_it_is_kept_there_though_torch_has_named_a_place_itself(tmp_path, users, place):
     """As in a trial, where training has imported torch._dynamo before anything is measured."""
-    environment = {name: value for name, value in os.environ.items() if name != compiled.PLACE}
+    environment = {name: value for name, value in os.environ.items() if name != compiled.CACHE}
     environment |= {"SPECBIAS_CACHE_DIR": "own", "PYTHONPATH": os.getcwd()} | users
     lines = ["import torch._dynamo", *WITHOUT.splitlines()]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, cwd=tmp_path, check=True)

@@ -122,7 +122,8 @@ def test_paths_are_measured_in_half_precision_or_compiled_only_where_that_was_ti
     config = small(width=2)
     found = fastest_execution(config)
     assert (found.settings["measure_precision"], found.settings["measure_compile"]) == (precision, compile)
-    assert found.saved == pytest.approx(saved * _full_batches(config))
+    first = compiling + compiled + 1.0  # the first batch, which the network itself answers too
+    assert found.saved == pytest.approx(saved * _full_batches(config) - compile * first)
 
 
 def test_a_student_is_rehearsed_with_a_teacher_beside_it(small, batches):
