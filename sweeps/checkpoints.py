@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import tyro
 
@@ -40,7 +40,7 @@ class ListOptions(Options):
 class ListedNetwork(NetworkConfig):
     """A row of the list. Its weights, and not where they lie, are part of its identity; what describes it is flat."""
 
-    not_in_identity: ClassVar[tuple[str, ...]] = ("checkpoint", "labels", "class_map")
+    not_in_identity = ("checkpoint", "labels", "class_map")  # `weights` and `files` hold what is in them
     weights: str | None = None  # SHA-256 of the file of the weights, 12 digits; of several, one after another
     files: str | None = None  # the same of what the images, labels and class map are read from
     described: str = "{}"  # the list's further columns, as JSON

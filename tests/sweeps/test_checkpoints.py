@@ -1,6 +1,9 @@
 """A list of networks becomes one experiment: rows, columns, identities, and what is refused."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +52,17 @@ def test_every_row_is_a_trial_with_its_settings_and_a_readable_label(listed, tmp
     label = plan(listed, tmp_path).label(trials[0])
     means = "input_mean=(0.5, 0.5, 0.5) input_std=(0.5, 0.5, 0.5)"
     assert label == f'model=small_cnn checkpoint=0.pt model_args={{"width": 4}} {means} width=4 recipe=mixup'
+
+
+@pytest.mark.slow
+def test_a_row_is_read_in_a_process_that_has_not_imported_the_script():
+    """As a trial's does, which gets the class of a script by value: names in its annotations are not there."""
+    script = "sys.stdout.buffer.write(dumps(runpy.run_path('sweeps/checkpoints.py')['ListedNetwork']))"
+    make = ["-c", f"import runpy, sys; from ray.cloudpickle import dumps; {script}"]
+    read = ["-c", "import pickle, sys; print(pickle.load(sys.stdin.buffer).from_dict({'depth': 3}).described)"]
+    how = {"cwd": Path(__file__).parents[2], "capture_output": True, "check": True}
+    pickled = subprocess.run([sys.executable, *make], **how).stdout
+    assert subprocess.run([sys.executable, *read], input=pickled, **how).stdout == b'{"depth": 3}\n'
 
 
 def test_the_same_files_in_another_folder_are_the_same_trials(listed, tmp_path):
