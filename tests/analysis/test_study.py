@@ -1,50 +1,52 @@
-"""The published study: what its table holds, and that the page says what the table gives."""
+"""The published study: what its files hold, and that the page says what follows from them."""
 
-from pathlib import Path
-
-import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
-from analysis.interventions import interventions
-from analysis.questions.by_intervention import ACCURACY, KINDS, coefficient_text
-from analysis.tables.records_file import read_records
+from analysis.questions.by_intervention import ACCURACY
 from specbias.settings.config import TrialConfig
-
-DOCS = Path(__file__).parents[2] / "docs"
-TABLE, PAGE = DOCS / "study" / "records.csv", (DOCS / "study.md").read_text()
+from tests.analysis.study_page import DOCS, NETWORKS, PAGE, TABLE, TABLES, claims, records_of
 
 
-@pytest.fixture(scope="module")
-def records():
-    return read_records(TABLE, "cifar")
-
-
-def test_the_table_holds_a_sweep_of_seven_kinds_of_intervention_with_two_seeds(records):
-    assert TABLE.stat().st_size < 2e6 and [*DOCS.rglob("*.csv")] == [TABLE]
-    assert set(records.settings) <= set(TrialConfig().to_dict())  # which has got more since
+def test_the_files_hold_a_sweep_of_eight_kinds_of_intervention_with_two_seeds():
+    files = {TABLE, NETWORKS}
+    assert {*DOCS.rglob("*.csv")} == files and {*DOCS.rglob("*.npz")} == {file.with_suffix(".npz") for file in files}
+    assert all(each.stat().st_size < 2e6 for file in files for each in (file, file.with_suffix(".npz")))
+    records = records_of("cifar")
+    assert set(records.settings) <= set(TrialConfig().as_record())
     last = records.last
-    assert len(last) == 44 and sorted(last["seed"].value_counts()) == [22, 22]
-    assert {"epochs", "width", "train_size", "weight_decay", "label_smoothing", "generation"} < set(
-        last["intervention"]
-    )
+    assert len(last) == 46 and sorted(last["seed"].value_counts()) == [23, 23]
+    kinds = {"epochs", "width", "train_size", "weight_decay", "label_smoothing", "dropout", "generation"}
+    assert kinds | {"flip_crop", "cutout", "mixup", "autoaugment"} | {"baseline"} == set(last["intervention"])
     assert last[ACCURACY].max() > 0.88
     assert (last["epoch"] == last["epochs"]).all()  # whole trials only
 
 
 @pytest.mark.slow
-def test_the_page_says_what_the_table_gives(records):
-    found = interventions(records)
-    plt.close("all")
-    assert any(note.startswith("447 published networks") for note in found.notes)
-    rows = {row.trials: row for row in found.numbers["associations"]}
-    for name in ("all", "epochs", "width", "train_size", "augmentation, all"):
-        assert all(coefficient_text(rows[name].spearman[kind]) in PAGE for kind in KINDS), name
-    for _, row in found.numbers["effects"].iterrows():
-        cells = (f"{row[name]:.3f}" for name in (ACCURACY, *KINDS))
-        assert f"| {row['setting']} | {' | '.join(cells)} |" in PAGE
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
+def test_the_page_says_what_the_files_give(table):
+    """Every row with its numbers and its verdict; line breaks are the page's own."""
+    page = " ".join(PAGE.read_text().split())
+    assert [line for line in table() if " ".join(line.split()) not in page] == []
 
 
-@pytest.mark.parametrize("study", ["cifar", "label_noise", "imagenet"])
-def test_every_study_of_the_table_can_be_read(study):
-    taken = read_records(TABLE, study)
+@pytest.mark.parametrize("study", ["cifar", "label_noise", "imagenet", "checkpoints"])
+def test_every_study_can_be_read(study):
+    taken = records_of(study)
     assert taken.study == study and not taken.table.duplicated(["trial_id", "epoch"]).any()
+
+
+@pytest.mark.slow
+def test_the_readme_says_of_claims_1_and_2_what_the_page_says():
+    readme = (DOCS.parent / "README.md").read_text()
+    rows = [line.split(" | ") for line in claims()[2:5]]
+    for row in rows:
+        for cell in (row[2], row[4]):  # the released share, and mirrored
+            number, _, verdict = cell.partition("] ")
+            assert f"{number}] | {verdict.strip(' |')} |" in readme
+
+
+def test_every_training_has_its_arrays():
+    with np.load(TABLE.with_suffix(".npz")) as kept:
+        places = {name.split("/")[0] for name in kept.files}
+    assert places - {"all"} == set(records_of("cifar").last["trial_id"])

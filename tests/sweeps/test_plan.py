@@ -156,7 +156,7 @@ def test_a_level_may_be_several_settings_and_goes_by_the_name_of_its_interventio
 
 def test_a_preset_has_its_repeats_and_the_command_line_others():
     of_preset, one = (plan(quick=False, preset="study", **more) for more in ({}, {"seeds": 1}))
-    assert (len(of_preset.trials), len(one.trials)) == (44, 22)
+    assert (len(of_preset.trials), len(one.trials)) == (46, 23)
     assert {t.trial_id for t in one.trials} < {t.trial_id for t in of_preset.trials}
     assert len({t.epochs for t in one.trials}) == len({t.width for t in one.trials}) == 5  # a rank correlation each
 
