@@ -126,15 +126,21 @@ def test_what_was_compiled_is_kept_beside_other_caches(monkeypatch, tmp_path):
     assert str(compiled.cache_directory()).endswith(".cache/specbias/compiled")
 
 
+def test_a_place_that_somebody_has_named_is_kept_to(monkeypatch):
+    monkeypatch.setenv(compiled.CACHE, "named")
+    compiled.keep_what_is_compiled()
+    assert os.environ[compiled.CACHE] == "named"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("users", "place"), [({}, "own/compiled"), ({compiled.CACHE: "named"}, "named")])
-def test_it_is_kept_there_though_torch_has_named_a_place_itself(tmp_path, users, place):
+def test_it_is_kept_there_though_torch_has_named_a_place_itself(tmp_path):
     """As in a trial, where training has imported torch._dynamo before anything is measured."""
     environment = {name: value for name, value in os.environ.items() if name != compiled.CACHE}
-    environment |= {"SPECBIAS_CACHE_DIR": "own", "PYTHONPATH": os.getcwd()} | users
+    environment |= {"SPECBIAS_CACHE_DIR": "own", "PYTHONPATH": os.getcwd()}
     lines = ["import torch._dynamo", *WITHOUT.splitlines()]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, cwd=tmp_path, check=True)
-    assert [*tmp_path.rglob("*.cpp")] and all(file.is_relative_to(tmp_path / place) for file in tmp_path.rglob("*.cpp"))
+    place, files = tmp_path / "own" / "compiled", [*tmp_path.rglob("*.cpp")]
+    assert files and all(file.is_relative_to(place) for file in files)
 
 
 def test_a_network_that_is_measured_alone_is_compiled_or_its_record_says_why_not(asked):
