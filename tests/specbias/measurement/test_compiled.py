@@ -126,10 +126,10 @@ def test_what_was_compiled_is_kept_beside_other_caches(monkeypatch, tmp_path):
     assert str(compiled.cache_directory()).endswith(".cache/specbias/compiled")
 
 
-def test_a_place_that_somebody_has_named_is_kept_to(monkeypatch):
-    monkeypatch.setenv(compiled.CACHE, "named")
+def test_a_place_that_somebody_has_named_is_kept_to(monkeypatch, tmp_path):
+    monkeypatch.setenv(compiled.CACHE, str(tmp_path))
     compiled.keep_what_is_compiled()
-    assert os.environ[compiled.CACHE] == "named"
+    assert os.environ[compiled.CACHE] == str(tmp_path)
 
 
 @pytest.mark.slow
