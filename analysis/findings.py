@@ -20,11 +20,8 @@ from analysis.tables.options import Options
 from analysis.tables.table import RecordError, Records
 
 WARNINGS = 4  # of what to be careful about that are printed without --full
-MISLEADING = (
-    "left out",
-    "measured in several",
-    "older trials",
-)  # beginnings of lines on the records that are printed without it
+# Beginnings of lines on the records that are printed without --full too
+MISLEADING = ("left out", "measured in several", "older trials")
 ANSWERS = 6  # and of answers
 LONGEST = 300  # characters of a note that is printed without --full
 
