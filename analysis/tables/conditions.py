@@ -34,8 +34,7 @@ def changes(records: Records, *, without: tuple[str, ...] = ()) -> dict[str, Cha
     """
     last, names = records.last, [name for name in records.varied if name not in without]
     reference = last[last["intervention"] == BASELINE]
-    alone = len(reference) < len(last) or records.units.nunique() == 1
-    known = reference.iloc[0] if len(reference) and alone else None
+    known = reference.iloc[0] if 0 < len(reference) < len(last) else None
     return {
         row["trial_id"]: {
             name: Change(row[name], None if known is None else known[name])

@@ -213,6 +213,15 @@ def test_a_reserved_gpu_that_torch_cannot_use_is_refused_before_a_trial(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_set_says_wins_over_calibration_and_then_nothing_is_said_to_be_saved(tmp_path, capsys):
+    kind = replace(STUDY.kind, calibrate=lambda config: ({"memory_format": "contiguous_format"}, 75.0))
+    more = {"study": replace(STUDY, kind=kind), "calibrate": True, "gpus_per_trial": "0"}
+    assert sweep(tmp_path, "memory_format=channels_last", **more) == 0
+    _, _, children = runs(tmp_path)
+    assert {child.data.params["memory_format"] for child in children} == {"channels_last"}
+    assert "saved" not in capsys.readouterr().out
+
+
 def test_calibration_is_done_once_and_the_same_for_all_trials(tmp_path, capsys):
     def calibrate(config):  # at once; what a real one times has tests of its own
         with (tmp_path / "asked").open("a") as file:
